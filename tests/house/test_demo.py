@@ -1,4 +1,4 @@
-"""The demo fails when something does not happen. `make demo` is in test_wheel.py."""
+"""The demo shows each step, and fails when something does not happen. `make demo` is in test_wheel.py."""
 
 import json
 import sys
@@ -30,6 +30,29 @@ def _small_example(tmp_path, monkeypatch):
     cells = [nbformat.v4.new_code_cell(source, id=name) for name, source in SMALL.items()]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), folder / "penguins.ipynb")
     monkeypatch.setattr(demo, "shipped", lambda _: folder)
+
+
+@pytest.mark.usefixtures("_small_example")
+def test_the_demo_shows_every_step_and_leaves_what_it_made(tmp_path):
+    said = []
+    run_demo(tmp_path / "kept", said.append)
+    told = "\n".join(said)
+    assert "Every step was checked" in told
+    assert [line.split(".")[0] for line in told.splitlines() if line[:1].isdigit()] == [
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+    ]
+    person_before, person_after = told.split("\n4. ")
+    assert "about AdelieAdelieAdelie" in person_before
+    assert "Gentoo" not in person_before.split("edit_cells")[0]
+    assert "about GentooGentooGentoo" in person_after
+    assert "python penguins.py prints:\n      about AdelieAdelieAdelie" in person_after
+    charts = [(tmp_path / f"kept/chart-{species}.png").read_bytes() for species in ("Adelie", "Gentoo")]
+    assert charts[0] != charts[1]
+    assert "marimo.App(" in (tmp_path / "kept/penguins.py").read_text()
 
 
 @pytest.mark.usefixtures("_small_example")

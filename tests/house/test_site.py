@@ -1,5 +1,6 @@
 """The documentation builds as a site, without a dead link, and loads nothing from elsewhere."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from docs.mcp_reference import PAGE, reference
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,14 +27,16 @@ def source(tmp_path_factory):
     for path in (*ROOT.glob("*.md"), ROOT / "mkdocs.yml", *ROOT.glob("tests/**/*.py")):
         (folder / path.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / path.relative_to(ROOT))
-    subprocess.run([sys.executable, "docs/mcp_reference.py", "docs/_generated"], check=True, cwd=folder)
-    (folder / "docs/_generated/mcp-story.md").write_text("# The story\n")
+    generated = folder / "docs/_generated"
+    generated.mkdir()
+    (generated / PAGE).write_text(asyncio.run(reference()))
+    (generated / "mcp-story.md").write_text("# The story\n")
     return folder
 
 
-def build(folder):
+def build(folder, *options):
     return subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict"],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", *options],
         cwd=folder,
         capture_output=True,
         text=True,
@@ -40,31 +45,31 @@ def build(folder):
     )
 
 
-@pytest.fixture(scope="module")
-def site(source):
-    built = build(source)
+def test_no_link_is_dead_and_pages_load_nothing_from_elsewhere(source):
+    """Without the reference of the Python API, which takes ten times as long to make as all the rest."""
+    settings = (source / "mkdocs.yml").read_text()
+    before, plugins, after = re.split(r"(?m)^(plugins:\n(?:  .*\n)+)", settings)
+    assert "mkdocstrings" in plugins
+    (source / "without.yml").write_text(f"{before}plugins: []\n{after}")
+    built = build(source, "--config-file", "without.yml", "--site-dir", "site")
     assert built.returncode == 0, built.stderr
-    return source / ".build/site"
-
-
-def test_pages_load_nothing_from_elsewhere(site):
-    pages = list(site.rglob("*.html"))
+    pages = list((source / "site").rglob("*.html"))
     loaded = re.compile(r"<(?:script|link|img|iframe)\b[^>]*?(?:src|href)=\"?(https?:[^\"\s>]+)")
     assert len(pages) > 20
     assert {url for page in pages for url in loaded.findall(page.read_text())} == set()
 
 
-@pytest.mark.parametrize(
-    ("page", "names"),
-    [
+@pytest.mark.long  # `make site` does it too
+def test_reference_pages_are_made_from_the_code(source):
+    built = build(source)
+    assert built.returncode == 0, built.stderr
+    for page, names in (
         ("api/client", ("KernelClient", "attach")),
         ("api/protocol", ("Cell", "CellWithOutputs")),
         ("_generated/mcp-reference", ("edit_cells", "run_cells")),
-    ],
-)
-def test_reference_pages_are_made_from_the_code(site, page, names):
-    text = (site / page / "index.html").read_text()
-    assert [name for name in names if name not in text] == []
+    ):
+        text = (source / ".build/site" / page / "index.html").read_text()
+        assert [name for name in names if name not in text] == []
 
 
 def test_dead_links_fail_the_build(tmp_path):

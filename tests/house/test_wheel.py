@@ -18,6 +18,8 @@ from pip_install import TOOLS, as_uv_says, pip_settings
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.wheel, pytest.mark.timeout(600)]
+installed = pytest.mark.long
+"""Installing takes most of a minute; `make test` runs the demo and the doctor from the checkout."""
 
 
 def run(*command, check=True, **options):
@@ -111,6 +113,7 @@ def environment(wheel, demo):
     return demo.programs
 
 
+@installed
 def test_make_demo_shows_every_step_in_a_checkout_elsewhere_and_leaves_what_it_made(demo):
     told, errors = demo.run.stdout, demo.installation.stderr + demo.run.stderr
     assert demo.run.returncode == 0, told + errors
@@ -186,15 +189,18 @@ def test_the_sdist_has_text_and_the_built_extension_and_neither_pictures_nor_ben
     assert [name for name in names if name.startswith("docs/images/")] == []
 
 
+@installed
 def test_the_installed_version_is_that_of_the_wheel(wheel, environment, tmp_path):
     told = run(environment / "marimo-kernel-bridge", "--version", cwd=tmp_path).stdout.split()[-1]
     assert f"-{told}-" in wheel.name
 
 
+@installed
 def test_what_the_readme_installs_goes_together_with_the_wheel(wheel, environment):
     uv("pip", "install", "--dry-run", "--python", environment / "python", f"{wheel}[lab]")
 
 
+@installed
 def test_jupyter_finds_the_kernelspec_of_the_installed_wheel(environment, tmp_path):
     listed = json.loads(run(environment / "jupyter", "kernelspec", "list", "--json", cwd=tmp_path).stdout)
     found = listed["kernelspecs"]["marimo"]
@@ -202,7 +208,7 @@ def test_jupyter_finds_the_kernelspec_of_the_installed_wheel(environment, tmp_pa
     assert found["spec"]["display_name"] == "marimo (reactive Python)"
 
 
-@pytest.mark.long  # the demo shows that its kernel and its server work
+@installed
 def test_the_installed_wheel_passes_its_own_doctor(environment, tmp_path):
     result = run(environment / "marimo-kernel-bridge", "doctor", "--json", cwd=tmp_path, check=False)
     verdicts = {finding["check"]: finding["verdict"] for finding in json.loads(result.stdout)}
@@ -211,12 +217,14 @@ def test_the_installed_wheel_passes_its_own_doctor(environment, tmp_path):
     assert set(verdicts.values()) == {"ok"}
 
 
+@installed
 def test_without_the_extra_the_demo_says_what_to_install(environment, tmp_path):
     result = run(environment / "marimo-kernel-bridge", "demo", cwd=tmp_path, check=False)
     assert result.returncode == 1
     assert "pip install 'marimo-kernel-bridge[demo]'" in result.stderr
 
 
+@installed
 def test_without_the_extra_lab_says_what_to_install(environment, tmp_path):
     result = run(environment / "marimo-kernel-bridge", "lab", cwd=tmp_path, check=False)
     assert result.returncode == 1
