@@ -169,6 +169,8 @@ class Engine:
         self._delete(gone)
         for cell_id in gone:
             self._kernel.forget_definitions(cell_id)
+            if self._display is not None:
+                self._display.shown.forget(cell_id)
 
     def _delete(self, cell_ids: Iterable[str]) -> None:
         deleted = [CellId_t(cell_id) for cell_id in cell_ids if cell_id in self._kernel.graph.cells]

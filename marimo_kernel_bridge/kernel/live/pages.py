@@ -57,6 +57,8 @@ class LivePages:
     # -- LiveObserver ---------------------------------------------------------------------------------------------
 
     def value_changed(self, object_id: str, value: object, source: str) -> None:
+        if not self._sessions.keys() - {source}:
+            return
         update = {"type": "marimo-ui-value-update", "value": value}
         self._notify(
             "send-ui-element-message",

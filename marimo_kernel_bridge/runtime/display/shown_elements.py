@@ -77,6 +77,10 @@ class ShownElements:
         run.objects[out] = shown
         return out
 
+    def forget(self, cell_id: str) -> None:
+        """Forget what a cell shows that is no more."""
+        self._runs.pop(cell_id, None)
+
     def find(self, shown: str, cell_id: str = "") -> ShownObject | None:
         """Return an object by its id in a placeholder, or by the static HTML in its output, which those of other cells may have, too."""
         for run in list(self._runs.values()):

@@ -101,6 +101,13 @@ def test_a_placeholder_that_no_cell_shows_any_more_stays_static(notebook: FrontE
     assert page.out("gone") != out
 
 
+def test_what_a_deleted_cell_showed_is_forgotten(notebook: FrontEnd, page: LivePage) -> None:
+    assert notebook.run("deleted", "mo.ui.text()").ok
+    out = page.out("deleted")
+    assert notebook.run("next", "1", metadata={"deletedCells": ["deleted"]}).ok
+    assert page.ask(type="get", req="deleted", out=out)["html"] is None
+
+
 def test_what_mo_output_shows_is_live(notebook: FrontEnd, page: LivePage) -> None:
     assert notebook.run("output", "knob = mo.ui.slider(1, 9)\nmo.output.append(mo.md(f'with {knob}'))").ok
     assert notebook.run("of output", "print(knob.value)").ok
