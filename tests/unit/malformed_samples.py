@@ -7,6 +7,7 @@ from typing import Any, Final
 from marimo_kernel_bridge.protocol import black_box as layout
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.document import DOCUMENT_PROTOCOL, DOCUMENT_REQUEST
+from marimo_kernel_bridge.protocol.names import LIVE_TARGET
 
 Json = Any  # Jupyter's, nbformat's, the tools'
 
@@ -133,6 +134,12 @@ def _front_end(op: str, **fields: Json) -> tuple[str, Json]:
 
 _TEXT_CELL: Final[Json] = {"key": "one", "type": "code", "code": "x = 1\nx", "by": None}
 _CELL: Final[Json] = {"kind": "change", "cell_id": "one", "version": 1, "code": "x = 2"}
+
+
+def _page(kind: str, **fields: Json) -> tuple[str, Json]:
+    return "comm_msg", {"comm_id": "page", "data": {"type": kind, "page": "p", **fields}}
+
+
 SHELL: Final[list[tuple[str, Json]]] = [
     ("execute_request", _RUN),
     ("execute_request", _RUN | {"silent": True}),
@@ -144,6 +151,13 @@ SHELL: Final[list[tuple[str, Json]]] = [
     ("comm_open", {"comm_id": "u", "target_name": "jupyter.widget", "data": {"state": {}}}),
     ("comm_msg", {"comm_id": "u", "data": {"method": "update", "state": {}}}),
     ("comm_close", {"comm_id": "u", "data": {}}),
+    ("comm_open", {"comm_id": "page", "target_name": LIVE_TARGET, "data": {}}),
+    _page("hello", loader=1),
+    _page("get", req="r", out="1"),
+    _page("assets", req="r", names=["x.js"]),
+    _page("set", values=[["x-0", 1]]),
+    _page("call", call="c", namespace="x-0", name="search", args={"a": 1}),
+    _page("failed", reason="none"),
     ("kernel_info_request", {}),
     ("input_reply", {"value": "x"}),
     _ours(

@@ -220,10 +220,9 @@ class OutputRouter:
                     break
         if messages == entry.log.messages():
             return
-        if entry.address.dialect == "terminal" or (
-            self.pages is not None and self.pages.show_redrawn(entry, redrawn)
-        ):
-            self.restart(entry)
+        shown = self.pages is not None and self.pages.show_redrawn(entry, redrawn)
+        if shown or entry.address.dialect == "terminal":
+            entry.log.restart()
             for msg_type, content in messages:
                 self._log(entry, msg_type, content)
             return
