@@ -71,6 +71,7 @@ def run(line: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.long  # `tests/house/test_demo.py` has the same story on a notebook without pandas
 def test_the_agents_change_is_followed(tmp_path: Path) -> None:
     (line,) = commands("An agent session")
     told = run(line, tmp_path)
@@ -79,6 +80,7 @@ def test_the_agents_change_is_followed(tmp_path: Path) -> None:
     assert "> control_kernel" in told
 
 
+@pytest.mark.long  # `tests/kernel/test_dialects.py` and `tests/pool/test_pooled_kernels.py` have nbclient
 def test_a_batch_client_gets_the_outputs_of_dependents(tmp_path: Path) -> None:
     (line,) = commands("nbclient and papermill")
     written = [Path(name) for name in run(line, tmp_path).split()]
