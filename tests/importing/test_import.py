@@ -74,6 +74,7 @@ def test_the_example_keeps_every_cell_in_order_and_its_markdown(tmp_path):
     ]
 
 
+@pytest.mark.long  # the demo imports a notebook, checks and runs it; this one takes pandas and matplotlib
 def test_the_imported_example_passes_marimo_check_and_runs(tmp_path):
     target = tmp_path / "penguins.py"
     import_notebook(EXAMPLE, target, ImportOptions())
