@@ -2,7 +2,7 @@
 
 One folder for each running kernel in `marimo_kernel_bridge/kernels` of Jupyter's data directory: `now` and `names`, which
 the kernel maps into its memory, so that they cost microseconds and outlive the process; `crash.txt`, what `faulthandler`
-wrote. `names` has two halves with the names that cells have defined, as JSON; `now` says which is whole, and the rest. A kernel removes its folder at an orderly end, so that a folder without
+wrote; `killed`, by which who started the kernel says that it is about to kill it. `names` has two halves with the names that cells have defined, as JSON; `now` says which is whole, and the rest. A kernel removes its folder at an orderly end, so that a folder without
 a process is a death. `kernel.black_box` writes, `deaths` finds the cause. A reader trusts nothing in it: sizes are
 bounded, values are typed, and files that others could have written are not read.
 """
@@ -12,9 +12,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import stat
 import struct
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -28,6 +30,8 @@ from marimo_kernel_bridge.protocol.notebook import RecordedName
 NOW: Final = "now"
 NAMES: Final = "names"
 CRASH: Final = "crash.txt"
+KILLED: Final = "killed"
+"""An empty file: who had started the kernel was about to kill it."""
 MOST_NAMES: Final = 5_000
 HALF: Final = 1 << 20
 """Bytes of one half of `names`."""
@@ -91,6 +95,7 @@ class BlackBox:
     limit: int = 0
     names: tuple[RecordedName, ...] = ()
     crash: str = ""
+    killed: bool = False
 
 
 def all_boxes() -> Path:
@@ -132,7 +137,21 @@ def read(folder: Path) -> BlackBox | None:
         limit,
         _names(folder, half, length, _text(now[NEW_NAMES])),
         _crash(folder),
+        (folder / KILLED).exists(),
     )
+
+
+def note_killing(connection_file: str | Path) -> None:
+    """Note that a kernel that runs is about to be killed, because somebody asked for its end or for a restart."""
+    with suppress(OSError):  # nothing is recorded
+        os.close(os.open(folder_of(connection_file) / KILLED, os.O_WRONLY | os.O_CREAT, 0o600))
+
+
+def forget_killed(connection_file: str | Path) -> None:
+    """Forget a kernel that was killed as noted, and is not started again."""
+    folder = folder_of(connection_file)
+    if (folder / KILLED).exists():
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def ticks_of(pid: int) -> int:

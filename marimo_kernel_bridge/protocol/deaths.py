@@ -89,8 +89,14 @@ def death_of(box: BlackBox, oom_kills: int = 0) -> Death:
             line=next((line for file, line, _ in frames if box.file and file == box.file), None),
             traceback=_traceback(frames, box),
         )
-    if box.exit_code == ABANDONED:
-        return replace(death, cause="abandoned", what="it ended with the program that had started it")
+    if box.killed or box.exit_code == ABANDONED:
+        return replace(
+            death,
+            cause="restarted" if box.killed else "abandoned",
+            what="it was restarted by force"
+            if box.killed
+            else "it ended with the program that had started it",
+        )
     if box.exit_code >= 0:
         what = f"its process ended itself with exit code {box.exit_code}"
         return replace(death, cause="exit", what=what, exit_code=box.exit_code)

@@ -190,7 +190,7 @@ class Death(msgspec.Struct, frozen=True, omit_defaults=True):
     `total_lost`. `covered` says what a checkpoint has of it, "" if there is none.
     """
 
-    cause: Literal["signal", "out_of_memory", "exit", "killed", "abandoned"]
+    cause: Literal["signal", "out_of_memory", "exit", "killed", "restarted", "abandoned"]
     what: str
     at: Seconds
     certain: bool = True

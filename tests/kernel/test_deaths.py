@@ -93,7 +93,13 @@ def test_an_orderly_end_leaves_nothing_and_the_next_kernel_tells_of_no_death(
     assert lab.run("one", "b = 2").ok
     assert lab.text("one") == ""
     assert described(lab).died is None
-    kernel.shutdown_kernel()
+    with pool_home.lived_in():
+        kernel.restart_kernel(now=True)
+    lab._await_kernel()
+    assert lab.run("one", "c = 3").ok
+    assert ": it was restarted by force while no cell ran. Lost: `b`." in lab.text("one")
+    with pool_home.lived_in():
+        kernel.shutdown_kernel(now=True)
     assert not boxes(pool_home, kernel)
 
 

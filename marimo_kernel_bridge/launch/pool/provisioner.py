@@ -40,6 +40,7 @@ from marimo_kernel_bridge.launch.pool.protocol import (
     read_once,
     receive_reply,
 )
+from marimo_kernel_bridge.protocol.black_box import forget_killed, note_killing
 from marimo_kernel_bridge.protocol.names import MODULE
 from marimo_kernel_bridge.startup.working_directory import working_directory
 
@@ -86,6 +87,26 @@ class PoolProvisioner(LocalProvisioner):
         self.pid = self.pgid = kernel.pid
         self.cwd = kwargs.get("cwd") or working_directory()
         return self.connection_info
+
+    async def terminate(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002  # the superclass's signature
+        """End a kernel that did not end when it was asked to."""
+        self._note_killing()
+        await super().terminate(restart)
+
+    async def kill(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002  # jupyter_client gives False for a restart, too
+        """End a kernel by force."""
+        self._note_killing()
+        await super().kill(restart)
+
+    async def cleanup(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002
+        """Forget the kernel that ended, unless the next one has to tell of its end."""
+        if not restart and self.parent is not None:
+            forget_killed(self.parent.connection_file)
+        await super().cleanup(restart)
+
+    def _note_killing(self) -> None:
+        if self.parent is not None and self.process is not None and self.process.poll() is None:
+            note_killing(self.parent.connection_file)
 
 
 def fork_kernel(command: list[str], popen_options: dict[str, Any], options: PoolOptions) -> PooledKernel:

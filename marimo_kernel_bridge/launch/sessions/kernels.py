@@ -22,6 +22,7 @@ from marimo_kernel_bridge.launch.owned_kernels import await_answer, manager_for,
 from marimo_kernel_bridge.launch.pool.provisioner import PooledKernel
 from marimo_kernel_bridge.launch.sessions.entries import SessionKernel
 from marimo_kernel_bridge.launch.sessions.processes import started
+from marimo_kernel_bridge.protocol.black_box import forget_killed, note_killing
 from marimo_kernel_bridge.protocol.names import KERNELSPEC
 
 if TYPE_CHECKING:
@@ -73,8 +74,10 @@ async def end(kernel: SessionKernel, *, asked: bool) -> None:
     if asked:
         await _wait_for_end(kernel)
     if kernel.runs:
+        note_killing(kernel.connection_file)
         _kill(kernel.pid)
         await _wait_for_end(kernel)
+        forget_killed(kernel.connection_file)
     forget_file(kernel)
 
 

@@ -26,7 +26,7 @@ class LostName:
 class Died:
     """How a kernel's process ended that nobody had asked to end.
 
-    `cause` is signal, out_of_memory, exit, killed (from outside) or abandoned (by the program that had started it). `cell_id`,
+    `cause` is signal, out_of_memory, exit, killed (from outside), restarted (by force) or abandoned (by the program that had started it). `cell_id`,
     `code` (the first line) and `line` say what ran. `at` is when the kernel was last heard of, in seconds since the epoch;
     `memory_used` and `memory_limit` are bytes, 0 if unknown. `lost` has the first 50 of `total_lost` names. `checkpoint`
     says what a checkpoint has of them.

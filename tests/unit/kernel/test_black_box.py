@@ -15,7 +15,7 @@ from marimo_kernel_bridge.kernel.black_box import BlackBoxWriter, take_over
 from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
 from marimo_kernel_bridge.protocol import black_box as layout
 from marimo_kernel_bridge.protocol.black_box import BlackBox, folder_of, read
-from marimo_kernel_bridge.protocol.deaths import sentence
+from marimo_kernel_bridge.protocol.deaths import death_of, sentence
 from marimo_kernel_bridge.protocol.notebook import Cell
 
 CELL = Cell(
@@ -199,6 +199,18 @@ def test_the_next_kernel_of_a_notebook_tells_of_the_last_one_that_died_and_once(
     assert death is not None
     assert death.code == "late()"
     assert take_over(own, "/home/ada/book.ipynb") is None
+
+
+def test_a_kernel_killed_for_a_restart_says_so_and_one_that_is_shut_down_is_no_death(kernel: Kernel) -> None:
+    kernel.run("df = load()", df=[1])
+    layout.forget_killed("/run/kernel-1.json")  # nobody has killed it
+    layout.note_killing("/run/kernel-1.json")
+    death = death_of(kernel.found())
+    assert (death.cause, death.what) == ("restarted", "it was restarted by force")
+    assert [name.name for name in death.lost] == ["df"]
+    layout.forget_killed("/run/kernel-1.json")
+    layout.note_killing("/run/kernel-1.json")  # of a kernel that records nothing
+    assert not kernel.folder.exists()
 
 
 def test_a_kernel_that_runs_is_not_dead_nor_is_one_of_another_machine(kernel: Kernel) -> None:
