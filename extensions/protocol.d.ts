@@ -167,6 +167,13 @@ export interface Noted {
   over: boolean;
 }
 
+export interface Outputs {
+  kind: 'outputs';
+  cells: Record<string, ShownOutputs>;
+  to: string | null;
+  protocol: number;
+}
+
 export interface Pause {
   op: 'pause';
   paused: boolean;
@@ -216,6 +223,11 @@ export interface Save {
   protocol: number;
 }
 
+export interface ShownOutputs {
+  outputs: Record<string, unknown>[];
+  execution_count: number | null;
+}
+
 export interface State {
   kind: 'state';
   cells: Record<string, CellState>;
@@ -249,4 +261,4 @@ export type Reply = Attached | Noted | Compared;
 
 export type DocumentChange = ChangeText | Insert | Delete | Move;
 
-export type Order = Apply | Run | Propose | Withdraw | AgentsOrder | State | Who | Save | Rename;
+export type Order = Apply | Run | Propose | Withdraw | AgentsOrder | State | Who | Save | Rename | Outputs;

@@ -396,7 +396,13 @@ class MarimoKernel(IPythonKernel):
         from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints  # noqa: PLC0415  # few cells take long
         from marimo_kernel_bridge.kernel.documents.loading import load_newer  # noqa: PLC0415  # the same
 
-        return Checkpoints(self, _kernel_id(self), partial(load_newer, self), self.checkpoints)  # type: ignore[arg-type]  # the trait allows just these
+        return Checkpoints(
+            self,
+            _kernel_id(self),
+            partial(load_newer, self),
+            self.documents.shared.show_outputs,
+            self.checkpoints,  # type: ignore[arg-type]  # the trait allows just these
+        )
 
     async def process_control(self, msg: Any) -> None:
         """Handle a request on control, concurrently with the main thread."""

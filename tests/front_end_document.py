@@ -99,6 +99,7 @@ class FrontEndDocument:
         self.answers = True  # False: as a page that is frozen
         self.proposals: dict[str, wire.Propose] = {}
         self.states: dict[str, wire.CellState] = {}
+        self.outputs: dict[str, wire.ShownOutputs] = {}
         self.agents: list[wire.AgentInfo] = []
         self.paused = False
         self.applied: list[str] = []  # operations, oldest first
@@ -179,7 +180,7 @@ class FrontEndDocument:
             if order.to in {None, self.client}:
                 self._carry_out(order)
 
-    def _carry_out(self, order: wire.Order) -> None:
+    def _carry_out(self, order: wire.Order) -> None:  # noqa: C901  # one for each
         match order:
             case wire.Apply():
                 self._answer(order.op_id, lambda: self._apply(order))
@@ -201,6 +202,8 @@ class FrontEndDocument:
                 self.states |= cells
             case wire.Who():
                 self.flush()
+            case wire.Outputs(cells=cells):
+                self.outputs = {**cells, **self.outputs}  # not in those that show some
 
     def _answer(self, op_id: str, act: Any) -> None:
         if op_id not in self._done:  # never twice

@@ -349,7 +349,20 @@ class Rename(_Order, frozen=True, tag="rename"):
     name: str
 
 
-Order = Apply | Run | Propose | Withdraw | AgentsOrder | State | Who | Save | Rename
+class ShownOutputs(msgspec.Struct, frozen=True):
+    """Outputs as nbformat has them, and the number of the run that they are of."""
+
+    outputs: list[dict[str, Any]]
+    execution_count: int | None = None
+
+
+class Outputs(_Order, frozen=True, tag="outputs"):
+    """Show outputs in the cells that show none, by key: they were restored from a checkpoint."""
+
+    cells: dict[str, ShownOutputs]
+
+
+Order = Apply | Run | Propose | Withdraw | AgentsOrder | State | Who | Save | Rename | Outputs
 
 
 _DECODER: Final = Decoder(

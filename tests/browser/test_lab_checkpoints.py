@@ -1,7 +1,7 @@
 """A kernel dies in JupyterLab, and the next one restores what was saved: what the person sees of both."""
 
 import pytest
-from death_and_restore import CELLS, HELD, die, restore
+from death_and_restore import CELLS, CRASH, HELD, die, restore
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
@@ -19,3 +19,15 @@ def test_a_person_sees_why_the_kernel_died_and_restores_what_was_saved(lab):
     page.edit(0, "len(rows), round(total)")
     page.run(0)
     expect(page.outputs(0)).to_contain_text(["(100000, "])
+
+
+def test_outputs_that_the_page_has_lost_are_shown_again_by_a_restore(live_lab):
+    page = live_lab(*CELLS[:CRASH])
+    page.run_all()
+    expect(page.outputs(HELD)).to_contain_text(["saved 3 cells"])
+    page.page.evaluate("() => jupyterapp.commands.execute('notebook:clear-all-cell-outputs')")
+    expect(page.outputs(2)).to_have_count(0)
+    page.restart()
+    restore(page)
+    expect(page.outputs(2)).to_contain_text([" in all"])
+    expect(page.prompt(2)).to_have_text("[3]:")

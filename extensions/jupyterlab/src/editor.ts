@@ -1,7 +1,7 @@
 /** The cells of one open notebook: reads them, changes them as one step of undo, runs them. Sends no requests of ours. */
 import { CodeCell, type Cell } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import type { DocumentChange, RunOf } from '../../protocol';
+import type { DocumentChange, RunOf, ShownOutputs } from '../../protocol';
 import { planned, type Cell as PlanCell, type Plan, type Step } from './plan.js';
 import { edit } from './text.js';
 
@@ -125,6 +125,16 @@ export class NotebookEditor {
       if (cell.model.sharedModel.getSource().trim()) runs.push({ key, msg_id: future?.msg.header.msg_id ?? null });
     }
     return runs;
+  }
+
+  /** Show outputs in cells that show none, as when a notebook is opened. */
+  showOutputs(cells: Record<string, ShownOutputs>): void {
+    for (const [key, { outputs, execution_count }] of Object.entries(cells)) {
+      const cell = this.cell(key);
+      if (!(cell instanceof CodeCell) || cell.outputArea.model.length) continue;
+      cell.outputArea.model.fromJSON(outputs);
+      cell.model.executionCount = execution_count;
+    }
   }
 
   /** Remember where the person's cell is on the screen; the returned function puts it there again. */

@@ -198,6 +198,9 @@ export class LiveNotebook implements Document, Decisions, Listener {
         this.marks.update(order.cells);
         this.statesChanged();
         return null;
+      case 'outputs':
+        this.editor.showOutputs(order.cells);
+        return null;
       case 'save':
         await this.panel.context.save();
         return { result: 'applied' };

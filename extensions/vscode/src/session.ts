@@ -11,7 +11,7 @@ import { type Open, Proposals } from './proposals';
 import { type Line, Requests } from './requests';
 import { Told } from './told';
 
-type InTurn = Exclude<Order, { kind: 'agents' | 'state' | 'who' | 'propose' | 'withdraw' }>;
+type InTurn = Exclude<Order, { kind: 'agents' | 'state' | 'who' | 'propose' | 'withdraw' | 'outputs' }>;
 
 const AFTER_TYPING = 250;
 const LONGEST_UNTOLD = 1_000;
@@ -122,6 +122,8 @@ export class Session {
       case 'withdraw':
         this.proposals.withdraw(order.op_id);
         this.editor.redraw();
+        return Promise.resolve();
+      case 'outputs': // only a run can have outputs in VS Code
         return Promise.resolve();
       default:
         return this.inTurn(() => this.obeyOnce(order));

@@ -23,7 +23,7 @@ from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, Checkpoin
 if TYPE_CHECKING:
     import asyncio
     import logging
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from marimo_kernel_bridge.checkpoints.manifest import Manifest
     from marimo_kernel_bridge.checkpoints.store import OpenCheckpoint
@@ -79,12 +79,17 @@ class Checkpoints:
         host: Host,
         kernel_id: str,
         load_newer: Callable[[Header, float], tuple[str, ...] | None],
+        show_outputs: Callable[[Collection[str]], None],
         mode: Mode,
     ) -> None:
-        """`load_newer` registers the cells of the document if it is newer than a time, and returns those it has registered."""
+        """`load_newer` registers the cells of the document if it is newer than a time, and returns those it has registered.
+
+        `show_outputs` shows the outputs of cells in open documents that have lost theirs.
+        """
         self._host = host
         self._kernel_id = kernel_id
         self._load_newer = load_newer
+        self._show_outputs = show_outputs
         self._origin: Origin | None = None
         self.offered = False
         """Whether the person has been told of the checkpoints, or has used one."""
@@ -156,6 +161,7 @@ class Checkpoints:
                 session.execution.forget(loaded or ())
                 return result
             result = await restoring.restore()
+        self._show_outputs(result.fresh)
         shell = self._host.shell
         counts = [entry.cell.execution_count or 0 for entry in session.cells]
         shell.execution_count = max([shell.execution_count, *counts])

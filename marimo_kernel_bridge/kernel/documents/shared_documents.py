@@ -18,12 +18,19 @@ from marimo_kernel_bridge.kernel.documents.operations import AppliedOperations
 from marimo_kernel_bridge.kernel.documents.order_queue import Limits, OrderQueue, Timers
 from marimo_kernel_bridge.kernel.documents.proposals import Proposals, note_present
 from marimo_kernel_bridge.kernel.documents.text_versions import TextVersions
-from marimo_kernel_bridge.protocol.document import AgentInfo, AgentsOrder, State, Withdraw
+from marimo_kernel_bridge.protocol.document import (
+    AgentInfo,
+    AgentsOrder,
+    Outputs,
+    ShownOutputs,
+    State,
+    Withdraw,
+)
 from marimo_kernel_bridge.protocol.document_edits import CellChange
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from marimo_kernel_bridge.kernel.documents.kernel_cells import KnownCells
     from marimo_kernel_bridge.kernel.documents.open_documents import Document
@@ -193,6 +200,20 @@ class SharedDocuments:
         if self.open:
             self.watch_pauses()
             self.tell_agents()
+
+    def show_outputs(self, cell_ids: Collection[str]) -> None:
+        """Show the outputs that the kernel has of cells in documents that have lost theirs. Any thread."""
+        self.timers.add_callback(lambda: self._show_outputs(cell_ids))
+
+    def _show_outputs(self, cell_ids: Collection[str]) -> None:
+        shown = {
+            key: ShownOutputs(list(outputs), entry.cell.execution_count)
+            for key, entry in self.cells.entries().items()
+            if entry.cell.cell_id in cell_ids and (outputs := entry.log.outputs())
+        }
+        for document in self.open.all():
+            if cells := {key: outputs for key, outputs in shown.items() if key in document.cells}:
+                self.send(Outputs(to=document.client, cells=cells))
 
     def tell_agents(self) -> None:
         """Send who is attached, if that has changed."""

@@ -116,6 +116,21 @@ def test_a_new_kernel_says_once_that_there_is_a_checkpoint(lives: Lives) -> None
     assert lives.lab.text("two") == "2"
 
 
+def test_a_page_that_has_lost_its_outputs_shows_those_that_are_restored(lives: Lives) -> None:
+    cells = {"x": "x = 1\nx + 1", "y": "y = x", "gone": "con = open('/dev/null')\n3"}
+    lives.run(cells)
+    lives.save()
+    lives.die()
+    page = lives.lab.open(cells)
+    lives.restore(preview=True)
+    assert page.outputs == {}
+    lives.restore()
+    assert lives.kernel.run_until(lambda: bool(page.outputs))
+    assert page.outputs.keys() == {"x"}
+    shown = page.outputs["x"]
+    assert ([output["data"]["text/plain"] for output in shown.outputs], shown.execution_count) == (["2"], 1)
+
+
 def test_random_numbers_and_the_working_directory_go_on(lives: Lives) -> None:
     lives.run(
         {
