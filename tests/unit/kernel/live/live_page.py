@@ -42,6 +42,10 @@ class LivePage:
         if wait:
             self.front_end.wait_idle(message["header"]["msg_id"])
 
+    def close(self) -> None:
+        """Close the page's comm."""
+        self._send("comm_close", {"data": {}})
+
     def say(self, *, wait: bool = True, **message: Any) -> None:
         """Send a message."""
         data = {"page": self.name, **message}

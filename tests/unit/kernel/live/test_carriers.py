@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import ipywidgets  # type: ignore[import-untyped]  # it has no types
 import pytest
 
+from marimo_kernel_bridge.kernel.live import carriers
+from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
+from marimo_kernel_bridge.runtime.live.assets import FrontEndFiles
 from tests.unit.kernel.live.live_page import LivePage, widgets
 from tests.unit.kernel.notebook_in_memory import KernelInMemory
 
@@ -56,3 +59,53 @@ def test_without_anywidget_only_a_page_with_the_extension_has_placeholders(
     assert lab.run("b", "print(knob.value)").ok
     assert widgets(lab) == []
     assert "mkb-live" in str(lab.outputs("a"))
+
+
+def test_a_widget_that_cannot_be_imported_leaves_the_static_form(
+    make: Callable[..., KernelInMemory], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_receive: object) -> None:
+        raise ImportError("no ipywidgets")
+
+    monkeypatch.setattr(carriers, "LoaderWidget", fail)
+    lab = make(widgets=True).connect("lab")
+    assert lab.run("a", "import marimo as mo\nmo.ui.text()").ok
+    assert "mkb-live" not in str(lab.outputs("a"))
+    assert "no ipywidgets" in caplog.text
+
+
+def test_without_marimos_front_end_elements_keep_their_static_form(
+    make: Callable[..., KernelInMemory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FrontEndFiles, "fault", lambda _: "index.html is gone")
+    lab = make(widgets=True).connect("lab")
+    assert lab.run("a", "import marimo as mo\nmo.ui.text()").ok
+    assert "mkb-live" not in str(lab.outputs("a"))
+    assert widgets(lab) == []
+
+
+def test_in_vs_code_the_widgets_view_goes_once_vs_code_is_quiet(
+    make: Callable[..., KernelInMemory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = [True]
+    monkeypatch.setattr(OutputRouter, "vscode_is_busy", property(lambda _: busy[0]))
+    monkeypatch.setattr(carriers, "_AGAIN", 0.001)
+    code = make(widgets=True).connect("vscode")
+    assert code.run("a", "import marimo as mo\nmo.ui.text()").ok
+    LivePage.of(code)
+    assert "widget-view" in str(code.outputs("a"))
+    busy.clear()
+    busy.append(False)
+    assert code.kernel.run_until(lambda: "widget-view" not in str(code.outputs("a")))
+
+
+def test_nothing_is_sent_on_a_comm_that_its_page_has_closed(make: Callable[..., KernelInMemory]) -> None:
+    lab = make(widgets=True).connect("lab")
+    assert lab.run("a", "import marimo as mo\nknob = mo.ui.slider(1, 9)\nknob").ok
+    page, extension = LivePage.of(lab), LivePage(lab)
+    extension.close()
+    extension.forget()
+    assert lab.run("b", "%marimo set knob 4").ok
+    page.settle()
+    assert page.updates()
+    assert extension.heard() == []

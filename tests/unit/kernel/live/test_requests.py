@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from marimo_kernel_bridge.kernel.live import messages
-from marimo_kernel_bridge.runtime.live.assets import STATIC
+from marimo_kernel_bridge.runtime.live.assets import STATIC, FrontEndFiles
 from tests.unit.kernel.live.live_page import LivePage
 
 if TYPE_CHECKING:
@@ -71,6 +71,18 @@ def test_more_of_the_front_end_comes_when_it_is_asked_for_and_nothing_else(page:
     assert chart in files
     assert not files.keys() & start.keys()
     assert all("/" not in name for name in files)
+
+
+def test_files_that_cannot_be_read_are_told_in_the_log(
+    page: LivePage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_files: object, _names: object) -> None:
+        raise OSError("a disk is gone")
+
+    monkeypatch.setattr(FrontEndFiles, "pack", fail)
+    page.say(type="assets", req=f"{page.name}/gone", names=None)
+    assert page.front_end.kernel.run_until(lambda: "a disk is gone" in caplog.text)
+    assert page.heard() == []
 
 
 def test_a_request_that_had_to_wait_is_answered_once(notebook: FrontEnd, page: LivePage) -> None:
@@ -166,6 +178,14 @@ def test_a_call_that_fails_says_so(notebook: FrontEnd, page: LivePage, name: str
     assert (result["status"]["code"], result["found"]) == ("error", found)
     assert result["return_value"] is None
     assert result["status"]["message"]
+
+
+def test_a_call_that_is_interrupted_says_so(notebook: FrontEnd, page: LivePage) -> None:
+    code = "def stop():\n    raise KeyboardInterrupt\nstops = mo.lazy(stop)\nstops"
+    assert notebook.run("stops", code).ok
+    result = page.call(page.ids("stops")[0], "load", {})
+    assert result["status"]["code"] == "error"
+    assert "interrupted by the user" in result["status"]["message"]
 
 
 def test_a_function_that_changes_state_runs_its_readers(notebook: FrontEnd, page: LivePage) -> None:
