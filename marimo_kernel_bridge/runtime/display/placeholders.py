@@ -16,13 +16,16 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
 
-ELEMENT: Final = "<marimo-ui-element"
+_ELEMENT: Final = re.compile(r"(?:<|u003c)marimo-ui-element\b")  # in HTML, or in JSON in an attribute
 _OF_JUPYTER: Final = re.compile(
     r"""(<marimo-ui-element\s[^<>]*>\s*)?"""
     r"""<(marimo-(?:anywidget|mime-renderer|matplotlib|mpl-interactive|panel))(?:\s(?:[^<>'"]++|'[^']*+'|"[^"]*+")*+)?>"""
     r"""(?:\s*</\2>)?(?(1)\s*</marimo-ui-element>)"""
 )
 """What keeps the front end's own renderer: widgets and mime bundles, which are outputs below the layout."""
+_OF_JUPYTER_INSIDE: Final = re.compile(
+    r"u003cmarimo-(?:anywidget|mime-renderer|matplotlib|mpl-interactive|panel)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Placeholder:
 
 def live_html(text: str) -> str:
     """Return marimo's HTML for its own front end; empty if there is nothing in it that is alive there."""
-    if ELEMENT not in text:
+    if not _ELEMENT.search(text) or _OF_JUPYTER_INSIDE.search(text):
         return ""
-    kept = _OF_JUPYTER.sub(muted("(shown below)"), text) if _OF_JUPYTER.search(text) else text
-    return kept if ELEMENT in kept else ""
+    kept = _OF_JUPYTER.sub(muted("(shown below)"), text)
+    return kept if _ELEMENT.search(kept) else ""

@@ -93,6 +93,15 @@ def test_a_form_and_elements_in_layouts_and_tables_have_ids_of_the_page(
     assert f"object-id='{inside[1]}'" in html
 
 
+@pytest.mark.parametrize("code", ["mo.callout(inner)", "mo.tree([inner])"])
+def test_an_element_inside_json_is_live(notebook: FrontEnd, page: LivePage, code: str) -> None:
+    assert notebook.run("inside", f"inner = mo.ui.slider(1, 9, value=3)\n{code}").ok
+    answer = page.get("inside")
+    (element,) = answer["values"]
+    assert answer["values"] == {element: 3}
+    assert f"object-id=&#x27;{element}&#x27;" in answer["html"]
+
+
 def test_a_placeholder_that_no_cell_shows_any_more_stays_static(notebook: FrontEnd, page: LivePage) -> None:
     assert notebook.run("gone", "mo.ui.text()").ok
     out = page.out("gone")
