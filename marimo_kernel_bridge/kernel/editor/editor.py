@@ -20,6 +20,7 @@ from marimo_kernel_bridge.kernel import stale_scheduler
 from marimo_kernel_bridge.kernel.cells import Address
 from marimo_kernel_bridge.kernel.documents import loading
 from marimo_kernel_bridge.kernel.editor import edits
+from marimo_kernel_bridge.kernel.ipython.marimo_magic import is_command
 from marimo_kernel_bridge.kernel.messaging.requests import Cause
 from marimo_kernel_bridge.runtime.editor import interface as wanted
 
@@ -102,7 +103,7 @@ class NotebookEditor:
         notebook = self._host.notebook
         entries = ((cell, notebook.cells.get(cell.cell_id)) for cell in notebook.view.snapshot())
         return [
-            wanted.EditorCell(cell, entry.log.outputs())
+            wanted.EditorCell(cell, entry.log.outputs(), is_command=is_command(cell))
             for cell, entry in entries
             if entry is not None and cell.status != "superseded"
         ]

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EditorCell:
-    """A cell as the editor shows it. `name` and `config` are those of the notebook's file, where it has any."""
+    """A cell as the editor shows it. `name` and `config` are those of the notebook's file, where it has any.
+
+    `is_command`: it only steers the notebook, and is no part of an app.
+    """
 
     cell: Cell
     outputs: tuple[Output, ...] = ()
     name: str = "_"
     config: Mapping[str, Any] = field(default_factory=dict)
+    is_command: bool = False
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ class Site:
 
     def refresh(self) -> None:
         """Tell the pages what is new of the cells."""
-        cells = self._host.cells()
+        cells = [one for one in self._host.cells() if not (self._app and one.is_command)]
         changes = self._news.of_document(self._document, cells)
         if changes:
             applied = self._document.apply(Transaction(tuple(changes), "kernel"))

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -27,12 +27,14 @@ class Notebook:
     commands: list[editor.Command] = field(default_factory=list)
     interrupts: int = 0
     value: Any = 5
+    commands_shown: list[editor.EditorCell] = field(default_factory=list)
 
     def cells(self) -> Sequence[editor.EditorCell]:
         slider = display(text_html="a slider", text_plain="5")
         return [
             shown("Hbol", "slider = mo.ui.slider(1, 9)\nslider", slider, defines=("slider",)),
             shown("MJUe", "slider.value", display(text_plain="5"), uses=("slider",)),
+            *self.commands_shown,
         ]
 
     def html(self, shown: str, cell_id: str) -> str | None:
@@ -156,6 +158,7 @@ def test_a_second_tab_sees_what_the_first_one_does(open_site: Callable[[], Brows
 def test_the_app_view_has_controls_and_no_code(
     notebook: Notebook, open_site: Callable[[str], Browser]
 ) -> None:
+    notebook.commands_shown.append(replace(shown("vblA", "%marimo open"), is_command=True))
     browser = open_site("app")
     with browser.tab() as tab, browser.tab("s_second") as other:
         ready = until(tab, "kernel-ready")
