@@ -1,0 +1,111 @@
+"""A notebook in JupyterLab and in marimo's own editor at once, on one kernel."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.browser, pytest.mark.long]
+
+CELLS = (
+    "import marimo as mo",
+    "x = 1",
+    "print('x is', x)\nx * 10",
+    "speed = mo.ui.slider(1, 9, value=4)\nspeed",
+    "print('speed is', speed.value)",
+    "import time\nfor number in range(200 if x == 7 else 0):\n    print('tick', number)\n    time.sleep(0.1)",
+    "1 / 0 if x == 3 else 'fine'",
+    "%marimo open",
+)
+EDITORS = ".marimo-cell .cm-content"
+SHUT_DOWN = "Confirm Shutdown"
+
+
+def opened(lab, index):
+    """Open the address that a cell shows in a new tab of the same browser."""
+    expect(lab.outputs(index).first).to_contain_text("Open this notebook")
+    address = lab.outputs(index).first.get_by_role("link").get_attribute("href")
+    tab = lab.page.context.new_page()
+    tab.goto(address)
+    return tab
+
+
+def shows(tab, text):
+    expect(tab.get_by_text(text, exact=True).first).to_be_visible()
+
+
+def typed(tab, index, code):
+    """Replace the code of a cell of marimo's editor, and run it."""
+    tab.locator(EDITORS).nth(index).click()
+    tab.keyboard.press("Control+a")
+    tab.keyboard.press("Delete")
+    tab.keyboard.insert_text(code)
+    tab.keyboard.press("Control+Enter")
+
+
+def test_the_notebook_is_the_same_in_jupyterlab_and_in_marimos_editor(live_lab):
+    lab = live_lab(*CELLS)
+    lab.run_all()
+    expect(lab.outputs(2)).to_have_text(["x is 1", "10"])
+    tab = opened(lab, len(CELLS) - 1)
+    for text in ("x is 1", "10", "speed is 4", "'fine'"):
+        shows(tab, text)
+    expect(tab).to_have_url(re.compile(r"^http://127\.0\.0\.1:\d+/$"))  # the code is gone
+    expect(tab.locator(EDITORS)).to_have_count(len(CELLS))
+
+    typed(tab, 1, "x = 5")  # an edit there is one here
+    shows(tab, "x is 5")
+    expect(lab.outputs(2)).to_have_text(["x is 5", "50"])
+    expect(lab.editor(1)).to_have_text("x = 5")
+    lab.edit(1, "x = 6")  # and the other way
+    lab.run(1)
+    shows(tab, "x is 6")
+    expect(tab.locator(EDITORS).nth(1)).to_have_text("x = 6")
+
+    slider = tab.get_by_role("slider").first
+    expect(slider).to_have_attribute("aria-valuenow", "4")
+    slider.focus()
+    tab.keyboard.press("ArrowRight")
+    shows(tab, "speed is 5")
+    expect(lab.outputs(4)).to_have_text(["speed is 5"])
+
+    typed(tab, 1, "x = 3")  # an error, with its traceback
+    shows(tab, "division by zero")
+    typed(tab, 1, "x = 7")  # a cell that prints while it runs, and is stopped
+    expect(tab.get_by_text("tick 3")).to_be_visible()
+    tab.get_by_test_id("interrupt-button").click()
+    expect(lab.outputs(5).last).to_contain_text("KeyboardInterrupt")
+
+    tab.get_by_test_id("shutdown-button").click()
+    tab.get_by_role("button", name=SHUT_DOWN).click()
+    expect(tab.get_by_text("not offered here").first).to_be_visible()
+    address = tab.url
+    tab.close()
+    lab.edit(1, "x = 8")
+    lab.run(1)
+    expect(lab.outputs(2)).to_have_text(["x is 8", "80"])
+
+    again = lab.page.context.new_page()  # the cookie lets it in, and it shows the present state
+    again.goto(address)
+    shows(again, "x is 8")
+    expect(again.get_by_role("slider").first).to_have_attribute("aria-valuenow", "5")
+    expect(again.get_by_text("Reconnected")).to_have_count(0)
+    again.close()
+
+
+def test_the_app_view_has_the_outputs_and_controls_and_no_code(live_lab):
+    text = "mo.md(f'speed is {speed.value}')"  # marimo shows no console in apps
+    lab = live_lab(*CELLS[:4], text, "%marimo open --app")
+    lab.run_all()
+    app = opened(lab, 5)
+    shows(app, "speed is 4")
+    expect(app.locator(EDITORS)).to_have_count(0)
+    expect(app.get_by_text("mo.ui.slider")).to_have_count(0)
+    slider = app.get_by_role("slider").first
+    slider.focus()
+    app.keyboard.press("ArrowRight")
+    shows(app, "speed is 5")
+    expect(lab.outputs(4)).to_have_text(["speed is 5"])
+    app.close()
