@@ -126,7 +126,7 @@ class Host:
                 yield answer
         except TimeoutError:
             raise
-        except OSError as error:
+        except (OSError, ValueError) as error:  # also for what is not HTTP
             raise BridgeError(
                 "server_refused",
                 f"The marimo server at {self.url} does not answer: {error}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -136,3 +137,38 @@ async def test_what_is_no_http_and_nobody_there_are_refusals() -> None:
     with pytest.raises(BridgeError, match="does not answer"):
         await nobody.send("POST", "x")
     assert MarimoNotebook(nobody, "nb-1").name == "marimo notebook nb-1 at port 1"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_10.0\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Length: ten\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a" * 10**6,
+        b"",
+    ],
+)
+async def test_another_program_at_the_port_is_a_refusal(answer: bytes) -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as listening:
+        other = Host(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/x", 1, TOKEN)
+        with pytest.raises(BridgeError, match="does not answer"):
+            await other.send("POST", "x", {})
+        assert await other.answers(5.0) is False
+
+
+async def test_a_body_that_ends_with_the_connection_is_read_whole() -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 10**5)
+        writer.close()
+
+    async with await asyncio.start_server(speak, "127.0.0.1", 0) as listening:
+        other = Host(f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}/x", 1, TOKEN)
+        assert len(await other.send("GET", "x")) == 10**5
