@@ -152,11 +152,15 @@ def present_keys(session: NotebookSession, texts: Mapping[str, str] | None = Non
         for name in node.names.uses:
             if plain_name(name) not in reads and makers[name]:
                 reads[plain_name(name)] |= makers[name]
-        cells[cell_id] = KeyedCell(
-            body.transformed or body.code,
-            reads,
-            {plain_name(name): inputs[name] for name in node.names.uses & inputs.keys()},
-        )
+        own = {plain_name(name): inputs[name] for name in node.names.uses & inputs.keys()}
+        # A cell whose makers have not run in this kernel does not use their versions yet.
+        own |= {
+            name: inputs[version]
+            for name, made_by in reads.items()
+            for maker in made_by
+            if (version := version_name(name, maker)) in inputs
+        }
+        cells[cell_id] = KeyedCell(body.transformed or body.code, reads, own)
     return keys_of(cells)
 
 

@@ -131,6 +131,21 @@ def test_a_page_that_has_lost_its_outputs_shows_those_that_are_restored(lives: L
     assert ([output["data"]["text/plain"] for output in shown.outputs], shown.execution_count) == (["2"], 1)
 
 
+def test_a_cell_that_reads_one_of_two_ui_elements_of_a_name_is_fresh_with_its_value(lives: Lives) -> None:
+    lives.run(
+        {
+            "mo": "import marimo as mo",
+            "first": "s = mo.ui.slider(0, 9, value=3)",
+            "second": "s = mo.ui.slider(0, 9, value=4)",
+            "read": "t = s.value + 4",
+        }
+    )
+    lives.save()
+    lives.die()
+    assert lives.why(lives.restore()) == {}
+    assert lives.values["t"] == 8
+
+
 def test_random_numbers_and_the_working_directory_go_on(lives: Lives) -> None:
     lives.run(
         {
