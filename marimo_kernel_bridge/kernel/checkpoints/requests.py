@@ -15,8 +15,9 @@ from marimo_kernel_bridge.checkpoints.store import Store, shelf_of
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.checkpoints import answers
 from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
+from marimo_kernel_bridge.kernel.checkpoints.differences import differences, lost_names
 from marimo_kernel_bridge.kernel.checkpoints.planning import require_usable
-from marimo_kernel_bridge.kernel.checkpoints.restoring import Restoring, differences, lost_names
+from marimo_kernel_bridge.kernel.checkpoints.restoring import Restoring
 from marimo_kernel_bridge.kernel.checkpoints.saving import Origin, save
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, CheckpointSummary
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.checkpoints.manifest import Manifest
     from marimo_kernel_bridge.checkpoints.store import OpenCheckpoint
     from marimo_kernel_bridge.kernel.cells import Address, Entry
-    from marimo_kernel_bridge.kernel.checkpoints.automatic import Mode, Queue
+    from marimo_kernel_bridge.kernel.checkpoints.one_save import Mode, Queue
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.kernel.recording import Recording

@@ -10,7 +10,6 @@ import os
 import sys
 import time
 from dataclasses import replace
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -19,6 +18,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting import ipywidgets
 from marimo_kernel_bridge.inspecting.widget_traits import is_widget
 from marimo_kernel_bridge.kernel.checkpoints.capture import PROCESS, STATE, Process
+from marimo_kernel_bridge.kernel.checkpoints.differences import differences, lost_names
 from marimo_kernel_bridge.kernel.checkpoints.matching import match
 from marimo_kernel_bridge.kernel.checkpoints.pickling import LoadError, load_group
 from marimo_kernel_bridge.kernel.checkpoints.planning import (
@@ -29,22 +29,18 @@ from marimo_kernel_bridge.kernel.checkpoints.planning import (
     plan,
     unavailable_names,
 )
-from marimo_kernel_bridge.kernel.checkpoints.saving import imported_version
-from marimo_kernel_bridge.protocol.checkpoints import LostName, Restored, StaleCell
+from marimo_kernel_bridge.protocol.checkpoints import Restored, StaleCell
 from marimo_kernel_bridge.protocol.notebook import CellError
 from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from marimo_kernel_bridge.checkpoints.manifest import Manifest
     from marimo_kernel_bridge.checkpoints.store import OpenCheckpoint
     from marimo_kernel_bridge.kernel.cells import Address
     from marimo_kernel_bridge.kernel.checkpoints.matching import Matches
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.notebook import Output
-
-_MOST_TOLD = 10
 
 
 class Restoring:
@@ -288,44 +284,6 @@ class Restoring:
             tuple(dict.fromkeys(self._told)),
             preview,
         )
-
-
-def lost_names(manifest: Manifest, present: Mapping[str, str]) -> tuple[LostName, ...]:
-    """Return the names without values in a checkpoint. `present` are the ids of its cells here."""
-    return tuple(
-        LostName(
-            lost.name, lost.kind, lost.reason, present.get(lost.cell_id, lost.cell_id) or None, lost.path
-        )
-        for lost in manifest.lost
-    )
-
-
-def differences(manifest: Manifest) -> list[str]:
-    """Return sentences about how this process differs from the one that saved."""
-    told: list[str] = []
-    if other_python(manifest):
-        told.append(
-            f"It was saved by Python {manifest.python}: values with functions or classes of the notebook are not restored."
-        )
-    other = [
-        f"{name} {version} then, {here} now"
-        for name, version in manifest.packages.items()
-        if (here := _version_here(name)) is not None and here != version
-    ]
-    if other:
-        more = f" and {len(other) - _MOST_TOLD} more" if len(other) > _MOST_TOLD else ""
-        told.append(f"Other versions of packages: {', '.join(other[:_MOST_TOLD])}{more}.")
-    return told
-
-
-def _version_here(module: str) -> str | None:
-    """Return the version of a package that is imported, or would be."""
-    if module in sys.modules:
-        return imported_version(module)
-    try:
-        return metadata.version(module)
-    except (metadata.PackageNotFoundError, ValueError):
-        return None
 
 
 def _maker(version: str) -> str:

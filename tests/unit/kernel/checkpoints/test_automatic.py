@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic
+from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic, one_save
 from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
@@ -19,8 +19,9 @@ COSTLY = 0.05
 def _seconds_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(after_runs, "LONG", COSTLY)
     monkeypatch.setattr(automatic, "LONG", COSTLY)
+    monkeypatch.setattr(one_save, "LONG", COSTLY)
     monkeypatch.setattr(automatic, "_SHARE", 1e9)
-    monkeypatch.setattr(automatic, "_QUIET", 0.02)
+    monkeypatch.setattr(one_save, "_QUIET", 0.02)
 
 
 def saving(lives: Lives) -> AutomaticSaving:
@@ -86,7 +87,7 @@ def test_a_request_ends_an_attempt_and_the_value_is_kept_later(
     lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The request comes while the value is being pickled, which is given up at the next look."""
-    monkeypatch.setattr(automatic, "_LOOK", 0.0)
+    monkeypatch.setattr(one_save, "_LOOK", 0.0)
     asked: list[str] = []
 
     def ask_once(self: object) -> bool:
@@ -94,7 +95,7 @@ def test_a_request_ends_an_attempt_and_the_value_is_kept_later(
             asked.append(lives.lab.send("other", "other = 1"))
         return bool(lives.kernel.kernel.queue.any_wait())
 
-    monkeypatch.setattr(automatic._OneSave, "_give_up", ask_once)
+    monkeypatch.setattr(one_save.OneSave, "_give_up", ask_once)
     lives.run({"load": f"import time\ntime.sleep({COSTLY})\nrows = [[n] for n in range(50_000)]"})
     wait(lives, lambda: bool(checkpoints(lives)))
     assert saving(lives).given_up >= 1
@@ -108,16 +109,16 @@ def test_a_value_that_changes_while_it_is_written_is_written_as_it_is_in_the_end
     lives: Lives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changed: list[str] = []
-    written = automatic._OneSave._written
+    written = one_save.OneSave._written
 
-    async def change_once(self: automatic._OneSave, *args: object) -> object:
+    async def change_once(self: one_save.OneSave, *args: object, raw: bool = False) -> object:
         if not changed:
             changed.append(
                 lives.lab.send("load", "import time\ntime.sleep(0.06)\ndata = bytearray(b'2') * 9_000_000")
             )
-        return await written(self, *args)  # type: ignore[arg-type]
+        return await written(self, *args, raw=raw)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(automatic._OneSave, "_written", change_once)
+    monkeypatch.setattr(one_save.OneSave, "_written", change_once)
     lives.run({"load": "import time\ntime.sleep(0.06)\ndata = bytearray(b'1') * 9_000_000"})
     wait(lives, lambda: bool(checkpoints(lives)) and not saving(lives).busy)
     lives.die()
