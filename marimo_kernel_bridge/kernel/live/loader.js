@@ -54,6 +54,9 @@ export const PATCHES = [
   [/__vite__mapDeps\(\[[^\]]*\]\)/g, '[]']
 ];
 
+/** What opens below an output would be cut off by its cell, or covered by the next one. */
+const RAISED = '.jp-Cell:has(.mkb-live:focus-within){content-visibility:visible!important;contain:none!important;position:relative;z-index:10}';
+
 const IMPORTS = /((?:\bfrom|\bimport)\s*)(["'`])\.\/([^"'`]+\.js)\2/g;
 
 /**
@@ -350,7 +353,7 @@ class FrontEnd {
     const texts = head.css.map(name => this.#texts.get(name) ?? '');
     const { properties, elements, outputs } = styles(texts.join('\n'));
     this.sheet.replaceSync(outputs);
-    document.head.append(sheet(properties), Object.assign(sheet(elements), { title: 'marimo', media: 'not all' }));
+    document.head.append(sheet(`${properties}\n${RAISED}`), Object.assign(sheet(elements), { title: 'marimo', media: 'not all' }));
     const body = document.createElement('div'); // in place of the page's, where theme and locks would show
     const root = document.createElement('div');
     const filename = Object.assign(document.createElement('marimo-filename'), { textContent: 'notebook.py' });

@@ -1,0 +1,107 @@
+"""Make the pictures of docs/live.md: marimo's elements in a real JupyterLab, in both themes, and a recording of a few gestures.
+
+.venv/bin/python tests/browser/live_pictures.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chromium import launch
+from lab_page import LabPage
+from lab_server import REPOSITORY, WARM, running_lab
+from live_page import DARK, LIGHT, THEME, expect_live
+from moving_picture import Film
+from PIL import Image
+from playwright.sync_api import expect, sync_playwright
+
+if TYPE_CHECKING:
+    from lab_server import LabServer
+    from playwright.sync_api import Browser
+
+CELLS = (
+    "import marimo as mo\nimport pandas as pd\n\npenguins = pd.read_csv('penguins.csv').dropna()",
+    """mass = mo.ui.range_slider(2500, 6500, step=100, value=[3000, 5000], label="body mass", show_value=True)
+species = mo.ui.multiselect(sorted(penguins.species.unique()), value=["Adelie", "Gentoo"], label="species")
+mo.hstack([mass, species], justify="start", gap=2)""",
+    """chosen = penguins[penguins.body_mass_g.between(*mass.value) & penguins.species.isin(species.value)]
+print(len(chosen), "of", len(penguins), "penguins")""",
+    """table = mo.ui.table(chosen[["species", "island", "body_mass_g", "flipper_length_mm"]], page_size=5)
+table""",
+    """print("selected:", *table.value.flipper_length_mm)""",
+)
+CONTROLS, COUNT, TABLE, SELECTED = 1, 2, 3, 4
+LOOK, STEP, END = 1600, 160, 2600  # milliseconds
+
+
+def main(folder: Path) -> None:
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        running_lab(Path(directory) / "lab", extension=True) as server,
+        sync_playwright() as playwright,
+    ):
+        browser = launch(playwright)
+        _take(browser, server, folder)
+        browser.close()
+
+
+def _take(browser: Browser, server: LabServer, folder: Path) -> None:
+    cells: list[dict[str, Any]] = [
+        {"id": f"c{number}", "cell_type": "code", "source": source, "metadata": {}}
+        | {"execution_count": None, "outputs": []}
+        for number, source in enumerate(CELLS)
+    ]
+    metadata = {"kernelspec": {"name": WARM, "display_name": WARM, "language": "python"}}
+    path = server.notebooks / "penguins.ipynb"
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}))
+    (server.notebooks / "penguins.csv").write_bytes((REPOSITORY / "examples/penguins.csv").read_bytes())
+    context = browser.new_context(viewport={"width": 1000, "height": 860}, device_scale_factor=1.0)
+    lab = LabPage(context.new_page(), server, path)
+    lab.open()
+    lab.page.keyboard.press("ControlOrMeta+B")  # hides the file browser
+    lab.run_all()
+    controls = expect_live(lab, CONTROLS)
+    table = expect_live(lab, TABLE)
+    expect(lab.outputs(COUNT)).to_contain_text(["penguins"])
+    expect(table.locator("tbody tr")).to_have_count(5)
+
+    film = Film(lab)
+    film.take("marimo's own elements, in the cells of JupyterLab", LOOK)
+    thumb = controls.get_by_role("slider").first
+    for _ in range(8):
+        before = lab.outputs(COUNT).inner_text()
+        thumb.press("ArrowRight")
+        expect(lab.outputs(COUNT)).not_to_have_text([before])
+        film.take("A change runs the cells that use it ...", STEP)
+    film.take("... and only those", LOOK)
+    menu = controls.get_by_role("combobox").or_(controls.locator("button")).first
+    menu.click()
+    option = controls.get_by_role("option", name="Chinstrap")
+    film.take("Menus, tables and charts work as in marimo", LOOK)
+    before = lab.outputs(COUNT).inner_text()
+    option.click()
+    expect(lab.outputs(COUNT)).not_to_have_text([before])
+    film.take("Menus, tables and charts work as in marimo", LOOK)
+    lab.page.keyboard.press("Escape")
+    table.locator("tbody [role=checkbox]").nth(1).click()
+    expect(lab.outputs(SELECTED)).to_contain_text(["selected: 1"])
+    film.take("What you select is a value in Python", END)
+    film.save(folder / "live.gif")
+
+    for theme, name in ((LIGHT, "live-light.png"), (DARK, "live-dark.png")):
+        lab.page.evaluate(THEME, theme)
+        menu.click()
+        expect(option).to_be_visible()
+        lab.page.wait_for_timeout(500)  # the theme's style sheet
+        shot = Image.open(io.BytesIO(lab.page.screenshot())).convert("RGB")
+        shot.quantize(96, dither=Image.Dither.NONE).save(folder / name, optimize=True)
+        lab.page.keyboard.press("Escape")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "docs/images")
