@@ -41,9 +41,12 @@ async def test_cells_are_read_in_milliseconds_while_the_persons_cell_runs(shared
         while (await agent("list_cells")).data["cells"][-1]["status"] != "running":
             pass
     loop = asyncio.get_running_loop()
-    began = loop.time()
-    assert (await cell(agent, "cccc"))["outputs"] == "y is 2"
-    assert loop.time() - began < 1.0
+    times = []
+    for _ in range(5):  # one may wait for a processor
+        began = loop.time()
+        assert (await cell(agent, "cccc"))["outputs"] == "y is 2"
+        times.append(loop.time() - began)
+    assert min(times) < 0.5
     status = (await agent("kernel_status")).data
     assert (status["state"], status["working_on"][0]["client"]) == ("busy", "ada")
     gate.open()
