@@ -8,6 +8,7 @@ A skipped test proves nothing, so a run with one fails, unless its id starts wit
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Leave the person's home before anything is imported that looks for it."""
     if FOLDER not in os.environ:
         config.stash[OUTSIDE] = Outside(Path.home())
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in the background of a shell; what tests start inherits it, and would not be interrupted.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
     config.stash[HOMES] = homes = Homes(begin() / worker)
     os.environ.update(homes.new("s").variables)
