@@ -27,6 +27,7 @@ SUBJECTS = (
     "agents",
     "crowd",
     "documents",
+    "live",
     "checkpoints",
     "sessions",
     "deaths",
