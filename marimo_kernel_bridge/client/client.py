@@ -146,10 +146,6 @@ class KernelClient:
             return False
         return True
 
-    async def use(self) -> None:
-        """Make a request that counts as a use: a new kernel of a session ends early if nobody makes any."""
-        await self._link.ask("shell", "comm_info_request", {})
-
     async def shut_down(self) -> None:
         """End the kernel."""
         await self._link.ask("control", "shutdown_request", {"restart": False})

@@ -131,12 +131,11 @@ async def opened(
             description.cells if description else 0,
             note=attached.news(),
         )
-    await attached.client.use()
     cells, note = await _loaded(attached, session)
     message = "a new kernel" + (
         f" that knows its {cells} code cells and has run none: run_cells runs them." if cells else "."
     )
-    checkpoint = await newest_checkpoint(attached)
+    checkpoint = await newest_checkpoint(attached)  # also the kernel's first use, without which it ends
     if checkpoint is not None:
         note = (
             f"{note} There is the checkpoint {checkpoint}: restore_checkpoint brings its values back.".strip()
