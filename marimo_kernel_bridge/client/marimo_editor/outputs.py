@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.notebook import CellError
 from marimo_kernel_bridge.rendering.components import draw, styled
 from marimo_kernel_bridge.rendering.elements import rewrite
@@ -83,7 +84,7 @@ def error_of(error: Error) -> CellError:
     """Return why an execution failed. marimo's traceback is HTML, or among what was printed."""
     lines: tuple[str, ...] = ()
     if error.traceback is not None:
-        lines = tuple(_text(error.traceback).splitlines())
+        lines = tuple(split_lines(_text(error.traceback)))
     kind = "SyntaxError" if error.kind in _SYNTAX else "marimo"
     return CellError(error.name or kind, error.message, lines)
 

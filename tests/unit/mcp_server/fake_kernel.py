@@ -102,7 +102,6 @@ class FakeKernel:
 
     def __init__(self, *, reactive: bool = True) -> None:
         self.reactive = reactive
-        self.used = False  # whether a request was made that keeps a new kernel of a session
         self.session = "process 1"
         self.beats = True
         self.there = True
@@ -237,9 +236,6 @@ class FakeKernel:
                 name = "ipython" if not self.reactive else "marimo_kernel_bridge"
                 info = {"implementation": name, "language_info": {"name": "python", "version": "3.11"}}
                 channels.reply(channel, message, "kernel_info_reply", info)
-        elif msg_type == "comm_info_request":
-            self.used = True
-            channels.reply(channel, message, "comm_info_reply", {"status": "ok", "comms": {}})
         elif msg_type == "shutdown_request":
             channels.reply(channel, message, "shutdown_reply", {"status": "ok", "restart": False})
         elif msg_type == "interrupt_request":

@@ -160,7 +160,7 @@ async def test_a_notebook_is_a_file_with_a_kernel_that_knows_its_path(
     assert (document["nbformat"], document["nbformat_minor"]) == (4, 5)
     assert [(one.path, one.ttl) for one in machine.started] == [(data["path"], 60.0)]
     assert "load_document" in kernel.asked
-    assert kernel.used
+    assert "list_checkpoints" in kernel.asked, "a request that keeps the new kernel"
     listed = await agent("list_notebooks")
     assert f"{data['kernel']} penguins · active · connected" in listed.text
     assert "checkpoint" not in listed.text
