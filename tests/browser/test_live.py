@@ -73,3 +73,70 @@ def test_a_lazy_element_a_refresh_and_sections_work(live_lab):
     expect(live(page, 1).get_by_text("inside")).to_be_visible()
     expect(page.outputs(0).first).to_contain_text("made when seen")
     expect(page.outputs(3)).to_contain_text(["(1)"])
+
+
+@pytest.mark.long
+def test_windows_the_agent_and_the_magic_stay_in_step(live_lab):
+    page = live_lab(SLIDER, READER, "%marimo set e 8", own_page=True)
+    page.run(0)
+    page.run(1)
+    expect_live(page, 0)
+    page.save()
+    with page.another_window() as other:
+        for window, key, value in (
+            (other, "ArrowRight", "4"),
+            (page, "ArrowRight", "5"),
+            (other, "ArrowLeft", "4"),
+        ):
+            window.page.bring_to_front()
+            window.outputs(0).locator(THUMB).press(key)
+            for one in (page, other):
+                expect(one.outputs(0).locator(THUMB)).to_have_attribute("aria-valuenow", value)
+                expect(one.outputs(1)).to_have_text([f"value {value}"])
+        page.page.bring_to_front()
+        page.run(2)
+        for one in (page, other):
+            expect(one.outputs(0).locator(THUMB)).to_have_attribute("aria-valuenow", "8")
+            expect(one.outputs(1)).to_have_text(["value 8"])
+
+
+@pytest.mark.long
+def test_a_reload_keeps_the_value_and_a_restart_the_static_form(live_lab):
+    page = live_lab(SLIDER, READER, own_page=True, kernel="marimo")
+    page.run_all()
+    page.outputs(0).locator(THUMB).press("ArrowRight")
+    expect(page.outputs(1)).to_have_text(["value 4"])
+    page.save()
+    page.reload()
+    thumb = page.outputs(0).locator(THUMB)
+    expect(thumb).to_have_attribute("aria-valuenow", "4")
+    thumb.press("ArrowRight")
+    expect(page.outputs(1)).to_have_text(["value 5"])
+    page.restart()
+    expect(live(page, 0)).to_have_count(0)
+    expect(page.outputs(0)).to_contain_text(["slider"])
+    page.run_all()
+    expect(page.outputs(0).locator(THUMB)).to_have_attribute("aria-valuenow", "3")
+
+
+@pytest.mark.long
+def test_a_drag_goes_on_while_dependents_run(live_lab):
+    page = live_lab(
+        "import marimo as mo\ne = mo.ui.slider(0, 100, full_width=True)\ne",
+        "import time\ntime.sleep(0.3)\nprint('value', e.value)",
+    )
+    page.run_all()
+    thumb = page.outputs(0).locator(THUMB)
+    box = thumb.bounding_box()
+    assert box is not None
+    mouse = page.page.mouse
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    mouse.down()
+    for step in range(30):
+        mouse.move(box["x"] + 10 * step, box["y"] + 5)
+        page.page.wait_for_timeout(60)
+    mouse.up()
+    value = thumb.get_attribute("aria-valuenow")
+    assert value is not None
+    assert int(value) > 20
+    expect(page.outputs(1)).to_have_text([f"value {value}"])
