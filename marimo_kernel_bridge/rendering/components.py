@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.rendering.controls import CONTROLS
-from marimo_kernel_bridge.rendering.elements import inline, split_blocks
+from marimo_kernel_bridge.rendering.elements import split_blocks
 from marimo_kernel_bridge.rendering.page import (
     BOX,
     LINE,
     MUTED,
     disclosure,
+    draw_label,
     escape,
     label,
     labelled,
@@ -49,7 +50,7 @@ _ARROWS: Final = {"increase": "▲ ", "decrease": "▼ "}
 
 
 def _accordion(element: Element, page: Page) -> str:
-    labels = [inline(page.html(str(name))) for name in element.attributes.get("labels") or ()]
+    labels = [draw_label(str(name), page) for name in element.attributes.get("labels") or ()]
     expanded: Any = element.attributes.get("expanded") or []
     items = zip(labels, split_blocks(element.content), strict=False)
     return "".join(
@@ -136,8 +137,8 @@ def _mime(element: Element, page: Page) -> str:
 
 def _nav_menu(element: Element, page: Page) -> str:
     def entry(item: dict[str, Any]) -> str:
-        name = inline(page.html(str(item.get("label", ""))))
-        about = inline(page.html(str(item.get("description") or "")))
+        name = draw_label(str(item.get("label", "")), page)
+        about = draw_label(str(item.get("description") or ""), page)
         inner = "".join(entry(child) for child in item.get("items") or ())
         link = f"<a href={quoted(item['href'])}>{name}</a>" if item.get("href") else name
         return f"<li>{link}{f' {muted(about)}' if about else ''}{f'<ul>{inner}</ul>' if inner else ''}</li>"
@@ -152,7 +153,7 @@ def _outline(element: Element, page: Page) -> str:
 
 
 def _progress(element: Element, page: Page) -> str:
-    title, subtitle = (inline(page.html(element.text(name))) for name in ("title", "subtitle"))
+    title, subtitle = (draw_label(element.text(name), page) for name in ("title", "subtitle"))
     total, done = element.attributes.get("total"), element.attributes.get("progress")
     texts = [f"<b>{title}</b>" if title else "", subtitle]
     if done is True:
@@ -187,7 +188,7 @@ def _stat(element: Element, page: Page) -> str:
     color = _COLORS["success"] if good else _COLORS["danger"]
     frame = f"{BOX};" if element.attributes.get("bordered") else ""
     pieces = [
-        f'<div style="{MUTED}">{inline(page.html(element.text("label")))}</div>'
+        f'<div style="{MUTED}">{draw_label(element.text("label"), page)}</div>'
         if element.text("label")
         else "",
         f'<div style="font-size:1.7em;font-weight:600">{page.html(element.text("value"))}</div>',
@@ -196,7 +197,7 @@ def _stat(element: Element, page: Page) -> str:
     if caption or direction in _ARROWS:
         arrow = _ARROWS.get(direction, "")
         colored = f'<span style="color:rgb({color})">{arrow}</span>' if arrow else ""
-        pieces.append(f"<div><small>{colored}{inline(page.html(caption))}</small></div>")
+        pieces.append(f"<div><small>{colored}{draw_label(caption, page)}</small></div>")
     pieces.append(page.html(element.text("slot")) or element.content)
     return f'<div style="{frame}display:inline-block;padding:.5em 1em">{"".join(pieces)}</div>'
 

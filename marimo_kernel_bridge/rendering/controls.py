@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.rendering import tables
-from marimo_kernel_bridge.rendering.elements import inline, split_blocks
+from marimo_kernel_bridge.rendering.elements import split_blocks
 from marimo_kernel_bridge.rendering.page import (
     BOX,
     HOW_TO_SET,
     chip,
     current,
     disclosure,
+    draw_label,
     escape,
     label,
     labelled,
@@ -225,7 +226,7 @@ def _selection(element: Element, page: Page) -> str:
 
 
 def _tabs(element: Element, page: Page) -> str:
-    labels = [inline(page.html(str(tab))) for tab in element.attributes.get("tabs") or ()]
+    labels = [draw_label(str(tab), page) for tab in element.attributes.get("tabs") or ()]
     value = str(current(element, page) or 0)
     chosen = int(value) if value.isdigit() else 0
     tabs = zip(labels, split_blocks(element.content), strict=False)

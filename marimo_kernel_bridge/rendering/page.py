@@ -72,9 +72,16 @@ def muted(content: str) -> str:
     return f'<small style="{MUTED}">{content}</small>'
 
 
+def draw_label(text: str, page: Page) -> str:
+    """Return a label as inline HTML, which runs nothing."""
+    from marimo_kernel_bridge.rendering.labels import harmless  # noqa: PLC0415  # most cells show no element
+
+    return inline(page.html(harmless(text)))
+
+
 def label(element: Element, page: Page) -> str:
     """Return the element's label as inline HTML, empty if it has none."""
-    return inline(page.html(element.text("label")))
+    return draw_label(element.text("label"), page)
 
 
 def labelled(element: Element, page: Page, value: str, *details: str) -> str:
