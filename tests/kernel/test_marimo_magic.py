@@ -55,6 +55,7 @@ COMPLETED = {
             "graph",
             "help",
             "lazy",
+            "open",
             "pause",
             "relaxed",
             "reset",

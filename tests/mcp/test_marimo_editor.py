@@ -137,6 +137,13 @@ def _found(editor, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(editor.state))
 
 
+async def started(agent, run_id):
+    """Wait until a run is no longer queued."""
+    async with asyncio.timeout(BOUND):
+        while (await agent("read_run", run_id=run_id, timeout=0)).data["status"] == "queued":  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.01)
+
+
 async def test_an_agent_and_a_person_share_a_notebook_in_marimos_editor(editor, serve_here, monkeypatch):
     agent, person = await serve_here("auto", name="claude"), Person(editor)
     await until(host.hosts)
@@ -184,6 +191,7 @@ async def test_an_agent_and_a_person_share_a_notebook_in_marimos_editor(editor, 
     long = await agent(
         "execute_code", code="import time\nprint('begun')\ntime.sleep(60)", scratch=True, timeout=0
     )
+    await started(agent, long.data["run_id"])
     stopped = await agent("interrupt_run", run_id=long.data["run_id"])
     assert stopped.data["status"] == "interrupted", stopped.text
     # What marimo has no request for is refused, and says what to do.

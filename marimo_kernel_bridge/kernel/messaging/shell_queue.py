@@ -25,6 +25,9 @@ _BURST = 0.4  # seconds to wait for more of them at the most
 _BURST_GAP = 0.05  # seconds without a new one end a burst, as long as nothing is known of the front end
 _ON_THE_WAY = 0.01  # once it is: seconds that one may take longer to get here than the one before,
 _LONGEST = 3  # and this times the longest that it let pass between two
+_MOST_LOAD = (
+    4  # times as long without a new one, at the most, where as many processes want to run for each processor
+)
 _GAPS = 50  # of the newest between the requests of bursts counts
 
 _LOOKED_AT = 1000  # requests at the most that are looked at ahead; more when half of them are done
@@ -157,12 +160,12 @@ class ShellQueue:
         if not self._gaps:
             return _BURST_GAP
         pace = _ON_THE_WAY + _LONGEST * max(self._gaps)
-        return max(pace, _BURST_GAP) if _machine_is_busy() else pace
+        return max(pace, _BURST_GAP * min(load, _MOST_LOAD)) if (load := _load()) > 1 else pace
 
 
-def _machine_is_busy() -> bool:
-    """Whether more processes want to run than there are processors: any of them may hold up a request on its way."""
+def _load() -> float:
+    """Return how many processes want to run for each processor: above 1, any of them may hold up a request on its way."""
     try:
-        return os.getloadavg()[0] > (os.cpu_count() or 1)
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
     except (AttributeError, OSError):  # Windows has none
-        return False
+        return 0.0

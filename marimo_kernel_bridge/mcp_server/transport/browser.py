@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from typing import Final
 
+from marimo_kernel_bridge.protocol.own_python import python_command, python_environment
+
 _OPEN: Final = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 _BOUND: Final = 20.0  # seconds
 _READ_BY: Final = 30.0  # seconds after which a browser has read the file
@@ -29,9 +31,15 @@ def show(url: str) -> bool:
     page.write_text(f'<meta http-equiv="refresh" content="0; url={html.escape(url)}">', encoding="utf-8")
     silent = subprocess.DEVNULL
     try:
-        command = [sys.executable, "-c", _OPEN, page.as_uri()]
+        command = python_command("-c", _OPEN, page.as_uri())
         done = subprocess.run(  # noqa: S603  # our own command
-            command, stdin=silent, stdout=silent, stderr=silent, timeout=_BOUND, check=False
+            command,
+            stdin=silent,
+            stdout=silent,
+            stderr=silent,
+            timeout=_BOUND,
+            check=False,
+            env=python_environment(),
         )
         opened = done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
