@@ -86,12 +86,12 @@ class LabServer:
 
 @contextmanager
 def running_lab(
-    home: Path, *, extension: bool = False, environment: Path | None = None
+    home: Path, *, extension: bool = False, widgets: bool = False, environment: Path | None = None
 ) -> Iterator[LabServer]:
     """Start `jupyter lab` on a free loopback port with all of its directories below `home`.
 
-    Notebook 7, which the same process serves, has our extension; Lab has it if asked. `environment` is another one that has
-    Lab, with all of its extensions; the kernels are still of this one.
+    Notebook 7, which the same process serves, has our extension; Lab has it if asked, and the manager of Jupyter's widgets.
+    `environment` is another one that has Lab, with all of its extensions; the kernels are still of this one.
     """
     for name in ("notebooks", "runtime", "config/labconfig", "tmp"):
         (home / name).mkdir(parents=True, exist_ok=True)
@@ -100,6 +100,8 @@ def running_lab(
     _install_kernelspec(home / f"data/kernels/{WARM}", warm=True)
     token = secrets.token_hex(16)
     labextensions = [EXTENSIONS] if extension else []
+    if widgets:
+        labextensions.append(_widget_extensions(home / "labextensions"))
     if environment is not None:
         labextensions.append(environment / "share/jupyter/labextensions")
     with (home / "lab.log").open("wb") as log:
@@ -139,6 +141,14 @@ def running_lab(
             process.wait()
         with patch.dict(os.environ, _environment(home)):
             stop_pools()
+
+
+def _widget_extensions(folder: Path) -> Path:
+    """Return a folder with Lab's extensions for widgets and no others."""
+    folder.mkdir()
+    for name in ("@jupyter-widgets", "anywidget"):
+        (folder / name).symlink_to(Path(sys.prefix) / "share/jupyter/labextensions" / name)
+    return folder
 
 
 def _environment(home: Path) -> dict[str, str]:
