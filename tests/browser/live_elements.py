@@ -125,6 +125,9 @@ class Counter(anywidget.AnyWidget):
     n = traitlets.Int(0).tag(sync=True)'''
 FRAME = "import marimo as mo\nimport pandas as pd\nframe = pd.DataFrame({'n': range(30), 'letter': list('abc') * 10})"
 
+OF_JUPYTER = "anywidget"
+"""The element that Jupyter's own widget manager shows."""
+
 ELEMENTS = {
     "slider": Element("mo.ui.slider(1, 9, value=3)", key("slider", "ArrowRight", 2), "value 5"),
     "range_slider": Element(
@@ -177,7 +180,7 @@ ELEMENTS = {
         "print('value', 'some' if 0 < len(e.value) < 30 else len(e.value))",
         FRAME + "\nimport plotly.express as px",
     ),
-    "anywidget": Element(
+    OF_JUPYTER: Element(
         "mo.ui.anywidget(Counter())", click("button"), "value 1", "print('value', e.value['n'])", ANYWIDGET
     ),
 }

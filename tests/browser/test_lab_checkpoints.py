@@ -16,9 +16,9 @@ def test_a_person_sees_why_the_kernel_died_and_restores_what_was_saved(lab):
     restore(page)
     expect(page.outputs(HELD)).to_contain_text(["restored 3 of 4 cells"])
     expect(page.outputs(HELD)).to_contain_text(["cell `import ctypes…`: it had not run"])
-    page.edit(0, "len(rows), round(total)")
-    page.run(0)
-    expect(page.outputs(0)).to_contain_text(["(100000, "])
+    page.edit(CRASH, "len(rows), round(total)")
+    page.run(CRASH)
+    expect(page.outputs(CRASH)).to_contain_text(["(100000, "])
 
 
 def test_outputs_that_the_page_has_lost_are_shown_again_by_a_restore(live_lab):

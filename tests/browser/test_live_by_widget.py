@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from conftest import opening
 from lab_server import LabServer, running_lab
-from live_elements import READER
+from live_elements import ELEMENTS, OF_JUPYTER, READER
 from live_page import LOOK, expect_live, live
 from playwright.sync_api import expect
 
@@ -50,6 +50,15 @@ def test_with_a_widget_manager_elements_are_live_and_no_widget_is_saved(widget_l
     page.reload()
     expect_live(page, 0).locator(THUMB).press("ArrowRight")
     expect(page.outputs(1)).to_have_text(["value 5"])
+
+
+def test_a_widget_in_an_element_is_jupyters_own_and_its_reader_follows(widget_lab):
+    element = ELEMENTS[OF_JUPYTER]
+    page = widget_lab(f"{element.setup}\ne = {element.code}\ne", element.reader)
+    page.run_all()
+    expect(page.outputs(1)).to_contain_text(["value"])
+    element.use(page.outputs(0))
+    expect(page.outputs(1)).to_have_text([element.then])
 
 
 def test_without_a_widget_manager_the_static_form_stays(lab):
