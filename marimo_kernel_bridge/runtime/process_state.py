@@ -8,6 +8,8 @@ import sys
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
+from marimo_kernel_bridge.startup.import_path import CHANGING
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -19,12 +21,13 @@ def preserved() -> Iterator[None]:
     It puts the notebook's folder first on the path, where its modules would take the place of Python's.
     """
     saved_getpass, saved_open, saved_argv = getpass.getpass, webbrowser.open, sys.argv
-    saved_path = sys.path.copy()
-    try:
-        yield
-    finally:
-        getpass.getpass, webbrowser.open, sys.argv = saved_getpass, saved_open, saved_argv
-        sys.path[:] = saved_path
+    with CHANGING:
+        saved_path = sys.path.copy()
+        try:
+            yield
+        finally:
+            getpass.getpass, webbrowser.open, sys.argv = saved_getpass, saved_open, saved_argv
+            sys.path[:] = saved_path
 
 
 def add_to_path(folders: object) -> None:

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+CHANGING: Final = threading.RLock()
+"""Held where other packages change `sys.path` for a moment: marimo as its kernel is made, debugpy as it is imported.
+
+On two threads at once, one would remove what the other has added.
+"""
 
 
 def add_working_directory() -> None:

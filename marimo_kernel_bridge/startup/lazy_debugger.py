@@ -61,12 +61,15 @@ class _StandIn:
 
 def _import() -> Any:
     """Import ipykernel's debugger and debugpy; return the module. Keep functions that user code has replaced."""
+    from marimo_kernel_bridge.startup.import_path import CHANGING  # noqa: PLC0415  # not used before
+
     there = [(owner, name, getattr(owner, name, None)) for owner, name in _PUT_BY_DEBUGPY]
     before = os.environ.get(_NO_WARNING)
     os.environ[_NO_WARNING] = "1"
     try:
-        module = importlib.import_module(_MODULE)
-        load(module)
+        with CHANGING:
+            module = importlib.import_module(_MODULE)
+            load(module)
     finally:
         if before is None:
             del os.environ[_NO_WARNING]

@@ -1,12 +1,16 @@
-"""Which files the debugger leaves out, and how many patterns it has to compare with."""
+"""When the debugger is imported, which files it leaves out, and how many patterns it has to compare with."""
 
 import json
 import sys
+import threading
 from pathlib import Path
 
 import IPython
+import pytest
 import traitlets
 
+from marimo_kernel_bridge.runtime import process_state
+from marimo_kernel_bridge.startup import lazy_debugger
 from marimo_kernel_bridge.startup.lazy_debugger import by_package
 
 IPYTHON = Path(IPython.__file__)
@@ -38,3 +42,15 @@ def test_packages_come_first_because_most_of_what_runs_beside_a_cell_is_theirs()
 def test_few_patterns_stand_for_all_that_is_imported() -> None:
     files = [file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))]
     assert len(by_package(files)) < len(files) / 2
+
+
+def test_debugpy_is_not_imported_while_marimo_changes_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported = threading.Event()
+    monkeypatch.setattr("importlib.import_module", lambda _: imported.set())
+    monkeypatch.setattr(lazy_debugger, "load", lambda _: None)
+    debugger = threading.Thread(target=lazy_debugger._import, daemon=True)
+    with process_state.preserved():
+        debugger.start()
+        assert not imported.wait(0.1)
+    assert imported.wait(10)
+    debugger.join()
