@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chromium import launch
-from document_pictures import opened, save
-from lab_server import REPOSITORY, running_lab
-from playwright.sync_api import expect, sync_playwright
+from document_pictures import lab_and_browser, opened, save
+from lab_server import REPOSITORY
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     from lab_page import LabPage
@@ -48,17 +46,11 @@ def restore(page: LabPage) -> None:
 
 
 def main(folder: Path) -> None:
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        running_lab(Path(directory) / "lab") as server,
-        sync_playwright() as playwright,
-    ):
-        browser = launch(playwright)
+    with lab_and_browser(extension=False) as (browser, server):
         page = opened(browser, server, "simulation.ipynb", CELLS)
         die(page)
         restore(page)
         save(page.page.screenshot(), folder / "lab-restore.png")
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import io
 import json
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from PIL import Image
 from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from lab_server import LabServer
     from playwright.sync_api import Browser
@@ -36,19 +37,29 @@ PROPOSED = (
 )
 
 
-def main(folder: Path) -> None:
+@contextmanager
+def lab_and_browser(*, extension: bool = True) -> Iterator[tuple[Browser, LabServer]]:
+    """Start a JupyterLab, with the extension or without, and a browser."""
     with (
         tempfile.TemporaryDirectory() as directory,
-        running_lab(Path(directory) / "lab", extension=True) as server,
+        running_lab(Path(directory) / "lab", extension=extension) as server,
         sync_playwright() as playwright,
     ):
         browser = launch(playwright)
-        _take(browser, server, folder)
+        yield browser, server
         browser.close()
 
 
-def opened(browser: Browser, server: LabServer, name: str, sources: Sequence[str]) -> LabPage:
-    """Open a new notebook in a window of its own, without the file browser."""
+def opened(
+    browser: Browser,
+    server: LabServer,
+    name: str,
+    sources: Sequence[str],
+    *,
+    height: int = 600,
+    scale: float = 1.5,
+) -> LabPage:
+    """Open a new notebook in a window of its own, `height` CSS pixels high, without the file browser."""
     cells: list[dict[str, Any]] = [
         {"id": f"c{number}", "cell_type": "code", "source": source, "metadata": {}}
         | {"execution_count": None, "outputs": []}
@@ -57,17 +68,22 @@ def opened(browser: Browser, server: LabServer, name: str, sources: Sequence[str
     metadata = {"kernelspec": {"name": WARM, "display_name": WARM, "language": "python"}}
     path = server.notebooks / name
     path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}))
-    context = browser.new_context(viewport={"width": 1000, "height": 600}, device_scale_factor=1.5)
+    context = browser.new_context(viewport={"width": 1000, "height": height}, device_scale_factor=scale)
     lab = LabPage(context.new_page(), server, path)
     lab.open()
     lab.page.keyboard.press("ControlOrMeta+B")  # hides the file browser
     return lab
 
 
-def _take(browser: Browser, server: LabServer, folder: Path) -> None:
-    lab = opened(browser, server, "readings.ipynb", CELLS)
-    lab.run_all()
-    expect(lab.outputs(3)).to_contain_text(["above 26"])
+def main(folder: Path) -> None:
+    with lab_and_browser() as (browser, server):
+        lab = opened(browser, server, "readings.ipynb", CELLS)
+        lab.run_all()
+        expect(lab.outputs(3)).to_contain_text(["above 26"])
+        _take(lab, folder)
+
+
+def _take(lab: LabPage, folder: Path) -> None:
     with document_agent(lab) as agent:
         agent.change(1, "limit = 24")
         expect(lab.outputs(3)).to_contain_text(["above 24"])
@@ -82,9 +98,9 @@ def _take(browser: Browser, server: LabServer, folder: Path) -> None:
         save(lab.page.screenshot(), folder / "lab-proposal.png")
 
 
-def save(shot: bytes, target: Path) -> None:
+def save(shot: bytes, target: Path, colors: int = 64) -> None:
     """Write a picture with few colors, a quarter of its size."""
-    Image.open(io.BytesIO(shot)).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(
+    Image.open(io.BytesIO(shot)).convert("RGB").quantize(colors, dither=Image.Dither.NONE).save(
         target, optimize=True
     )
 

@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
-from chromium import launch
-from document_pictures import opened, save
-from lab_server import REPOSITORY, running_lab
-from playwright.sync_api import expect, sync_playwright
+from document_pictures import lab_and_browser, opened, save
+from lab_server import REPOSITORY
+from playwright.sync_api import expect
 
 CELLS = (
     "import marimo as mo\nimport random\n\nrandom.seed(3)\nreadings = [random.gauss(20, 4) for _ in range(500)]",
@@ -24,12 +22,7 @@ CELLS = (
 
 
 def main(folder: Path) -> None:
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        running_lab(Path(directory) / "lab", extension=True) as server,
-        sync_playwright() as playwright,
-    ):
-        browser = launch(playwright)
+    with lab_and_browser() as (browser, server):
         lab = opened(browser, server, "readings.ipynb", CELLS)
         lab.run_all()
         link = lab.outputs(4).first.get_by_role("link")
@@ -39,7 +32,6 @@ def main(folder: Path) -> None:
         expect(page.get_by_text("readings are above 26").first).to_be_visible()
         page.wait_for_timeout(1_500)  # until it has stopped moving
         save(page.screenshot(), folder / "editor.png")
-        browser.close()
 
 
 if __name__ == "__main__":

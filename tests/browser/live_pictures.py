@@ -5,24 +5,18 @@
 
 from __future__ import annotations
 
-import io
-import json
 import sys
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from chromium import launch
-from lab_page import LabPage
-from lab_server import REPOSITORY, WARM, running_lab
+from document_pictures import lab_and_browser, opened, save
+from lab_server import REPOSITORY
 from live_page import DARK, LIGHT, THEME, expect_live
 from moving_picture import Film
-from PIL import Image
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from lab_server import LabServer
-    from playwright.sync_api import Browser
+    from lab_page import LabPage
 
 CELLS = (
     "import marimo as mo\nimport pandas as pd\n\npenguins = pd.read_csv('penguins.csv').dropna()",
@@ -40,30 +34,12 @@ LOOK, STEP, END = 1600, 160, 2600  # milliseconds
 
 
 def main(folder: Path) -> None:
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        running_lab(Path(directory) / "lab", extension=True) as server,
-        sync_playwright() as playwright,
-    ):
-        browser = launch(playwright)
-        _take(browser, server, folder)
-        browser.close()
+    with lab_and_browser() as (browser, server):
+        (server.notebooks / "penguins.csv").write_bytes((REPOSITORY / "examples/penguins.csv").read_bytes())
+        _take(opened(browser, server, "penguins.ipynb", CELLS, height=860, scale=1.0), folder)
 
 
-def _take(browser: Browser, server: LabServer, folder: Path) -> None:
-    cells: list[dict[str, Any]] = [
-        {"id": f"c{number}", "cell_type": "code", "source": source, "metadata": {}}
-        | {"execution_count": None, "outputs": []}
-        for number, source in enumerate(CELLS)
-    ]
-    metadata = {"kernelspec": {"name": WARM, "display_name": WARM, "language": "python"}}
-    path = server.notebooks / "penguins.ipynb"
-    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": cells}))
-    (server.notebooks / "penguins.csv").write_bytes((REPOSITORY / "examples/penguins.csv").read_bytes())
-    context = browser.new_context(viewport={"width": 1000, "height": 860}, device_scale_factor=1.0)
-    lab = LabPage(context.new_page(), server, path)
-    lab.open()
-    lab.page.keyboard.press("ControlOrMeta+B")  # hides the file browser
+def _take(lab: LabPage, folder: Path) -> None:
     lab.run_all()
     controls = expect_live(lab, CONTROLS)
     table = expect_live(lab, TABLE)
@@ -98,8 +74,7 @@ def _take(browser: Browser, server: LabServer, folder: Path) -> None:
         menu.click()
         expect(option).to_be_visible()
         lab.page.wait_for_timeout(500)  # the theme's style sheet
-        shot = Image.open(io.BytesIO(lab.page.screenshot())).convert("RGB")
-        shot.quantize(96, dither=Image.Dither.NONE).save(folder / name, optimize=True)
+        save(lab.page.screenshot(), folder / name, colors=96)
         lab.page.keyboard.press("Escape")
 
 
