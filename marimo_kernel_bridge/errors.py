@@ -16,6 +16,8 @@ ErrorCode = Literal[
     "no_such_edit",
     "no_such_ui_element",
     "no_such_variable",
+    "no_such_view",
+    "not_a_table",
     "ui_value_refused",
     "stale_version",
     "bad_request",
@@ -154,6 +156,14 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "no_such_variable": (
         "The variable does not exist.",
         "The message names existing ones; `list_variables` lists all.",
+    ),
+    "no_such_view": (
+        "There is no such view: it was closed, or what showed it has ended.",
+        "`view_data` opens it anew.",
+    ),
+    "not_a_table": (
+        "The variable or file is no table that can be shown.",
+        "The message says what it is, and which kinds are shown.",
     ),
     "not_allowed": (
         "The person does not permit agents to do this.",
