@@ -44,6 +44,11 @@ def plain_name(name: str) -> str:
     return name[2:].rpartition(_MARK)[0] if _MARK in name and name.startswith("__") else name
 
 
+def is_private(name: str) -> bool:
+    """Return whether marimo's graph has a name of the user's code in its own cell only."""
+    return name.startswith("_") and not name.startswith("__")
+
+
 @dataclass(frozen=True)
 class Versions:
     """The names that the graph uses for a cell with this `code`, in place of `names` in the code."""

@@ -169,7 +169,7 @@ def defined_by(session: NotebookSession, cell_id: str, node: Node) -> set[str]:
     versions = session.execution.graph.redefinitions.for_checkpoints
     several = versions.several
     plain = {plain_name(name) for name in node.names.defines}
-    plain |= {name for name in versions.makes(cell_id) if name.startswith("_")}  # which its functions need
+    plain |= {name for name in versions.makes_private(cell_id) if versions.made_last(name) in {cell_id, None}}
     plain |= {name for name, makers in several.items() if cell_id in makers}
     return {version_name(name, cell_id) if name in several else name for name in plain}
 

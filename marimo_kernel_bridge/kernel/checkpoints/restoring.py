@@ -123,6 +123,9 @@ class Restoring:
             for versions in (self._manifest.absent, self._manifest.spent)
         )
         kept = {name: value for name, value in values.items() if not name.startswith(STATE)}
+        ran_at = {cell_id: saved.at for cell_id, saved in matches.saved.items() if saved.at is not None}
+        ran = sorted(ran_at, key=ran_at.__getitem__)
+        graph.redefinitions.for_checkpoints.bring_back_runs(ran)
         graph.redefinitions.for_checkpoints.bring_back_values(kept, absent, spent)
         self._mark(planned)
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from marimo_kernel_bridge.runtime.interface import is_private
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -52,6 +54,14 @@ class VersionsForCheckpoints:
         part = None if flow is None else flow.parts.get(cell_id)
         return frozenset() if part is None else frozenset(part.flow.makes)
 
+    def makes_private(self, cell_id: str) -> frozenset[str]:
+        """Return the `_names` that a cell makes and its functions may need."""
+        return frozenset(filter(is_private, self.makes(cell_id)))
+
+    def made_last(self, name: str) -> str | None:
+        """Return the cell whose run has made the value of a `_name` without versions, None if that is unknown."""
+        return self._values.made_last(name)
+
     @property
     def absent(self) -> frozenset[str]:
         """The versions without a value after their cell ran."""
@@ -67,6 +77,11 @@ class VersionsForCheckpoints:
             self._observer.bring_back(cell_id, code, observations)
         for cell_id in list(self._cells.ids()) if observed else ():
             self._cells.touch(cell_id)  # what is observed of a file matters to others that use it
+
+    def bring_back_runs(self, cell_ids: Iterable[str]) -> None:
+        """Note the cells that ran in an earlier kernel, in the order of their runs: whose values `_names` have."""
+        for cell_id in cell_ids:
+            self._values.note_private(cell_id, self.makes(cell_id))
 
     def bring_back_values(
         self, values: Mapping[str, object], absent: Iterable[str], consumed: Iterable[str]

@@ -16,7 +16,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, shares
-from marimo_kernel_bridge.runtime.interface import version_name
+from marimo_kernel_bridge.runtime.interface import is_private, version_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -53,18 +53,22 @@ class VersionValues:
         self._consumed: set[str] = set()  # versions with an object that a later cell has mutated
         self._sizes: dict[str, int] = {}  # sizes of versions that are copies, in bytes
         self._standing: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
+        # The cells that have made a `_name` without versions, the last run last: no graph says whose its value is.
+        self._private: dict[str, list[str]] = {}
 
     # -- which names have versions ---------------------------------------------------------------------------------
 
     def set_makers(self, name: str, makers: Sequence[str], definers: frozenset[str]) -> None:
         """Set the makers of a name's versions. `definers` are the cells that define it in the graph."""
         before = self.makers.get(name)
+        ran = [maker for maker in self._private.pop(name, ()) if maker in makers]
         if before is None and name in self._values:
-            definer = next((maker for maker in makers if maker in definers), None)
+            definer = ran.pop() if ran else next((maker for maker in makers if maker in definers), None)
             if definer is not None:
                 self._values[version_name(name, definer)] = self._values[name]
             elif not definers:
                 self._outside[name] = self._values[name]
+        self._consumed.update(version_name(name, maker) for maker in ran)  # their values are gone
         for maker in set(before or ()) - set(makers):
             self._forget(version_name(name, maker))
         self.makers[name] = list(makers)
@@ -82,6 +86,7 @@ class VersionValues:
         for maker in makers:
             if (version := version_name(name, maker)) in self._values:
                 self._values[name] = self._values[version]
+                self.note_private(maker, [name])
         left = self._consumed & {version_name(name, maker) for maker in makers}
         for maker in before:
             self._forget(version_name(name, maker))
@@ -141,9 +146,10 @@ class VersionValues:
 
     def leave(self, cell_id: str, flow: ValueFlow) -> None:
         """Record the versions that a cell made, and assign to plain names the values of their last definitions."""
+        part = flow.parts.get(cell_id)
+        self.note_private(cell_id, () if part is None else part.flow.makes)
         if not self.makers and not self._consumed:
             return
-        part = flow.parts.get(cell_id)
         for name in part.flow.makes if part is not None else ():
             if name not in self.makers:
                 self._consumed.discard(version_name(name, cell_id))
@@ -156,6 +162,19 @@ class VersionValues:
             else:
                 self._absent.add(version)
         self.show_last(flow)
+
+    def note_private(self, cell_id: str, names: Iterable[str]) -> None:
+        """Note that a cell ran last of those that make `_names`."""
+        for name in names:
+            if is_private(name) and name not in self.makers:
+                self._private[name] = [
+                    *(each for each in self._private.get(name, ()) if each != cell_id),
+                    cell_id,
+                ]
+
+    def made_last(self, name: str) -> str | None:
+        """Return the cell whose run has made the value of a `_name` without versions, None if that is unknown."""
+        return next(reversed(self._private.get(name, ())), None)
 
     def record_mutated(self, cell_id: str, names: Iterable[str], flow: ValueFlow) -> None:
         """Record versions that a cell made by observed mutations: the versions before it are consumed."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.analysis.components import Groups
 from marimo_kernel_bridge.analysis.cycles import cycles
 from marimo_kernel_bridge.analysis.value_flows import SMALL, GroupFlows, flows_of_small
+from marimo_kernel_bridge.runtime.interface import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -196,7 +197,7 @@ class ValueFlow:
         ):
             return was
         names = flow.mentions | flow.makes | {name for name, _ in flow.reads}
-        private = frozenset(name for name, _ in reads if _is_private(name))
+        private = frozenset(name for name, _ in reads if is_private(name))
         return Part(self.sources[cell_id], flow, reads, early, redefines, names, circular, private)
 
     def _put(self, cell_id: str, part: Part | None, changes: Changes) -> None:
@@ -264,7 +265,7 @@ class ValueFlow:
 
     def has_versions(self, name: str) -> bool:
         """Return whether cells that make a name make different versions of it."""
-        if _is_private(name):  # marimo makes it local to its cell
+        if is_private(name):  # marimo makes it local to its cell
             return name in self._private
         return len(self.makers.get(name, ())) > 1
 
@@ -284,10 +285,6 @@ class _GroupResult:
     cells: list[str]
     private: set[str]
     closing: set[str]
-
-
-def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
 
 
 def _read_in_cycles(flows: Sequence[Flow]) -> dict[int, frozenset[str]]:

@@ -349,6 +349,14 @@ def test_star_imports_and_private_names_work_as_in_jupyter(lab: FrontEnd) -> Non
         assert texts(lab, cells) == first
 
 
+def test_a_private_name_that_cells_made_in_another_order_is_that_of_the_document(lab: FrontEnd) -> None:
+    run_all(lab, {"a": "_k = 1\ndef f():\n    return _k", "b": "_k = 2\ndef g():\n    return _k"})
+    lab.run(
+        "a", "_k = 1\ndef f():\n    return _k"
+    )  # last, so that `_k` is 1 when a cell comes that reads the second
+    assert lab.run("c", "print(g())").text == "2"
+
+
 def test_private_names_that_are_imported_stay_for_cells_that_come_later(lab: FrontEnd) -> None:
     assert lab.run("a", "from os.path import _get_sep").ok
     assert lab.run("b", "_get_sep('x')").text == "'/'"

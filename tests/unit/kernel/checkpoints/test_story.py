@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.unit.kernel.checkpoints.lives import Lives
 
 NOTEBOOK = {
@@ -181,3 +183,32 @@ def test_each_version_of_a_name_that_cannot_be_kept_has_its_reason(lives: Lives)
         "one": "`lock`: a lock cannot be kept",
         "two": "`lock`: _thread.lock: a lock cannot be kept (at [0])",
     }
+
+
+PRIVATE = {"a": "_k = 1\ndef f():\n    return _k", "b": "_k = 2\ndef g():\n    return _k"}
+
+
+@pytest.mark.parametrize("reader_first", [True, False])
+def test_private_names_of_several_cells_come_back_to_the_functions_that_read_them(
+    lives: Lives, *, reader_first: bool
+) -> None:
+    lives.run(PRIVATE)
+    if reader_first:
+        lives.run({"c": "q = g()"})
+    lives.save()
+    lives.die()
+    assert not lives.restore().stale
+    assert lives.ran_by("c", "q = g()") == ["c"]
+    assert lives.values["q"] == 2
+
+
+def test_the_private_name_of_a_cell_that_ran_before_another_one_is_made_again_when_it_is_read(
+    lives: Lives,
+) -> None:
+    lives.run(PRIVATE)
+    lives.run({"a": PRIVATE["a"]})
+    lives.save()
+    lives.die()
+    assert not lives.restore().stale
+    assert lives.ran_by("c", "q = g()") == ["b", "c"]
+    assert lives.values["q"] == 2
