@@ -55,11 +55,19 @@ ErrorCode = Literal[
     "not_writable",
     "notebook_in_use",
     "too_many_sessions",
+    "bad_data",
+    "data_locked",
+    "data_changed",
+    "data_gone",
 ]
 
 CODES: Final[frozenset[str]] = frozenset(get_args(ErrorCode))
 
 MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
+    "bad_data": (
+        "The file is no table of its kind: broken, written in part, or of another kind than its name says.",
+        "The message says what is wrong and where.",
+    ),
     "bad_notebook": (
         "The file is not a readable notebook.",
         "Give a Python notebook that Jupyter opens.",
@@ -96,6 +104,18 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "connection_file_stale": (
         "The kernel of this connection file has ended.",
         "`list_kernels` lists running kernels; ask the person to start the notebook.",
+    ),
+    "data_changed": (
+        "The data was replaced or changed since the view was opened; nothing of it is shown.",
+        "Open the view again.",
+    ),
+    "data_gone": (
+        "The data of the view is no longer there: the variable or the file was deleted.",
+        "Open a view of other data.",
+    ),
+    "data_locked": (
+        "The file needs a password, or another program has locked it.",
+        "The message says which.",
     ),
     "disk_full": (
         "The disk is full; nothing was written, and what was there before is unchanged.",

@@ -25,7 +25,7 @@ _COLORS: Final = {
 }
 _COLUMNS: Final = (
     ("zmq_kernel", "kernel", "runtime", "rendering", "startup"),
-    ("checkpoints", "inspecting"),
+    ("checkpoints", "inspecting", "viewing"),
     ("__main__", "cli", "exporting", "importing", "analysis"),
     ("marimo_format", "notebooks", "protocol", "errors"),
     ("mcp_tools", "mcp_server", "launch", "client"),

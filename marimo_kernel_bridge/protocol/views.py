@@ -1,0 +1,147 @@
+"""Views of tables: what a page, an agent and the process that holds the data say to one another. Values only.
+
+A column is addressed by its index: two columns may have one name. A row is addressed by its id, which is its position in
+the source, whatever the sort and the filters.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+ColumnKind = Literal[
+    "integer",
+    "number",
+    "decimal",
+    "text",
+    "boolean",
+    "date",
+    "datetime",
+    "time",
+    "duration",
+    "bytes",
+    "nested",
+    "category",
+    "null",
+    "other",
+]
+
+Operator = Literal["=", "!=", "<", "<=", ">", ">=", "contains", "starts", "one_of", "null", "not_null"]
+
+CellKind = Literal[
+    "nan", "inf", "big", "decimal", "date", "datetime", "time", "duration", "bytes", "nested", "other", "long"
+]
+"""How a cell that JSON cannot hold is shown. "long" is text that was cut: `detail` has the rest."""
+
+ROWS_MAX = 500
+COLUMNS_MAX = 200
+"""Of one request for rows."""
+
+
+class Column(msgspec.Struct, frozen=True):
+    """A column. `dtype` is the type as its library names it."""
+
+    index: int
+    name: str
+    kind: ColumnKind
+    dtype: str
+
+
+class SortKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A key of the order. Nulls and NaN come last in both directions."""
+
+    column: int
+    descending: bool = False
+
+
+class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A condition on a column; the rows shown meet all of them. A null meets none but "null".
+
+    Numbers are JSON numbers, or text where those are not exact; dates and times are ISO text, bytes hexadecimal.
+    "contains" and "starts" compare the text of the cell and ignore case. "one_of" takes a list.
+    """
+
+    column: int
+    op: Operator
+    value: str | int | float | bool | list[str | int | float | bool | None] | None = None
+
+
+class ViewState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a view shows its table. `selected` are row ids; `by` is who changed it last."""
+
+    sort: tuple[SortKey, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    search: str = ""
+    hidden: tuple[int, ...] = ()
+    pinned: tuple[int, ...] = ()
+    widths: dict[int, int] = {}
+    selected: tuple[int, ...] = ()
+    selected_column: int | None = None
+    first_row: int = 0
+    by: Literal["person", "agent"] = "person"
+
+
+class ViewDescription(msgspec.Struct, frozen=True):
+    """A view, without any row. `version` grows with new data. `ended` says why the data is no longer there."""
+
+    view: str
+    title: str
+    source: Literal["variable", "file"]
+    kind: str
+    rows: int | None
+    columns: tuple[Column, ...]
+    version: int
+    state: ViewState
+    matching: int | None = None
+    notes: tuple[str, ...] = ()
+    ended: str = ""
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """A cell that JSON cannot hold: the text to show, and why it is not a plain value."""
+
+    t: str
+    k: CellKind
+
+
+CellValue = str | int | float | bool | None | Marked
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """A bar of a histogram, from `low` up to `high` without it; the last one includes `high`."""
+
+    low: CellValue
+    high: CellValue
+    count: int
+
+
+class Statistics(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Statistics of a column under a view's filters.
+
+    The counts of `bins` and `not_finite` (NaN and infinities), or of `top` and `other`, add up to `rows - nulls`.
+    """
+
+    column: int
+    rows: int
+    nulls: int
+    distinct: int | None
+    distinct_exact: bool
+    min: CellValue = None
+    max: CellValue = None
+    mean: CellValue = None
+    sd: CellValue = None
+    median: CellValue = None
+    bins: tuple[Bin, ...] = ()
+    not_finite: int = 0
+    top: tuple[tuple[CellValue, int], ...] = ()
+    other: int = 0
+
+
+class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One cell in full, up to a bound. `json` is the value of a nested cell. `cut` says that there was more."""
+
+    text: str
+    kind: ColumnKind
+    json: Any = None
+    cut: bool = False

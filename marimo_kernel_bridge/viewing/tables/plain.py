@@ -1,0 +1,223 @@
+"""Tables of Python's own values: a list of dicts, a dict of lists, an array of numpy. Nothing is copied, no library needed."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.views import Column, Detail, Statistics
+from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
+from marimo_kernel_bridge.viewing.tables import python_values, writing
+from marimo_kernel_bridge.viewing.tables.cells import cell, detail
+from marimo_kernel_bridge.viewing.tables.orders import Orders
+from marimo_kernel_bridge.viewing.tables.plain_values import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_SAMPLE: Final = 1000
+"""Rows whose types decide the kind of a column."""
+_CHECKED_EACH: Final = 4096
+
+
+class Source:
+    """Rows by position. `values` is one column of some rows, `fingerprint` differs if the source was changed since."""
+
+    kind: str
+    names: list[str]
+    dtypes: list[str] | None = None
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def values(self, column: int, ids: Sequence[int]) -> list[Any]:
+        raise NotImplementedError
+
+    def fingerprint(self) -> object:
+        raise NotImplementedError
+
+
+class Records(Source):
+    """A list of dicts. A key that a row does not have is null."""
+
+    kind = "list of dicts"
+
+    def __init__(self, rows: Sequence[Mapping[Any, Any]]) -> None:
+        keys: dict[Any, None] = {}
+        for row in rows:
+            keys.update(dict.fromkeys(row))
+        self._given = rows
+        self._rows = list(rows)  # so that rows which are added or removed meanwhile do not move the others
+        self._keys = list(keys)
+        self.names = [str(key) for key in self._keys]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def values(self, column: int, ids: Sequence[int]) -> list[Any]:
+        key, rows = self._keys[column], self._rows
+        return [rows[number].get(key) for number in ids]
+
+    def fingerprint(self) -> object:
+        given = self._given
+        step = max(1, len(given) // 64)
+        return len(given), tuple(id(row) for row in islice(given, 0, None, step))
+
+
+class Lists(Source):
+    """A dict of lists of one length."""
+
+    kind = "dict of lists"
+
+    def __init__(self, columns: Mapping[Any, Sequence[Any]]) -> None:
+        self._columns = list(columns.values())
+        self.names = [str(key) for key in columns]
+        self._length = len(self._columns[0]) if self._columns else 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def values(self, column: int, ids: Sequence[int]) -> list[Any]:
+        values = self._columns[column]
+        try:
+            return [values[number] for number in ids]
+        except IndexError:
+            raise BridgeError(
+                "data_changed", "The lists became shorter while they were read.", "Open the view again."
+            ) from None
+
+    def fingerprint(self) -> object:
+        return tuple(len(one) for one in self._columns), tuple(
+            id(value) for one in self._columns for value in islice(one, 0, None, max(1, len(one) // 16))
+        )
+
+
+class PlainTable:
+    """A table over such a source."""
+
+    def __init__(self, source: Source, notes: Sequence[str] = ()) -> None:
+        self.kind = source.kind
+        self._source = source
+        self._length = len(source)
+        self._fingerprint = source.fingerprint()
+        self._orders: Orders[Sequence[int]] = Orders()
+        self._notes = tuple(notes)
+        sample = range(min(_SAMPLE, self._length))
+        columns = []
+        for index, name in enumerate(source.names):
+            kind, dtype = python_values.kind_of(source.values(index, sample))
+            columns.append(Column(index, name, kind, source.dtypes[index] if source.dtypes else dtype))
+        self._columns = tuple(columns)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self._columns
+
+    @property
+    def rows(self) -> int | None:
+        return self._length
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._notes
+
+    @property
+    def progress(self) -> Progress | None:
+        return None
+
+    def watch(self, changed: Callable[[], object]) -> None:
+        """Nothing loads."""
+
+    def check(self, query: Query) -> None:
+        query.check(self._columns)
+        for condition in query.filters:
+            python_values.predicate(self._columns[condition.column], condition)
+
+    def page(
+        self, query: Query, start: int, count: int, columns: Sequence[int], cancellation: Cancellation
+    ) -> Page:
+        order = self._order(query, cancellation)
+        ids = list(order[start : start + count])
+        if not columns:
+            return Page([[] for _ in ids], ids, len(order))
+        read = [[cell(value) for value in self._source.values(column, ids)] for column in columns]
+        return Page([list(row) for row in zip(*read, strict=True)], ids, len(order))
+
+    def statistics(self, query: Query, column: int, cancellation: Cancellation) -> Statistics:
+        ids = self._order(Query((), query.filters, query.search), cancellation)
+        return python_values.statistics_of(
+            self._columns[column], self._source.values(column, ids), cancellation
+        )
+
+    def detail(self, row: int, column: int) -> Detail:
+        if not 0 <= row < self._length or not 0 <= column < len(self._columns):
+            raise BridgeError("bad_request", "There is no such cell.")
+        return detail(self._source.values(column, [row])[0], self._columns[column].kind)
+
+    def export(
+        self,
+        query: Query,
+        columns: Sequence[int],
+        format: ExportFormat,  # noqa: A002  # the word of the protocol
+        target: Path,
+        cancellation: Cancellation,
+    ) -> None:
+        order = self._order(query, cancellation)
+
+        def rows() -> Iterator[tuple[Any, ...]]:
+            for start in range(0, len(order), _CHECKED_EACH):
+                cancellation.check()
+                ids = order[start : start + _CHECKED_EACH]
+                yield from zip(*(self._source.values(column, ids) for column in columns), strict=True)
+
+        writing.write(rows(), [self._columns[column] for column in columns], format, target)
+
+    def altered(self) -> Literal["", "changed", "gone"]:
+        return "" if self._source.fingerprint() == self._fingerprint else "changed"
+
+    def close(self) -> None:
+        self._orders.clear()
+
+    def _order(self, query: Query, cancellation: Cancellation) -> Sequence[int]:
+        if not query.sort and not query.narrowed:
+            return range(self._length)
+        return self._orders.get(query.key, lambda: self._computed(query, cancellation))
+
+    def _computed(self, query: Query, cancellation: Cancellation) -> Sequence[int]:
+        ids: Sequence[int] = range(self._length)
+        for condition in query.filters:
+            test = python_values.predicate(self._columns[condition.column], condition)
+            cancellation.check()
+            values = self._source.values(condition.column, ids)
+            ids = [number for number, value in zip(ids, values, strict=True) if test(plain(value))]
+        if query.search:
+            ids = self._found(query.search.lower(), ids, cancellation)
+        for key in reversed(query.sort):  # each sort is stable, so the first key is sorted by last
+            ranks = python_values.sort_ranks(
+                self._columns[key.column], self._source.values(key.column, ids), cancellation
+            )
+            ids = [ids[place] for place in sorted_places(ranks, descending=key.descending)]
+        return ids
+
+    def _found(self, needle: str, ids: Sequence[int], cancellation: Cancellation) -> Sequence[int]:
+        found: set[int] = set()
+        for column in range(len(self._columns)):
+            cancellation.check()
+            rest = [number for number in ids if number not in found]
+            values = self._source.values(column, rest)
+            found.update(
+                number
+                for number, value in zip(rest, values, strict=True)
+                if needle in python_values.text_of(value).lower()
+            )
+        return [number for number in ids if number in found]
+
+
+def sorted_places(ranks: Sequence[int | None], *, descending: bool) -> list[int]:
+    """Return the positions in the order of their ranks, nulls last; equal ones keep their order."""
+    present = [place for place, rank in enumerate(ranks) if rank is not None]
+    sign = -1 if descending else 1
+    present.sort(key=lambda place: sign * (ranks[place] or 0))
+    return [*present, *(place for place, rank in enumerate(ranks) if rank is None)]
