@@ -34,6 +34,10 @@ def main() -> None:
         from marimo_kernel_bridge.launch.pool.server import main as serve_pool  # noqa: PLC0415  # only this process
 
         serve_pool(arguments[1:], run_kernel)
+    elif arguments[:1] == ["viewer-process"]:
+        from marimo_kernel_bridge.launch.viewer.process import main as view_files  # noqa: PLC0415  # only this process
+
+        view_files(arguments[1:])
     else:
         from marimo_kernel_bridge.cli.main import main as run_command  # noqa: PLC0415  # only this process
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import threading
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import zmq
 from ipykernel.ipkernel import IPythonKernel
@@ -59,11 +60,13 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.live.carriers import LiveCarriers
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.kernel.recording import Recording
+    from marimo_kernel_bridge.kernel.viewing.views import KernelViews
     from marimo_kernel_bridge.runtime.interface import CellHost, LiveFrontEnd
 
 _AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already have arrived
 _NOT_FRAMED = frozenset({message_names.REQUEST, message_names.READ_REQUEST, message_names.DOCUMENT_REQUEST})
+_T = TypeVar("_T")
 _UNREAD = 100_000  # iopub messages queued for a client that reads slowly; ZeroMQ drops further ones
 
 
@@ -133,6 +136,8 @@ class MarimoKernel(IPythonKernel):
         self.document_messages = DocumentMessages(self, self)
         self.editor: Callable[[], NotebookEditor] = cache(partial(_editor, self))
         """Returns the notebook in marimo's own editor."""
+        self.views: Callable[[], KernelViews] = _once(partial(_views, self))
+        """Returns the views of variables. Any thread."""
         self.comm_manager.register_target(
             message_names.LIVE_TARGET, lambda comm, _message: self.live_carriers.opened(comm)
         )
@@ -504,6 +509,26 @@ def _editor(kernel: MarimoKernel) -> NotebookEditor:
     from marimo_kernel_bridge.runtime.editor.server import EditorServer  # noqa: PLC0415  # the same
 
     return NotebookEditor(kernel, EditorServer)
+
+
+def _once(make: Callable[[], _T]) -> Callable[[], _T]:
+    """Return what makes something when it is first called, by whichever thread, and then returns that."""
+    making = threading.Lock()
+    made: list[_T] = []
+
+    def get() -> _T:
+        with making:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get
+
+
+def _views(kernel: MarimoKernel) -> KernelViews:
+    from marimo_kernel_bridge.kernel.viewing.views import KernelViews  # noqa: PLC0415  # few notebooks are viewed
+
+    return KernelViews(kernel)
 
 
 def _bridge_handler(kernel: MarimoKernel) -> BridgeHandler:

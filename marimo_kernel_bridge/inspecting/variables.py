@@ -76,6 +76,19 @@ def _public(names: Mapping[str, object], hidden: Container[str]) -> list[tuple[s
     ]
 
 
+def find(names: Mapping[str, object], name: str, hidden: Container[str] = ()) -> object:
+    """Return the value of a global name. Any thread. Raises `BridgeError`: no_such_variable."""
+    found = [value for other, value in list(names.items()) if type(other) is str and other == name]
+    if found:
+        return found[0]
+    public = sorted(name for name, _ in _public(names, hidden))
+    raise BridgeError(
+        "no_such_variable",
+        f"There is no variable {name!r:.100}.",
+        f"Existing variables: {', '.join(public[:_MOST_NAMED]) or 'none'}. A variable is a plain global name.",
+    )
+
+
 def inspect(
     names: Mapping[str, object],
     definers: Mapping[str, str],
@@ -90,15 +103,7 @@ def inspect(
 
     Raises `BridgeError`: no_such_variable.
     """
-    found = [value for other, value in list(names.items()) if type(other) is str and other == name]
-    if not found:
-        public = sorted(name for name, _ in _public(names, hidden))
-        raise BridgeError(
-            "no_such_variable",
-            f"There is no variable {name!r}.",
-            f"Existing variables: {', '.join(public[:_MOST_NAMED]) or 'none'}. A variable is a plain global name.",
-        )
-    value = found[0]
+    value = find(names, name, hidden)
     variable = describe(name, value, definers.get(name))
     if not sample:
         return VariableContent(variable, sampled=False)

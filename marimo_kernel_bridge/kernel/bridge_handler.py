@@ -28,6 +28,7 @@ from marimo_kernel_bridge.protocol.document_edits import (
 )
 from marimo_kernel_bridge.protocol.environment import requirements
 from marimo_kernel_bridge.protocol.names import agent_name
+from marimo_kernel_bridge.protocol.view_requests import ViewRequest
 
 if TYPE_CHECKING:
     import logging
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession, Outputs
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+    from marimo_kernel_bridge.kernel.viewing.views import KernelViews
     from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, DocumentLoaded, Restored
     from marimo_kernel_bridge.protocol.environment import InstallReport
     from marimo_kernel_bridge.protocol.notebook import EditorLink
@@ -103,6 +105,9 @@ class Host(bridge_reads.Host, Protocol):
     @property
     def editor(self) -> Callable[[], NotebookEditor]: ...
 
+    @property
+    def views(self) -> Callable[[], KernelViews]: ...
+
     def input_from_front_end(self, *, allowed: bool) -> AbstractContextManager[None]:
         """Forward `input` to the front end of the current request, or make it fail."""
         ...
@@ -157,9 +162,12 @@ class BridgeHandler:
             try:
                 request = wire.decode_request(message["content"])
                 redacted = request.redacted
-                if isinstance(request, wire.DocumentRequest) and later is not None:
+                if isinstance(request, wire.DocumentRequest | ViewRequest) and later is not None:
                     answer = partial(self._answer_later, request, sender, later)
-                    self._host.documents.agents.handle(request, answer)
+                    if isinstance(request, ViewRequest):
+                        self._host.views().handle(request, answer)
+                    else:
+                        self._host.documents.agents.handle(request, answer)
                     return None
                 result = await self._answer(request, sender, on_control=on_control)
                 heard(sender.name, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
@@ -178,13 +186,14 @@ class BridgeHandler:
 
     def _answer_later(
         self,
-        request: wire.DocumentRequest,
+        request: wire.DocumentRequest | ViewRequest,
         sender: _Sender,
         later: Callable[[wire.Content], None],
         result: wire.Result | BridgeError,
     ) -> None:
         refused = isinstance(result, BridgeError)
-        self._host.notebook.agents.heard(sender.name, ran=_did_something(result), refused=refused)
+        ran = isinstance(request, wire.DocumentRequest) and _did_something(result)
+        self._host.notebook.agents.heard(sender.name, ran=ran, refused=refused)
         content = wire.encode_error(result) if isinstance(result, BridgeError) else wire.encode_result(result)
         self._host.documents.shared.refresh_soon()
         later(self._without_secrets(content) if request.redacted else content)
@@ -227,8 +236,10 @@ class BridgeHandler:
                 self._host.notebook.agents.require_not_paused()
                 self._host.checkpointing.delete(name)
                 return None
-            case _ if isinstance(request, wire.DocumentRequest):
-                raise BridgeError("bad_request", "Requests about documents go on the control channel.")
+            case _ if isinstance(request, wire.DocumentRequest | ViewRequest):
+                raise BridgeError(
+                    "bad_request", "Requests about documents and views go on the control channel."
+                )
             case _:
                 return self._reads.answer(request, on_control=on_control, redactor=self._redactor)
 

@@ -37,7 +37,7 @@ class Decoder:
             )
         try:
             with _ONE_AT_A_TIME:
-                return msgspec.convert(content, kind)
+                return msgspec.convert(content, kind, str_keys=True)
         except (ValueError, RecursionError) as error:  # half of a surrogate pair is a ValueError
             raise BridgeError(
                 "bad_request", f"Not a request of the {self.protocol} protocol: {error}."

@@ -27,6 +27,8 @@ import msgspec
 
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
 from marimo_kernel_bridge.protocol import names as message_names
+from marimo_kernel_bridge.protocol.bridge_request import PROTOCOL as _PROTOCOL
+from marimo_kernel_bridge.protocol.bridge_request import BridgeRequest as _Request
 from marimo_kernel_bridge.protocol.changes import (
     AddCell,
     ChangeCell,
@@ -67,20 +69,19 @@ from marimo_kernel_bridge.protocol.notebook import (
     Outline,
     RunReport,
 )
+from marimo_kernel_bridge.protocol.view_requests import (
+    ViewRequest,
+)
+from marimo_kernel_bridge.protocol.views import OpenedView, ViewAnswer, ViewDescription
 
 Content: TypeAlias = dict[str, Any]
 """The content or metadata of a Jupyter message: JSON with fields that depend on the message's type."""
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = _PROTOCOL
 REQUEST: Final = message_names.REQUEST
 READ_REQUEST: Final = message_names.READ_REQUEST
 REPLY: Final = message_names.REPLY
 METADATA_KEY: Final = message_names.METADATA_KEY
-
-
-class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):
-    protocol: int = PROTOCOL
-    redacted: bool = True
 
 
 class Describe(_Request, frozen=True, tag="describe"):
@@ -240,7 +241,7 @@ class InstallPackages(_Request, frozen=True, tag="install_packages"):
     """
 
     requirements: list[str]
-    settings: dict[str, str] = {}
+    settings: dict[str, str] = {}  # noqa: RUF012  # a struct copies it
     client: str = "agent"
 
 
@@ -393,7 +394,7 @@ DocumentRequest = (
     | UndoEdit
     | SaveDocument
 )
-ControlRequest = ReadRequest | CancelRun | DocumentRequest | ListCheckpoints | DeleteCheckpoint
+ControlRequest = ReadRequest | CancelRun | DocumentRequest | ViewRequest | ListCheckpoints | DeleteCheckpoint
 ShellRequest = (
     EditCells
     | RunCells
@@ -434,6 +435,10 @@ Result = (
     | Restored
     | list[CheckpointSummary]
     | EditorLink
+    | OpenedView
+    | ViewDescription
+    | list[ViewDescription]
+    | ViewAnswer
     | None
 )
 
@@ -489,7 +494,7 @@ def decode_reply(content: Content, kind: type[_T]) -> _T:
             known, str(content.get("evalue", "The kernel refused the request.")), str(content.get("hint", ""))
         )
     try:
-        return msgspec.convert(content.get("result"), kind)
+        return msgspec.convert(content.get("result"), kind, str_keys=True)
     except (ValueError, RecursionError) as error:
         raise BridgeError(
             "unsupported_version", f"The kernel's reply does not match this version: {error}."

@@ -6,9 +6,10 @@ the source, whatever the sort and the filters.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 ColumnKind = Literal[
     "integer",
@@ -37,6 +38,11 @@ CellKind = Literal[
 ROWS_MAX = 500
 COLUMNS_MAX = 200
 """Of one request for rows."""
+
+
+_MOST_MARKED: Final = 10_000
+_Index = Annotated[int, Meta(ge=0, le=2**53)]
+_Width = Annotated[int, Meta(ge=1, le=10_000)]
 
 
 class Column(msgspec.Struct, frozen=True):
@@ -82,6 +88,20 @@ class ViewState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: Literal["person", "agent"] = "person"
 
 
+class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The fields of a `ViewState` that somebody sets; the others stay."""
+
+    sort: tuple[SortKey, ...] | UnsetType = UNSET
+    filters: tuple[Filter, ...] | UnsetType = UNSET
+    search: str | UnsetType = UNSET
+    hidden: Annotated[tuple[_Index, ...], Meta(max_length=_MOST_MARKED)] | UnsetType = UNSET
+    pinned: Annotated[tuple[_Index, ...], Meta(max_length=_MOST_MARKED)] | UnsetType = UNSET
+    widths: Annotated[dict[_Index, _Width], Meta(max_length=_MOST_MARKED)] | UnsetType = UNSET
+    selected: Annotated[tuple[_Index, ...], Meta(max_length=_MOST_MARKED)] | UnsetType = UNSET
+    selected_column: _Index | UnsetType | None = UNSET
+    first_row: _Index | UnsetType = UNSET
+
+
 class ViewDescription(msgspec.Struct, frozen=True):
     """A view, without any row. `version` grows with new data. `ended` says why the data is no longer there."""
 
@@ -96,6 +116,25 @@ class ViewDescription(msgspec.Struct, frozen=True):
     matching: int | None = None
     notes: tuple[str, ...] = ()
     ended: str = ""
+
+
+class OpenedView(msgspec.Struct, frozen=True):
+    """A view that was opened or found again. `url` opens it once, on the machine of its process, which listens on `port` there.
+
+    `advice` says how to reach it from elsewhere, where the process is likely to be on another machine than the person.
+    """
+
+    description: ViewDescription
+    url: str
+    opened_in: Literal["new", "tab already open"]
+    port: int = 0
+    advice: str = ""
+
+
+class ViewAnswer(msgspec.Struct, frozen=True):
+    """The answer to a page's request, as the JSON text that the page reads."""
+
+    answer: str
 
 
 class Marked(msgspec.Struct, frozen=True):

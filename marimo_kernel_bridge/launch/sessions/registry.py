@@ -7,7 +7,6 @@ session, an own file beside it, which the system releases when its holder ends.
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import stat
 import sys
@@ -20,6 +19,7 @@ import msgspec
 from jupyter_core.paths import jupyter_data_dir
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.locks import take
 from marimo_kernel_bridge.launch.sessions.entries import FORMAT, Session, is_id
 from marimo_kernel_bridge.notebooks.whole_files import DISK_FULL
 from marimo_kernel_bridge.protocol.regular_files import read_bytes
@@ -35,8 +35,6 @@ _SESSION: Final = msgspec.json.Decoder(Session)
 _PAUSE: Final = 0.02
 _LOCK_BOUND: Final = 90.0
 """Seconds to wait for somebody else who changes a session: starting a kernel takes a minute at most."""
-_NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
-"""The errors of file systems that have no locks, as some of a network."""
 
 
 def registry_folder() -> Path:
@@ -114,7 +112,7 @@ class Registry:
         except OSError as error:
             raise not_written(path, error) from error
         with suppress(OSError):  # the file was removed, or somebody else has it
-            _take(descriptor)
+            take(descriptor)
             if sys.platform == "win32" or os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor
         os.close(descriptor)
@@ -125,22 +123,6 @@ class Registry:
 
     def _lock(self, session_id: str) -> Path:
         return self.folder / f"{session_id}.lock"
-
-
-def _take(descriptor: int) -> None:
-    """Lock an open file until it is closed. Raises `OSError` if somebody else has it."""
-    if sys.platform == "win32":
-        import msvcrt  # noqa: PLC0415  # on Windows only
-
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl  # noqa: PLC0415  # not on Windows
-
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno not in _NO_LOCKS:
-                raise
 
 
 def _read(path: Path) -> Session | None:

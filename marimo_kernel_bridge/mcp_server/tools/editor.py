@@ -18,7 +18,7 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import EditorOpened
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, can_show_address, client_name, to_run_in
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
-from marimo_kernel_bridge.mcp_server.transport import browser
+from marimo_kernel_bridge.protocol import own_browser
 
 _BY_HAND = "Ask them to run %marimo open in a cell: it shows an address."
 
@@ -38,7 +38,7 @@ async def open_editor(
     what = "as an app" if app else "in marimo's editor"
     agreed = await _asked(ctx, f"{client_name(ctx)} wants to open the notebook {what}.", link.url)
     local = ctx.request_context.request is None
-    if agreed is None and local and await asyncio.to_thread(browser.show, link.url):
+    if agreed is None and local and await asyncio.to_thread(own_browser.show, link.url):
         agreed = True
     state, message = {
         True: ("opened", f"The person has the notebook {what}, in their browser."),

@@ -19,7 +19,7 @@ from jupyter_core.paths import jupyter_data_dir
 
 from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.transport.own_files import read_or_make, unusable
+from marimo_kernel_bridge.launch.own_files import read_or_make, unusable
 
 PATH: Final = "/mcp"
 DEFAULT_HOST: Final = "127.0.0.1"

@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.mcp_server.transport.own_files import read_or_make, replace, unusable
+from marimo_kernel_bridge.launch.own_files import read_or_make, replace, unusable
 
 if TYPE_CHECKING:
     from pathlib import Path

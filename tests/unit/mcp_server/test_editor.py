@@ -12,8 +12,8 @@ import pytest
 from mcp import Client
 from mcp.types import ElicitRequestParams, ElicitRequestURLParams, ElicitResult
 
-from marimo_kernel_bridge.mcp_server.transport import browser
 from marimo_kernel_bridge.mcp_tools import build_server
+from marimo_kernel_bridge.protocol import own_browser
 from marimo_kernel_bridge.protocol.notebook import EditorLink
 from tests.unit.mcp_server.agent import Agent, Answer
 
@@ -33,7 +33,7 @@ def shown(kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the person's browser was given."""
     kernel.replies["open_editor"] = EditorLink(URL, 1234)
     shown: list[str] = []
-    monkeypatch.setattr(browser, "show", lambda url: not shown.append(url))
+    monkeypatch.setattr(own_browser, "show", lambda url: not shown.append(url))
     return shown
 
 
@@ -84,7 +84,7 @@ async def test_else_the_browser_of_the_persons_desktop_shows_it(connected: Agent
 async def test_else_the_person_is_to_run_the_magic(
     connected: Agent, shown: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(browser, "show", lambda _: False)
+    monkeypatch.setattr(own_browser, "show", lambda _: False)
     answer = await connected("open_editor")
     assert tells(answer, "%marimo open")
     assert answer.data["state"] == "not_shown"
@@ -104,15 +104,15 @@ def test_the_address_reaches_the_browser_by_a_file_that_only_its_user_can_read(
     monkeypatch.delenv("SSH_CONNECTION", raising=False)
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(
-        browser, "_OPEN", f"import sys; open({str(tmp_path / 'got')!r}, 'w').write(sys.argv[1])"
+        own_browser, "_OPEN", f"import sys; open({str(tmp_path / 'got')!r}, 'w').write(sys.argv[1])"
     )
-    monkeypatch.setattr(browser, "_READ_BY", 0.0)
+    monkeypatch.setattr(own_browser, "_READ_BY", 0.0)
     kept: list[tuple[int, str]] = []
     monkeypatch.setattr(
-        "marimo_kernel_bridge.mcp_server.transport.browser.threading.Timer",
+        "marimo_kernel_bridge.protocol.own_browser.threading.Timer",
         lambda _, end: _Ended(end, tmp_path / "got", kept),
     )
-    assert browser.show(URL)
+    assert own_browser.show(URL)
     ((mode, text),) = kept
     assert mode & (stat.S_IRWXG | stat.S_IRWXO) == 0
     assert URL in text
@@ -135,4 +135,4 @@ class _Ended:
 
 def test_no_browser_is_started_without_a_desktop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSH_CONNECTION", "1.2.3.4 5 6.7.8.9 22")
-    assert not browser.show(URL)
+    assert not own_browser.show(URL)

@@ -40,6 +40,12 @@ def read_or_make(path: Path, new: Callable[[], str]) -> str:
         return _read(path)
 
 
+def read(path: Path) -> str | None:
+    """Return a file's text without white space around it; None if there is none. Raises `BridgeError`: bad_request."""
+    with _refused(path):
+        return _read(path) if os.path.lexists(path) else None
+
+
 def unusable(path: Path, why: str) -> BridgeError:
     return BridgeError(
         "bad_request", f"{path} is not used: {why}.", "Delete the file: the next start makes a new one."

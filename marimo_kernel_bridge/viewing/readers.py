@@ -1,0 +1,111 @@
+"""The threads that read tables, and how much of the interpreter they take while a cell runs.
+
+They are daemons: a query that takes long holds up no end of a process. What nobody waits for any more is not begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SHARE: Final = 0.02
+"""The part of the time that reads may take while a cell runs. The cell waits for them: Python runs one thread at a time."""
+_LONGEST_REST: Final = 1.0  # seconds
+_STEP: Final = 0.02  # seconds between looks whether the cell has ended
+
+_T = TypeVar("_T")
+_Work = tuple["asyncio.Future[Any]", "Callable[[], Any]"]
+
+
+class Pace:
+    """The rests between reads, so that the kernel's cells are not slower while somebody scrolls.
+
+    Counts the processor time of the threads that read. A read is not interrupted: the rest comes after it, and has a limit.
+    """
+
+    def __init__(self, busy: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
+        """`busy` returns whether a cell runs; any thread."""
+        self._busy = busy
+        self._clock = clock
+        self._free_at = 0.0
+
+    @property
+    def rest(self) -> float:
+        """The seconds to wait before the next read."""
+        return max(0.0, self._free_at - self._clock()) if self._busy() else 0.0
+
+    async def wait(self) -> None:
+        """Wait until a read may begin."""
+        while (rest := self.rest) > 0:  # noqa: ASYNC110  # cells run in another thread
+            await asyncio.sleep(min(rest, _STEP))
+
+    def spent(self, seconds: float) -> None:
+        """Note the processor time of a read. Any thread."""
+        now = self._clock()
+        self._free_at = min(max(now, self._free_at) + seconds / SHARE, now + _LONGEST_REST)
+
+
+class Readers:
+    """A few threads, started when there is something to read. For one event loop."""
+
+    def __init__(self, name: str, count: int, pace: Pace | None = None) -> None:
+        self._name = name
+        self._count = count
+        self._pace = pace
+        self._waiting: SimpleQueue[_Work | None] = SimpleQueue()
+        self._threads = 0
+        self._turn = asyncio.Lock()
+
+    async def run(self, act: Callable[[], _T]) -> _T:
+        """Run a function in one of the threads, when it is its turn."""
+        if self._pace is not None:
+            async with self._turn:
+                await self._pace.wait()
+        if self._threads < self._count:
+            self._threads += 1
+            threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
+        future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        self._waiting.put((future, act))
+        return await future
+
+    def stop(self) -> None:
+        """End the threads when they have read what they read now."""
+        for _ in range(self._threads):
+            self._waiting.put(None)
+        self._threads = 0
+
+    def _work(self) -> None:
+        while (work := self._waiting.get()) is not None:
+            if not work[0].cancelled():
+                self._do(*work)
+            del work  # keeps nothing of the data while this waits
+
+    def _do(self, future: asyncio.Future[Any], act: Callable[[], Any]) -> None:
+        result, failure = None, None
+        before = time.thread_time()
+        try:
+            result = act()
+        except BaseException as error:  # noqa: BLE001  # objects of the user may raise anything
+            failure = error
+        if self._pace is not None:
+            self._pace.spent(time.thread_time() - before)
+        with suppress(RuntimeError):  # the loop is closed
+            future.get_loop().call_soon_threadsafe(_resolve, future, result, failure)
+
+
+def _resolve(future: asyncio.Future[Any], result: Any, failure: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if failure is None:
+        future.set_result(result)
+    elif isinstance(failure, Exception) and not isinstance(failure, StopIteration):
+        future.set_exception(failure)
+    else:
+        future.set_exception(RuntimeError(f"{type(failure).__name__}: {failure}"))

@@ -1,0 +1,1 @@
+"""The server of views' pages, on the loopback of this machine."""

@@ -1,0 +1,244 @@
+"""Views of a kernel's variables: what agents ask on control, what is new after runs, what the person's commands do."""
+
+import asyncio
+import gc
+import json
+import weakref
+from collections.abc import Awaitable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol import view_requests as views
+from marimo_kernel_bridge.protocol.views import (
+    Filter,
+    OpenedView,
+    SortKey,
+    StateChange,
+    ViewAnswer,
+    ViewDescription,
+)
+from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory
+from tests.unit.viewing.server.view_browser import Browser, Tab
+
+T = TypeVar("T")
+FRAME = "sales = [{'city': c, 'price': p} for c, p in zip('abcdef', range(6))]"
+
+
+class Person:
+    """A person at the kernel's notebook, with a browser on an event loop of its own, and an agent."""
+
+    def __init__(self, kernel: KernelInMemory) -> None:
+        self.kernel = kernel
+        self.lab: FrontEnd = kernel.connect("lab")
+        self.loop = asyncio.new_event_loop()
+        self.browsers: list[Browser] = []
+
+    def ask(self, request: wire.Request, kind: Any) -> Any:
+        return wire.decode_reply(self.lab.ask(request), kind)
+
+    def open(self, name: str = "sales", session: str = "claude#1") -> OpenedView:
+        opened: OpenedView = self.ask(views.OpenView(data=name, session=session), OpenedView)
+        return opened
+
+    def read(self, view: OpenedView, session: str = "claude#1") -> ViewDescription:
+        found: ViewDescription = self.ask(
+            views.ReadView(view=view.description.view, session=session), ViewDescription
+        )
+        return found
+
+    def rows(self, view: OpenedView, session: str = "claude#1", version: int = 1, **fields: Any) -> Any:
+        """Ask as an App does."""
+        asked = {"id": 1, "do": "rows", "start": 0, "count": 100, "columns": [0, 1], "version": version}
+        answer = self.ask(
+            views.AskView(view=view.description.view, session=session, request=json.dumps(asked | fields)),
+            ViewAnswer,
+        )
+        return json.loads(answer.answer)
+
+    def tab(self, view: OpenedView) -> Tab:
+        browser = Browser(view.port)
+        self.browsers.append(browser)
+        return self.now(browser.tab(view))
+
+    def now(self, awaited: Awaitable[T]) -> T:
+        """Do something in the browser. The kernel's views have a thread of their own."""
+
+        async def bounded() -> T:
+            return await asyncio.wait_for(awaited, 60)
+
+        return self.loop.run_until_complete(bounded())
+
+    def close(self) -> None:
+        for browser in self.browsers:
+            browser.close()
+        self.kernel.kernel.views().stop()
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+
+
+@pytest.fixture
+def person(kernel: KernelInMemory) -> Iterator[Person]:
+    person = Person(kernel)
+    yield person
+    person.close()
+
+
+def test_a_view_of_a_variable_says_what_there_is_and_no_row(person: Person) -> None:
+    person.lab.run("a", FRAME)
+    reply = person.lab.ask(views.OpenView(data="sales", session="claude#1"))
+    view = wire.decode_reply(reply, OpenedView)
+    assert (view.description.title, view.description.source, view.description.rows) == (
+        "sales",
+        "variable",
+        6,
+    )
+    assert [(column.name, column.kind) for column in view.description.columns] == [
+        ("city", "text"),
+        ("price", "integer"),
+    ]
+    assert view.opened_in == "new"
+    assert "'a'" not in str(reply)
+    assert person.rows(view)["rows"][:2] == [["a", 0], ["b", 1]]
+
+
+def test_what_is_no_table_or_not_there_is_told(person: Person) -> None:
+    person.lab.run("a", "number = 5; " + FRAME)
+    assert person.lab.ask(views.OpenView(data="number", session="s"))["code"] == "not_a_table"
+    reply = person.lab.ask(views.OpenView(data="salse", session="s"))
+    assert reply["code"] == "no_such_variable"
+    assert "sales" in reply["hint"]
+    assert person.lab.ask(views.OpenView(data="sales['city']", session="s"))["code"] == "no_such_variable"
+
+
+def test_a_second_call_finds_the_view_and_its_tab(person: Person) -> None:
+    person.lab.run("a", FRAME)
+    first = person.open()
+    tab = person.tab(first)
+    again = person.open()
+    assert again.description.view == first.description.view
+    assert again.opened_in == "tab already open"
+    assert person.now(tab.event("shown"))
+
+
+def test_a_run_that_makes_the_variable_anew_updates_the_open_tab_and_keeps_what_it_shows(
+    person: Person,
+) -> None:
+    person.lab.run("n", "n = 6")
+    person.lab.run("a", "sales = [{'city': chr(97 + i), 'price': i} for i in range(n)]")
+    view = person.open()
+    tab = person.tab(view)
+    person.now(tab.ask("set", state={"sort": [{"column": 1, "descending": True}], "first_row": 2}))
+    person.lab.run("n", "n = 9")
+    news = person.now(tab.event("changed"))["view"]
+    assert (news["rows"], news["version"]) == (9, 2)
+    assert news["state"]["sort"] == [{"column": 1, "descending": True}]
+    assert news["state"]["first_row"] == 2
+    rows = person.now(tab.ask("rows", start=0, count=2, columns=[0], version=2))
+    assert rows["rows"] == [["i"], ["h"]]
+
+
+def test_a_value_changed_in_place_is_shown_when_its_cell_has_run_again(person: Person) -> None:
+    person.lab.run("a", "cells = [{'x': 1}]")
+    person.lab.run("b", "cells.append({'x': 2})")
+    view = person.open("cells")
+    assert person.read(view).rows == 2
+    tab = person.tab(view)
+    person.lab.run("b", "cells.append({'x': 2}); cells.append({'x': 3})")
+    assert person.now(tab.event("changed"))["view"]["rows"] == 3
+
+
+def test_a_run_that_has_nothing_to_do_with_the_variable_tells_nothing(person: Person) -> None:
+    person.lab.run("a", FRAME)
+    view = person.open()
+    person.lab.run("b", "other = len(sales)")
+    person.lab.run("c", "unrelated = 1")
+    person.lab.run("a", FRAME)  # which makes it anew
+    assert person.now(person.tab(view).ask("describe"))["version"] == 2
+
+
+def test_a_deleted_variable_says_so_is_let_go_and_comes_back(person: Person) -> None:
+    person.lab.run("k", "class Rows(list): pass")
+    person.lab.run("a", "sales = Rows([{'x': 1}])")
+    view = person.open()
+    tab = person.tab(view)
+    kept = weakref.ref(person.kernel.kernel.shell.user_ns["sales"])
+    person.lab.run("a", "pass")
+    assert person.now(tab.event("ended"))["ended"] == "deleted"
+    assert person.read(view).ended == "deleted"
+    assert person.rows(view)["error"]["code"] == "data_gone"
+    person.lab.run("b", "1")
+    gc.collect()
+    assert kept() is None
+    person.lab.run("a", "sales = Rows([{'x': 1}, {'x': 2}])")
+    back = person.now(tab.event("changed"))["view"]
+    assert (back["ended"], back["rows"]) == ("", 2)
+
+
+def test_a_variable_that_is_no_table_any_more_says_what_it_is(person: Person) -> None:
+    person.lab.run("a", FRAME)
+    view = person.open()
+    tab = person.tab(view)
+    person.lab.run("a", "sales = 5")
+    assert "int" in person.now(tab.event("ended"))["ended"]
+    person.lab.run("a", FRAME)
+    assert person.now(tab.event("changed"))["view"]["ended"] == ""
+
+
+def test_agents_do_not_see_each_others_views_and_the_person_sees_all(person: Person) -> None:
+    person.lab.run("a", FRAME)
+    mine, other = person.open(session="claude#1"), person.open(session="claude#2")
+    assert mine.description.view != other.description.view
+    for request in (
+        views.ReadView(view=other.description.view, session="claude#1"),
+        views.SetView(view=other.description.view, session="claude#1", state=StateChange(search="a")),
+        views.AskView(view=other.description.view, session="claude#1", request='{"id": 1, "do": "describe"}'),
+        views.CloseView(view=other.description.view, session="claude#1"),
+    ):
+        assert person.lab.ask(request)["code"] == "no_such_view"
+    (listed,) = person.ask(views.ListViews(session="claude#1"), list[ViewDescription])
+    assert listed.view == mine.description.view
+    assert person.lab.ask(views.ListViews(session="person"))["code"] == "bad_request"
+    assert len(person.kernel.kernel.views().all()) == 2
+
+
+def test_what_an_agent_sets_is_shown_as_the_agents_doing(person: Person) -> None:
+    person.lab.run("a", FRAME)
+    view = person.open()
+    tab = person.tab(view)
+    change = StateChange(
+        sort=(SortKey(1, descending=True),), filters=(Filter(1, ">", 2),), widths={0: 120, 1: 80}
+    )
+    reply = person.lab.ask(
+        views.SetView(view=view.description.view, session="claude#1", state=change, client="claude")
+    )
+    state = wire.decode_reply(reply, ViewDescription).state
+    assert (state.by, state.widths) == ("agent", {0: 120, 1: 80})
+    told = person.now(tab.event("state"))["state"]
+    assert (told["by"], told["filters"]) == ("agent", [{"column": 1, "op": ">", "value": 2}])
+    assert [row[1] for row in person.rows(view)["rows"]] == [5, 4, 3]
+    assert person.read(view).matching == 3
+
+
+def test_rows_are_read_while_a_cell_runs_and_say_that_it_may_change_them(person: Person) -> None:
+    person.lab.run("a", FRAME)
+    view = person.open()
+    seen: list[Any] = []
+    person.kernel.kernel.shell.user_ns["look"] = lambda: seen.append(person.rows(view))
+    person.lab.run("b", "look()")
+    person.lab.run("c", "look(); len(sales)")
+    assert [len(answer["rows"]) for answer in seen] == [6, 6]
+    assert [answer.get("unsettled", False) for answer in seen] == [False, True]
+
+
+def test_requests_about_views_go_on_control(person: Person) -> None:
+    reply = person.lab.ask(views.OpenView(data="sales", session="s"), channel="shell")
+    assert reply["code"] == "bad_request"
+
+
+def test_without_a_view_nothing_is_started(person: Person) -> None:
+    assert person.ask(views.ListViews(session="s"), list[ViewDescription]) == []
+    assert person.lab.ask(views.ReadView(view="abc", session="s"))["code"] == "no_such_view"
+    assert person.kernel.kernel.views().all() == []
+    assert person.kernel.kernel.views()._thread is None
