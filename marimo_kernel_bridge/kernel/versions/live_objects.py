@@ -1,4 +1,4 @@
-"""Objects with one state, of which a copy is useless: widgets, marimo's elements, SQLite's connections, data of modules.
+"""Objects with one state, of which a copy is useless: widgets, marimo's elements, connections to databases, data of modules.
 
 A cell that looks at one again, after a cell below has changed it, sees the newer state, as in Jupyter, and not what a run
 from top to bottom would show. So does one that looks at what an earlier run of an edited cell has left in it: the rows that
@@ -15,6 +15,15 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
+from marimo_kernel_bridge.analysis.syntax import words_of
+from marimo_kernel_bridge.kernel.versions.databases import (
+    Databases,
+    Statements,
+    adds_to,
+    is_database,
+    strings_of,
+    tables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,8 +35,9 @@ _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, tu
 _PARTS: Final = re.compile(r"(?<![\w.])([^\W\d]\w*)\s*\.\s*([^\W\d]\w*)")
 _MOST: Final = 100
 """Changed objects that are known, and kept alive so that no other has the identity of one."""
-_ADDS: Final = ""
-"""The part of a database: each change adds to those before."""
+_ROWS: Final = ""
+"""The part of a database of SQLite: each change adds to those before."""
+_LONGEST_TEXT: Final = 10_000  # characters of a variable that may be SQL
 _QUERIES: Final = re.compile(r"\bselect\b", re.IGNORECASE)
 _HOOKS: Final = re.compile(
     r"observe|unobserve|on_\w+|link|dlink|close|(?:add|remove)_class|display|style|commit|cursor"
@@ -66,6 +76,24 @@ class Use:
     value: object
     state: State
     parts: frozenset[str]
+    statements: Statements | None = None
+    """What the text of the cell says of tables, if this is a database."""
+
+    def changed(self, was: State) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the parts that are set anew since the state `was`, and those that have become more."""
+        every = self.state.keys() | was.keys()
+        parts = frozenset(part for part in every if self.state.get(part, "") != was.get(part, ""))
+        if self.statements is None:
+            return parts, frozenset()
+        said = self.statements
+        if _ROWS in self.state:  # SQLite
+            if said.defines:
+                parts |= {_ROWS}
+            return (parts, frozenset()) if said.adds <= said.defines else (frozenset(), parts)
+        adds = {part for part in parts if adds_to(was.get(part), self.state.get(part))}
+        unseen = {name for name in said.defines | said.adds if not isinstance(self.state.get(name), tuple)}
+        begun = said.defines & unseen
+        return parts - adds | begun, frozenset(adds | unseen - begun)
 
 
 @dataclass(frozen=True)
@@ -87,10 +115,14 @@ class _Object:
     left: frozenset[str] = frozenset()
 
 
+_UNCHANGED: Final[tuple[frozenset[str], frozenset[str]]] = frozenset(), frozenset()
+
+
 @dataclass
 class LiveStates:
     """Which cells have changed live objects, and which have looked at one as no fresh run would see it."""
 
+    databases: Databases = field(default_factory=Databases)
     _objects: dict[int, _Object] = field(default_factory=dict)
     _ahead: dict[str, dict[str, object]] = field(default_factory=dict)  # by cell, the objects by their names
     _before: dict[str, Use] = field(default_factory=dict)  # by name, of the cell that runs
@@ -121,24 +153,25 @@ class LiveStates:
                 other, {n: v for n, v in objects.items() if "." in n or _object(values.get(n)) is v}
             )
         found = StateUses()
-        looked_at = {id(use.value): use.parts for use in uses.values()}
+        looked_at = {id(use.value): use.parts for use in uses.values() if use.statements is None}
         for key, known in self._objects.items():
             if cell_id in known.changed and known.changed[cell_id][1] != code:
                 self._leave(known, cell_id, looked_at.get(key, frozenset()) - {""})
         for name, use in uses.items():
             was = before.get(name)
-            if was is not None and was.value is use.value and was.state != use.state:
-                every = use.state.keys() | was.state.keys()
-                parts = {part for part in every if use.state.get(part, "") != was.state.get(part, "")}
-                self._note_change(use.value, cell_id, code, frozenset(parts))
-                self._add_names(found.appends if _ADDS in parts else found.writes, name, use, parts)
+            anew, more = use.changed(was.state) if was and was.value is use.value else _UNCHANGED
+            if anew or more:
+                self._note_change(use, cell_id, code, anew, more)
+                self._add_names(found.writes, name, use, anew)
+                self._add_names(found.appends, name, use, more)
                 for other in [cell for cell in self._ahead if place.get(cell, -1) > place[cell_id]]:
                     objects = self._ahead[other]  # they run again, and look again
                     self._keep_ahead(other, {n: v for n, v in objects.items() if v is not use.value})
             if self._shows_otherwise(cell_id, code, use, place):
                 self._ahead.setdefault(cell_id, {})[name] = use.value
-            if not found.appends or _QUERIES.search(code) is not None:
-                self._add_names(found.reads, name, use, use.state if "" in use.parts else use.parts)
+            if _ROWS not in use.state or not (anew or more) or _QUERIES.search(code) is not None:
+                parts = frozenset(use.state) if "" in use.parts else use.parts
+                self._add_names(found.reads, name, use, parts if use.statements is None else parts - anew)
         return found
 
     def _add_names(self, to: set[str], name: str, use: Use, parts: Iterable[str]) -> None:
@@ -158,13 +191,18 @@ class LiveStates:
         below = (known.changed[other][0] for other in known.changed if place.get(other, -1) > place[cell_id])
         return any(parts and ("" in use.parts | parts or use.parts & parts) for parts in (known.left, *below))
 
-    def _note_change(self, value: object, cell_id: str, code: str, parts: frozenset[str]) -> None:
-        known = self._objects.pop(id(value), None) or _Object(value)
-        self._objects[id(value)] = known
-        if cell_id in known.changed and _ADDS in parts:  # to what its earlier run has added
-            known.left |= {_ADDS}
-        known.left -= parts - {_ADDS}
-        known.changed[cell_id] = parts, code
+    def _note_change(
+        self, use: Use, cell_id: str, code: str, anew: frozenset[str], more: frozenset[str]
+    ) -> None:
+        known = self._objects.pop(id(use.value), None) or _Object(use.value)
+        self._objects[id(use.value)] = known
+        if cell_id in known.changed:  # to what its earlier run has added
+            known.left |= more & known.changed[cell_id][0]
+        known.left -= anew
+        if use.statements is not None:  # a table that is gone has nothing of what others have added to it
+            for other, (parts, text) in known.changed.items():
+                known.changed[other] = parts - anew, text
+        known.changed[cell_id] = anew | more, code
         while len(self._objects) > _MOST:
             del self._objects[next(iter(self._objects))]
 
@@ -195,24 +233,55 @@ class LiveStates:
                 self._leave(known, cell_id)
 
 
-def uses(code: str, mentions: Iterable[str], values: Mapping[str, Any]) -> dict[str, Use]:
+def uses(
+    code: str, mentions: Iterable[str], values: Mapping[str, Any], databases: Databases
+) -> dict[str, Use]:
     """Return the live objects that a cell uses, also through functions of the notebook that it mentions."""
     parts = dict(_parts_in(code))
+    texts = [code]
     for name in mentions:
-        if name not in parts and type(values.get(name)).__module__ == "sqlite3":
+        value = values.get(name)
+        if name not in parts and (type(value).__module__ == "sqlite3" or is_database(value)):
             parts[name] = frozenset({"given"})  # to a function, such as `pandas.read_sql`
-        function = values.get(name)
-        if type(function) is types.FunctionType and function.__module__ == "__main__":
-            words = frozenset(function.__code__.co_names)
+        if type(value) is types.FunctionType and value.__module__ == "__main__":
+            words = frozenset(value.__code__.co_names)
             parts |= {word: parts.get(word, frozenset()) | words for word in words}
+            texts += strings_of(value.__code__)
+        elif type(value) is str and len(value) <= _LONGEST_TEXT:
+            texts.append(value)
     found: dict[str, Use] = {}
     for name, seen in parts.items():
-        state = state_of(values[name]) if name in values else None
-        if state is not None:
-            named = seen & state.keys()
-            methods = any(_HOOKS.fullmatch(part) is None for part in seen - state.keys() - parts.keys())
-            found[name] = Use(_object(values[name]), state, named | ({""} if methods else set()))
+        use = _use(name, values, seen, seen - parts.keys(), texts, databases) if name in values else None
+        if use is not None:
+            found[name] = use
     return found
+
+
+def _use(  # noqa: PLR0917  # what is known of a name
+    name: str,
+    values: Mapping[str, Any],
+    seen: frozenset[str],
+    attributes: frozenset[str],
+    texts: list[str],
+    databases: Databases,
+) -> Use | None:
+    value = values[name]
+    if is_database(value):
+        database = databases.of(value)
+        state = None if database is None else tables(database)
+        if database is None:
+            return None
+        said = Statements.in_texts(texts)
+        reads = (words_of("\n".join(texts)) & (state or {}).keys()) | said.reads
+        return Use(database, state or {}, reads | ({""} if said.unnamed else set()), said)
+    state = state_of(value)
+    if state is None:
+        return None
+    named = seen & state.keys()
+    methods = any(_HOOKS.fullmatch(part) is None for part in attributes - state.keys())
+    looked_at = named | ({""} if methods else set())
+    statements = Statements.in_texts(texts) if _ROWS in state else None
+    return Use(_object(value), state, looked_at, statements)
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)

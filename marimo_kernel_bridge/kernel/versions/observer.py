@@ -78,7 +78,8 @@ class CellObserver:
             files = FileWatch(code, map(self._values.get, mentioned))
             modules = ModuleWatch(code, self._values)
             self._outside = files, modules
-            self._live.begin(uses(code, mentioned, self._values) | modules.uses())
+            used = uses(code, mentioned, self._values, self._live.databases)
+            self._live.begin(used | modules.uses())
 
     def end(self, cell_id: str, part: Part, flow: ValueFlow) -> set[str]:
         """Record observations of the body. Return the cells of which there are other observations than before.
@@ -115,8 +116,8 @@ class CellObserver:
             data, changed_data, changes = modules.end()
             if changes:
                 self._module_changes[cell_id] = changes
-            now = uses(part.source.code, part.flow.mentions, self._values) | modules.uses()
-            states = self._live.end(cell_id, part.source.code, now, self._values, flow.place)
+            now = uses(part.source.code, part.flow.mentions, self._values, self._live.databases)
+            states = self._live.end(cell_id, part.source.code, now | modules.uses(), self._values, flow.place)
             reads, writes, appends = (
                 frozenset(map(file_name, paths))
                 for paths in (
