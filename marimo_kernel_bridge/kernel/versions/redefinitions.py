@@ -114,8 +114,7 @@ class Redefinitions:
         if removed:
             self._reported = {report for report in self._reported if report[0] in self._cells}
         if self._states is not None and (removed or moved):
-            self._states.forget(removed)
-            self.outdated.mark(self._states.outdated(flow))
+            self.outdated.mark(self._states.forget(removed, flow) | self._states.outdated(flow))
         governed = self._govern(changes.names)
         self._graph.assign(self._new_versions(changes.parts, governed), flow.place)
         for cell_id, before in self._surprising.items():
@@ -210,7 +209,8 @@ class Redefinitions:
         self._values.enter(cell_id, self._loaded)
         code = self._cells[cell_id].cell.code
         with _LOGGED:
-            if calls_something(code) and not self.strict:
+            changed = self._states is not None and self._states.have_changed
+            if (changed or calls_something(code)) and not self.strict:
                 self.states.begin(cell_id, self._loaded)
         with _LOGGED:
             self._observer.begin(cell_id, self._loaded.parts.get(cell_id), code)

@@ -45,6 +45,10 @@ class _History:
     initial: Any = None
     standing: Any = None
     started: Any = None  # the state when the present body began
+    ran_with: dict[str, Any] = field(default_factory=dict)
+    """Of settings: those with which each cell began, if not the initial ones."""
+    restored: frozenset[str] = frozenset()
+    """The cells whose results come from an earlier kernel, which ran with the settings of their places."""
 
     def in_order(self, flow: ValueFlow) -> list[str]:
         return sorted((cell for cell in self.changes if cell in flow.place), key=flow.place.__getitem__)
@@ -72,6 +76,23 @@ class _History:
                 yield cell
             expected, is_seeded = change.after, is_seeded or change.seeds
 
+    def shown_otherwise(self, flow: ValueFlow, values: Mapping[str, Any]) -> Iterator[str]:
+        """Yield the cells that have used settings other than those of their places, and all users below such a change."""
+        expected, differs = self.initial, False
+        for cell in sorted(flow.parts, key=flow.place.__getitem__):
+            change = self.changes.get(cell)
+            if change is not None or self._uses(flow.parts[cell], values):
+                began = self.ran_with.get(cell, self.initial)
+                right = began is expected or same(began, expected)
+                if differs or not (right or (cell in self.restored and cell not in self.ran_with)):
+                    differs = differs or change is not None
+                    yield cell
+            if change is not None:
+                expected = change.after
+
+    def _uses(self, part: Part, values: Mapping[str, Any]) -> bool:
+        return any(_package(values.get(name)) in self.state.readers for name in part.flow.mentions)
+
 
 class StatesByPlace:
     """The states of libraries, around the body of each cell."""
@@ -82,6 +103,11 @@ class StatesByPlace:
         self._histories = [_History(state) for state in STATES]
         self._running = False
 
+    @property
+    def have_changed(self) -> bool:
+        """Whether a cell has changed settings, so that code which only shows a value needs those of its place."""
+        return any(history.changes for history in self._histories if not history.state.is_generator)
+
     def begin(self, cell_id: str, flow: ValueFlow) -> None:
         """Set the states to those at a cell's place, before its body."""
         self._running = True
@@ -89,17 +115,22 @@ class StatesByPlace:
             now = history.state.now()
             if now is not None and history.initial is None and not history.changes:
                 history.initial = now
-            if now is not None and history.standing is not None and not same(now, history.standing):
-                self._adopt(history, now, flow)
+            if now is not None and history.standing is not None:
+                if same(now, history.standing):
+                    now = history.standing  # one value, however many cells have begun with it
+                else:
+                    self._adopt(history, now, flow)
             wanted = history.at(flow, cell_id)
             if wanted is None and cell_id in history.changes and not history.state.is_generator:
                 wanted = history.changes[cell_id].after  # the cell has loaded the library
             history.started = self._put(history, now, wanted)
+            if not history.state.is_generator:
+                history.ran_with[cell_id] = history.started
 
     def end(self, cell_id: str, part: Part, flow: ValueFlow) -> set[str]:
         """Record what a body has changed. Return the cells that a fresh run would show otherwise."""
-        if not self._running:
-            return set()
+        if not self._running:  # the code calls nothing, and changes nothing
+            return self.forget([cell_id], flow) - {cell_id}
         self._running = False
         outdated: set[str] = set()
         for history in self._histories:
@@ -108,7 +139,7 @@ class StatesByPlace:
             if now is None:
                 continue
             if history.started is None:  # the body has loaded the library
-                history.started = history.initial = state.as_loaded()
+                history.started = history.initial = history.ran_with[cell_id] = state.as_loaded()
             seeding = from_scratch = False
             code = part.source.code
             changed = not same(now, history.started)
@@ -121,8 +152,7 @@ class StatesByPlace:
                 history.changes[cell_id] = _Change(history.started, now, seeding, from_scratch)
             after = history.changes.get(cell_id)
             if not same(None if before is None else before.after, None if after is None else after.after):
-                found = history.outdated(flow) if state.is_generator else self._readers(state, cell_id, flow)
-                outdated.update(found)
+                outdated.update(self._outdated(history, flow))
             history.standing = self._put(history, now, history.at(flow))
         return outdated - {cell_id}
 
@@ -147,22 +177,30 @@ class StatesByPlace:
                 continue
             history.initial, history.standing = initial, standing
             history.changes = {cell_ids[cell]: change for cell, change in changes.items() if cell in cell_ids}
+            history.restored = frozenset(cell_ids.values())
         return failed
 
-    def forget(self, cell_ids: Iterable[str]) -> None:
-        """Drop what cells have changed."""
+    def forget(self, cell_ids: Iterable[str], flow: ValueFlow) -> set[str]:
+        """Drop what cells have changed. Return the cells that a fresh run would show otherwise."""
+        outdated: set[str] = set()
         for history in self._histories:
+            gone = [history.changes.pop(cell_id, None) for cell_id in cell_ids]
             for cell_id in cell_ids:
-                history.changes.pop(cell_id, None)
+                history.ran_with.pop(cell_id, None)
+            if any(gone):
+                outdated.update(self._outdated(history, flow))
+        return outdated
 
     def outdated(self, flow: ValueFlow) -> set[str]:
-        """Return the cells that drew from another state than they would now, after cells were moved or removed."""
+        """Return the cells that began with another state than they would now, after cells were moved."""
         return {
-            cell
-            for history in self._histories
-            if history.state.is_generator and history.changes
-            for cell in history.outdated(flow)
+            cell for history in self._histories if history.changes for cell in self._outdated(history, flow)
         }
+
+    def _outdated(self, history: _History, flow: ValueFlow) -> Iterator[str]:
+        if history.state.is_generator:
+            return history.outdated(flow)
+        return history.shown_otherwise(flow, self._values)
 
     def _put(self, history: _History, now: Any, wanted: Any) -> Any:
         if now is None or wanted is None or same(now, wanted) or not history.state.set(wanted):
@@ -174,18 +212,15 @@ class StatesByPlace:
         order = history.in_order(flow)
         if order:
             last = history.changes[order[-1]]
-            history.changes[order[-1]] = _Change(last.before, now, last.seeds, last.from_scratch)
+            was, history.changes[order[-1]] = (
+                last.after,
+                _Change(last.before, now, last.seeds, last.from_scratch),
+            )
         else:
-            history.initial = now
-
-    def _readers(self, state: LibraryState, cell_id: str, flow: ValueFlow) -> Iterator[str]:
-        """Yield the cells below that use objects of packages which show the state."""
-        place = flow.place.get(cell_id, -1)
-        for other, part in flow.parts.items():
-            if flow.place[other] > place and any(
-                _package(self._values.get(name)) in state.readers for name in part.flow.mentions
-            ):
-                yield other
+            was, history.initial = history.initial, now
+        for cell, began in history.ran_with.items():
+            if began is was:
+                history.ran_with[cell] = now
 
 
 def _package(value: object) -> str:

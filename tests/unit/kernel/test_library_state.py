@@ -328,3 +328,34 @@ def test_a_cell_whose_changes_cannot_be_observed_runs_all_the_same(
     lab.sync()
     assert lab.text("1") == "[3, 2]"
     assert {cell.status for cell in lab.cells().values()} == {"ok"}
+
+
+SHOWS = "print(pd.Series([1 / 3]).to_string(index=False))"
+SET = "pd.options.display.precision = 3"
+
+
+@pytest.mark.parametrize(
+    ("cells", "edit", "expected"),
+    [
+        (["import pandas as pd", SET, SHOWS], "1", ["0.333333"]),
+        (["import pandas as pd", SET, "pd.options.display.max_rows = 7", SHOWS], "1", ["0.333333"]),
+        (["import pandas as pd", SET, SHOWS, SET.replace("3", "2"), SHOWS], "3", ["0.333", "0.333"]),
+        (["import pandas as pd", SET, SHOWS], "1: 1", ["0.333333"]),
+    ],
+    ids=["deleted", "deleted above another", "the second deleted", "now none"],
+)
+def test_cells_below_one_that_no_longer_sets_a_setting_run_again(
+    lab: FrontEnd, cells: list[str], edit: str, expected: list[str]
+) -> None:
+    lab.run_each(cells)
+    cell, _, code = edit.partition(": ")
+    lab.run(cell if code else "probe", code, metadata={"deletedCells": [] if code else [cell]})
+    lab.sync()
+    shown = [str(number) for number, text in enumerate(cells) if text == SHOWS]
+    assert [lab.text(number) for number in shown] == expected
+    assert not any(lab.cells()[number].stale for number in shown)
+
+
+def test_a_cell_that_only_shows_a_value_has_the_settings_of_its_place(lab: FrontEnd) -> None:
+    lab.run_each(["import pandas as pd", "d = pd.DataFrame({'v': [1 / 3]})", "d", SET, "d"], ["2"])
+    assert ("0.333333" in lab.text("2"), "0.333333" in lab.text("4")) == (True, False)
