@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from mcp import Client as McpClient
+from mcp.client.extension import advertise
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 
 from marimo_kernel_bridge.errors import MEANINGS
 from marimo_kernel_bridge.mcp_server.hosts import Client, Stdio, config_for
@@ -39,7 +41,8 @@ assert set(_HOSTS) == set(get_args(Client))
 
 async def reference() -> str:
     """Return the page."""
-    async with McpClient(build_server("all")) as client:
+    pages = advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})
+    async with McpClient(build_server("all"), extensions=[pages]) as client:
         tools = (await client.list_tools()).tools
         templates = (await client.list_resource_templates()).resource_templates
         prompts = (await client.list_prompts()).prompts
@@ -93,6 +96,7 @@ def _tool(tool: Tool, declaration: ToolDeclaration) -> str:
         "may overwrite or end something": declaration.changes,
         "idempotent": declaration.reads or declaration.idempotent,
         "may reach beyond the kernel": declaration.runs_code,
+        "for pages in hosts with MCP Apps, no model may call it": declaration.app == "only",
     }
     needs = f"permission {permission(declaration, tool.input_schema)}"
     facts = " · ".join([needs, *(hint for hint, holds in hints.items() if holds)])

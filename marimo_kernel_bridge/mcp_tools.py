@@ -23,6 +23,7 @@ from marimo_kernel_bridge.mcp_server.attachments import Kernels, allow_many_file
 from marimo_kernel_bridge.mcp_server.guard import Guard
 from marimo_kernel_bridge.mcp_server.prompts import add_prompts
 from marimo_kernel_bridge.mcp_server.resources import add_resources
+from marimo_kernel_bridge.mcp_server.sdk.apps import hide_from_models, view_page
 from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions
 from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks
@@ -38,6 +39,7 @@ from marimo_kernel_bridge.mcp_server.tools import (
     packages,
     reading,
     running,
+    viewing,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +83,9 @@ Plain Python kernels have no graph: only execute_code, read_run, interrupt_run a
 """
 
 
-TOOLS: Final = tools_of(kernels, notebooks, reading, running, document, checkpoints, packages, files, editor)
+TOOLS: Final = tools_of(
+    kernels, notebooks, reading, running, document, checkpoints, packages, files, editor, viewing
+)
 
 
 def build_server(
@@ -118,9 +122,10 @@ def build_server(
         version=__version__,
         instructions=INSTRUCTIONS,
         tools=[StrictTool.of(declaration, guard.around(declaration)) for declaration in tools],
-        extensions=[tasks],
+        extensions=[tasks, view_page()],
         lifespan=attached_kernels,
         subscriptions=subscriptions.bus,
+        middleware=[hide_from_models],
         log_level="WARNING",
     )
     subscriptions.serve(server)

@@ -19,6 +19,7 @@ from marimo_kernel_bridge.client.link import ANSWER_BOUND, KernelLink, Liveness
 from marimo_kernel_bridge.client.reads import Reads, require_reactive
 from marimo_kernel_bridge.client.run_tracker import CANCEL_BOUND, RunTracker
 from marimo_kernel_bridge.client.runs import Reply, Run, RunKind
+from marimo_kernel_bridge.client.views import KernelViews
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 
@@ -39,8 +40,8 @@ class KernelClient:
 
     Create it with `attach`, and end it with `close` or as an async context manager. `reads` reads the state of a
     reactive kernel, `document` reads and changes the document that a front end has open on it, and `document_runs` follows
-    what that runs; `checkpoints` saves and restores, and `deaths` has how the kernel died. `runs` has the runs of this client
-    and the work for other clients. A method that runs something sends its request and returns the `Run` at
+    what that runs; `checkpoints` saves and restores, `views` shows tables to the person, and `deaths` has how the kernel died.
+    `runs` has the runs of this client and the work for other clients. A method that runs something sends its request and returns the `Run` at
     once; `runs.wait` waits for it.
 
         async with await KernelClient.attach(read_connection("kernel-1.json"), "me") as client:
@@ -65,6 +66,7 @@ class KernelClient:
         self.document = Document(self._link, self.reads, client_name)
         self.document_runs = DocumentRuns(self.runs, self.reads)
         self.checkpoints = Checkpoints(self._link, self.reads, client_name)
+        self.views = KernelViews(self.reads, client_name)
 
     @classmethod
     async def attach(

@@ -24,9 +24,9 @@ CellsArg = Annotated[
 ]
 TimeoutArg = Annotated[
     float,
-    Field(ge=0, le=600, description="Seconds to wait; the run goes on, and read_run waits again."),
+    Field(ge=0, le=600, description="Seconds to wait; read_run waits on."),
 ]
-BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="Characters to return, about.")]
+BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="About how many.")]
 OffsetArg = Annotated[int, Field(ge=0, description="Where in the output text to begin, to read on.")]
 
 WAIT: Final = 30.0

@@ -23,6 +23,7 @@ from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import is_id
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.media.presenter import Presenter
+from marimo_kernel_bridge.mcp_server.open_views import OpenViews
 from marimo_kernel_bridge.mcp_server.safety.own_exports import OwnExports
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.mcp_server.sessions.saving import SessionSaver
@@ -290,6 +291,7 @@ class Kernels:
         self._connecting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.presenter = Presenter()
         self.exports = OwnExports()
+        self.views = OpenViews()
 
     @cached_property
     def redactor(self) -> Redactor:

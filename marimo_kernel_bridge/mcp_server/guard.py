@@ -45,6 +45,8 @@ class Guard:
     def __init__(self, allow: Tier = "run", log: AuditLog | None = None) -> None:
         self._allow = allow
         self._log = log or AuditLog()
+        self._served: set[tuple[str, str]] = set()
+        """Clients, and their views of which a page has had rows."""
 
     def allows(self, tier: Tier) -> bool:
         """Whether the person grants this permission."""
@@ -84,7 +86,8 @@ class Guard:
                 )
                 raise BridgeError(refusal.code, message, hint) from refusal
             finally:
-                self._note({**call, **effect})
+                if declaration.app != "only" or self._is_first(call["client"], arguments, effect):
+                    self._note({**call, **effect})
             return await _redacted(result, kernels_of(ctx))
 
         return guarded
@@ -135,6 +138,16 @@ class Guard:
                 "The arguments hold a mark <<redacted:...>> that stands for a secret; as code it would replace the secret.",
                 "Leave that line to the person, or read the value at run time (os.environ).",
             )
+
+    def _is_first(self, client: str, arguments: Mapping[str, Any], effect: Mapping[str, Any]) -> bool:
+        """Whether a page's call is one to log: the first for its view, and each that failed. A page calls with each turn of a wheel."""
+        if effect["effect"] != "ok":
+            return True
+        served = client, str(arguments.get("view"))
+        if served in self._served:
+            return False
+        self._served.add(served)
+        return True
 
     def _note(self, fields: Mapping[str, Any]) -> None:
         try:

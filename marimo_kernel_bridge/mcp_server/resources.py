@@ -11,13 +11,19 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded
 from marimo_kernel_bridge.mcp_server.answers.deaths import died
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
-from marimo_kernel_bridge.mcp_server.arguments import Ctx, attached_to  # the SDK evaluates annotations
+from marimo_kernel_bridge.mcp_server.arguments import (
+    Ctx,  # the SDK evaluates annotations
+    attached_to,
+    client_name,
+    kernels_of,
+)
 from marimo_kernel_bridge.mcp_server.views import cells as cell_views
 from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
 from marimo_kernel_bridge.mcp_server.views import runs as run_views
 from marimo_kernel_bridge.mcp_server.views.checkpoints import checkpoint_list
 from marimo_kernel_bridge.mcp_server.views.files import as_format, live
 from marimo_kernel_bridge.mcp_server.views.notebook_source import found_cell
+from marimo_kernel_bridge.mcp_server.views.viewing import summary, view_read
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, LIVE_FORMATS
 from marimo_kernel_bridge.protocol.output_log import without_edited
 
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 
     from mcp.server import MCPServer
 
+    from marimo_kernel_bridge.mcp_server.answers.view import View
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.mcp_server.guard import Guard
     from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
@@ -198,6 +205,18 @@ async def read_checkpoints(ctx: Ctx, kernel: str) -> str:
     return _json(as_data(bounded(await checkpoint_list(attached), attached.redactor.text)))
 
 
+async def read_views(ctx: Ctx, view: str = "") -> str:
+    """Return the tables that were shown to the person, without rows: how each is sorted, filtered and selected, or all of one."""
+    if view:
+        return _json(_as_data(ctx, await view_read(ctx, view)))
+    known = kernels_of(ctx).views.of(client_name(ctx))
+    return _json([_as_data(ctx, await summary(ctx, one)) for one in known])
+
+
+def _as_data(ctx: Ctx, view: View) -> dict[str, Any]:
+    return as_data(bounded(view, kernels_of(ctx).redactor.text))
+
+
 async def read_ipynb(ctx: Ctx, kernel: str) -> str:
     """Return the notebook as an .ipynb: the current code and outputs in the kernel."""
     return await _in_format(ctx, kernel, "ipynb")
@@ -238,6 +257,7 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
         ("marimo://{kernel}/runs/{run_id}{?offset}", "The outputs of a run", read_run_outputs),
         ("marimo://{kernel}/variables/{variable}", "A variable", read_variable),
         ("marimo://{kernel}/checkpoints", "Checkpoints", read_checkpoints),
+        ("marimo://views{?view}", "What the person sees of tables", read_views),
     ):
         server.resource(uri, title=title, description=function.__doc__, mime_type="application/json")(
             guard.around_read(function)

@@ -23,6 +23,9 @@ without being asked. Up to edit no code of an agent runs, unless the person acce
 
 TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
 
+App = Literal["no", "shows", "only"]
+"""Whether a tool has to do with the page in hosts with MCP Apps: its answer is shown on it, or only the page may call it."""
+
 Arguments = Mapping[str, Any]  # of a call, validated against the tool's schema
 ToolFunction = Callable[..., Awaitable[CallToolResult]]
 
@@ -45,6 +48,7 @@ class ToolDeclaration:
     """Whether a call that needs more than `read` is allowed while the person has paused agents."""
     audited: Callable[[Arguments], Mapping[str, str]]
     """Returns the arguments that the audit log records as they are; of the others it records a digest."""
+    app: App = "no"
 
     @property
     def name(self) -> str:
@@ -83,6 +87,7 @@ def tool(
     proposes: bool = False,
     while_paused: bool = False,
     audited: Callable[[Arguments], Mapping[str, str]] = _nothing,
+    app: App = "no",
 ) -> Callable[[ToolFunction], ToolDeclaration]:
     """Declare a function as a tool. Its docstring is the description, its signature the schemas.
 
@@ -91,7 +96,17 @@ def tool(
 
     def declared(function: ToolFunction) -> ToolDeclaration:
         return ToolDeclaration(
-            function, title, needs, reads, runs_code, destroys, idempotent, proposes, while_paused, audited
+            function,
+            title,
+            needs,
+            reads,
+            runs_code,
+            destroys,
+            idempotent,
+            proposes,
+            while_paused,
+            audited,
+            app,
         )
 
     return declared

@@ -301,6 +301,18 @@ STORY: tuple[Step, ...] = (
         ("could not be shown", "%marimo open"),
         "Ada asks for the notebook as an app. Her host cannot show her addresses, and there is no desktop here.",
     ),
+    Call(
+        "view_data",
+        {"data": "penguins", "sort": ["mass desc"], "filter": [{"column": "species", "value": "Gentoo"}]},
+        ("5 rows, 2 columns", "%marimo view penguins", "sorted by mass ↓, species = Gentoo"),
+        "Ada wants to look at the table herself. It is sorted and filtered for her; the agent gets no row of it.",
+    ),
+    Call(
+        "read_view",
+        {},
+        ("sorted by mass ↓, species = Gentoo", "penguins[(penguins['species'] == 'Gentoo')]"),
+        "What does she see now? With her changes, and with Python for the rows on her screen.",
+    ),
     # For hosts
     Read("marimo://k1/variables/species", ("Gentoo",), "A host can show or attach what a tool would tell:"),
     Changes(

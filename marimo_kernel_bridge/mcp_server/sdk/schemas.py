@@ -2,7 +2,7 @@
 
 pydantic generates those of arguments, msgspec those of answers (in a fifth of the time). This module removes titles
 that repeat names of classes and fields ("Cell Id" for `cell_id`), nulls and empty defaults of optional fields, all but the
-first paragraph of descriptions, and definitions that are used once (some hosts cannot follow a `$ref`).
+first paragraph of descriptions, in answers those that explain no field, and definitions that are used once (some hosts cannot follow a `$ref`).
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ def of_answer(view: type[Any], without: Without) -> dict[str, Any]:
     del schema["$ref"], schema["description"]  # redundant: the tool has a description
     for name in without.fields:
         del schema["properties"][name]
+    for part in schema.get("$defs", {}).values():
+        if "`" not in part.get("description", ""):  # it says what the field's name says
+            part.pop("description", None)
     return _short(schema, (*_EMPTY, False, 0))
 
 

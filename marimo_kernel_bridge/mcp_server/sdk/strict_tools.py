@@ -18,6 +18,7 @@ from pydantic import ConfigDict, ValidationError, create_model
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.sdk import schemas
+from marimo_kernel_bridge.mcp_server.sdk.apps import meta_of
 from marimo_kernel_bridge.mcp_server.sdk.argument_errors import explain
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class StrictTool(Tool):
             title=declaration.title,
             description=declaration.description,
             annotations=annotations,
+            meta=meta_of(declaration),
             structured_output=False,  # the SDK would generate its own schema for each tool
         )
         assert isinstance(described, StrictTool)

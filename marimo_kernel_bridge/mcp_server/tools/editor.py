@@ -5,20 +5,17 @@ The address has a code that lets its first user control the kernel: it goes to t
 
 from __future__ import annotations
 
-import asyncio
-import uuid
 from typing import Annotated
 
-from mcp.shared.exceptions import NoBackChannelError
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import Field
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.kernels import EditorOpened
-from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, can_show_address, client_name, to_run_in
+from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, client_name, to_run_in
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
-from marimo_kernel_bridge.protocol import own_browser
+from marimo_kernel_bridge.mcp_server.tools.showing import show_address
 
 _BY_HAND = "Ask them to run %marimo open in a cell: it shows an address."
 
@@ -36,23 +33,10 @@ async def open_editor(
         raise BridgeError("bad_request", "The editor opens on the kernel's machine only.", _BY_HAND)
     link = await attached.client.document.open_editor(app=app)
     what = "as an app" if app else "in marimo's editor"
-    agreed = await _asked(ctx, f"{client_name(ctx)} wants to open the notebook {what}.", link.url)
-    local = ctx.request_context.request is None
-    if agreed is None and local and await asyncio.to_thread(own_browser.show, link.url):
-        agreed = True
+    agreed = await show_address(ctx, f"{client_name(ctx)} wants to open the notebook {what}.", link.url)
     state, message = {
         True: ("opened", f"The person has the notebook {what}, in their browser."),
         False: ("declined", "The person did not open it."),
         None: ("not_shown", f"The address could not be shown to the person. {_BY_HAND}"),
     }[agreed]
     return answer(EditorOpened(attached.handle, state, message), attached.redactor)
-
-
-async def _asked(ctx: Ctx, question: str, url: str) -> bool | None:
-    """Have the client show the person an address, which the model does not see. Return whether they opened it; None: it cannot."""
-    if not can_show_address(ctx):
-        return None
-    try:
-        return (await ctx.elicit_url(question, url, uuid.uuid4().hex)).action == "accept"
-    except NoBackChannelError:  # in versions of the protocol in which servers send no requests
-        return None

@@ -5,14 +5,12 @@ Work that needs marimo runs in a separate process, through the command line: thi
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK evaluates annotations
 from pydantic import Field
 
-from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.files import ExportedNotebook, ImportedNotebook
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
@@ -21,12 +19,12 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     KernelArg,
     OffsetArg,
     attached_to,
-    client_name,
     kernels_of,
 )
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import files as file_views
+from marimo_kernel_bridge.mcp_server.views.own_places import require_own
 from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.notebooks.export_formats import ExportFormat  # the SDK evaluates annotations
 
@@ -61,7 +59,7 @@ async def export_notebook(
     output: Annotated[
         str | None,
         Field(
-            description="File to write, in the working directory or the notebook's folder (permission edit; run for py and script, other names than the notebook's, and files that no export here wrote); else the text is returned. Needed for pdf."
+            description="File to write, in the working directory or the notebook's folder (permission edit; run for py, script, other names than the notebook's, and files that no export wrote); else the text is returned. Needed for pdf."
         ),
     ] = None,
     overwrite: OverwriteArg = False,
@@ -77,25 +75,12 @@ async def export_notebook(
     kernels = kernels_of(ctx)
     request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
     if file is not None:
-        _require_own(ctx, Path(file))
+        require_own(ctx, Path(file))
         return answer(await file_views.export_file(file, request, kernels), kernels.redactor)
     attached = attached_to(ctx, kernel)
     if output is not None:  # the kernel refuses no reads, and may alone know the path of its notebook
         await attached.require_not_paused()
     return answer(await file_views.export_live(attached, request, kernels), attached.redactor)
-
-
-def _require_own(ctx: Ctx, file: Path) -> None:
-    """Refuse, to agents that may not run code, files elsewhere than here or beside a joined notebook. Raises `BridgeError`."""
-    kernels = kernels_of(ctx)
-    beside = [notebook.parent for notebook in kernels.notebook_files(client_name(ctx))]
-    real = file if "\0" in str(file) else Path(os.path.realpath(file))
-    if not kernels.may_run and not file_views.is_within(real, [Path.cwd(), *beside]):
-        raise BridgeError(
-            "not_allowed",
-            "The file is neither in the working directory nor beside the notebook of a connected kernel, or it is hidden.",
-            "Other files need the permission 'run': marimo-kernel-bridge mcp --allow run. Do not work around it.",
-        )
 
 
 @tool("Make a notebook reactive", needs="run", runs_code=True)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class EditorCell(BaseModel):
-    """A cell of an editor. Without code, it has the text that is known."""
+    """Without code, it has the text that is known."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -24,7 +24,7 @@ class EditorCell(BaseModel):
 
 StructureArg = Annotated[
     list[EditorCell] | None,
-    Field(description="All cells of your editor, in order, if it knows better.", max_length=2000),
+    Field(description="All cells of your editor, in order.", max_length=2000),
 ]
 CodeArg = Annotated[
     dict[str, str] | None, Field(description="Unsaved texts of your editor's cells, by id.", max_length=2000)

@@ -24,8 +24,8 @@ from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, attached_t
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
-from marimo_kernel_bridge.mcp_server.views.files import is_within
 from marimo_kernel_bridge.mcp_server.views.kernels import kernel_list, kernel_state
+from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.mcp_server.views.sessions import restarted
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ async def connect_to_kernel(
     server_url: Annotated[
         str | None,
         Field(
-            description="Address of a Jupyter server elsewhere, of a page on it, or of a JupyterHub user's server (https://hub/user/NAME/); with notebook, or a kernel id as connection_file, unless it has one kernel."
+            description="Address of a Jupyter server elsewhere, a page on it, or a JupyterHub user's server (https://hub/user/NAME/); with notebook, or a kernel id as connection_file, unless it has one kernel."
         ),
     ] = None,
     token: Annotated[

@@ -107,7 +107,7 @@ async def install_packages(
         Field(
             min_length=1,
             max_length=MOST_PACKAGES,
-            description='Requirements: names, with extras and versions if need be, as "polars" or "dask[array]>=2025.1". No options.',
+            description='Names, with extras and versions, as "polars" or "dask[array]>=2025.1". No options.',
         ),
     ],
     consent: Annotated[ElicitationResult[Consent], Resolve(ask_consent)],

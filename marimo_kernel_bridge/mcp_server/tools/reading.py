@@ -40,7 +40,7 @@ from marimo_kernel_bridge.mcp_server.views import search
 from marimo_kernel_bridge.mcp_server.views.window import Window
 
 SkipArg = Annotated[int, Field(ge=0, description="How many to skip, to read on.")]
-LimitArg = Annotated[int, Field(ge=1, le=500, description="How many to return.")]
+LimitArg = Annotated[int, Field(ge=1, le=500, description="How many.")]
 WhichArg = Annotated[
     Literal["stale", "all"] | None, Field(description="All stale cells, or all cells, instead of cell_ids.")
 ]

@@ -62,9 +62,7 @@ async def execute_code(
     code: Annotated[str, Field(description="Python for the kernel's shared namespace.")],
     scratch: Annotated[
         bool,
-        Field(
-            description="Keep the code out of the notebook's graph: for looking at values. Nothing re-runs because of it."
-        ),
+        Field(description="Keep the code out of the graph, to look at values. Nothing re-runs."),
     ] = False,
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109  # the run outlives it

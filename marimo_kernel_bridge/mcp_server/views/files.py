@@ -19,13 +19,11 @@ from marimo_kernel_bridge.mcp_server.answers.files import (
     ImportedNotebook,
 )
 from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, ImportReport, run_command
+from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
 from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
-from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from marimo_kernel_bridge.exporting.live import LiveNotebook
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
@@ -231,19 +229,6 @@ async def require_not_open(attached: Attached, output: Path) -> None:
 def _is_one_of(output: Path, places: list[str]) -> bool:
     """Whether a file is one of these, or may be the one that is not known."""
     return not places or os.path.realpath(output) in map(os.path.realpath, places)
-
-
-def is_within(file: Path, folders: Iterable[Path]) -> bool:
-    """Whether a file is in one of the folders, not hidden and not behind a link to elsewhere."""
-    if "\0" in str(file) or len(str(file)) > LONGEST_PATH:
-        return False
-    place = Path(os.path.realpath(file.parent))
-    return any(
-        place.is_relative_to(root)
-        and not any(part.startswith(".") for part in (*place.relative_to(root).parts, file.name))
-        for root in map(Path, map(os.path.realpath, folders))
-        if root != Path(root.anchor)  # hosts without a folder start servers in /
-    )
 
 
 def _answer(  # noqa: PLR0917  # six facts, one answer

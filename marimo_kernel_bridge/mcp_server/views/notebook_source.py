@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL, Origin
-from marimo_kernel_bridge.mcp_server.views.files import is_within
+from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT
 
 if TYPE_CHECKING:

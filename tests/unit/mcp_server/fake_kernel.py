@@ -37,6 +37,8 @@ from marimo_kernel_bridge.protocol.notebook import (
     Outline,
     RunReport,
 )
+from marimo_kernel_bridge.protocol.view_requests import ViewRequest
+from tests.unit.mcp_server.fake_views import FakeViews
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -125,6 +127,7 @@ class FakeKernel:
         self.checkpoints: list[CheckpointSummary] = []
         self.replies: dict[str, Any] = {}
         """What it answers to a request about checkpoints on shell, by its operation: a value or a refusal."""
+        self.tables = FakeViews()
         self.environment = Environment("/env/bin/python", "/env", "venv", "pip")
         self.description = DESCRIPTION
         self.damage: Callable[[str, Json], Json] = lambda _, content: content
@@ -254,6 +257,8 @@ class FakeKernel:
     def _look(self, content: Json) -> Json:
         try:
             request = self._noted(content)
+            if isinstance(request, ViewRequest):
+                return wire.encode_result(self.tables.answer(request))
             if isinstance(request, wire.ListCheckpoints | wire.DeleteCheckpoint):
                 return wire.encode_result(self._about_checkpoints(request))
             return wire.encode_result(self._found(request))
@@ -284,7 +289,7 @@ class FakeKernel:
 
     def _noted(self, content: Json) -> wire.Request:
         request = wire.decode_request(content)
-        if isinstance(request, wire.DocumentRequest) and not self.knows_documents:
+        if isinstance(request, wire.DocumentRequest | ViewRequest) and not self.knows_documents:
             op = content["op"]
             raise BridgeError("bad_request", f"Not a request of the bridge protocol: Invalid value '{op}'.")
         self.asked.append(content["op"])

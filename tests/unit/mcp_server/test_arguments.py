@@ -78,16 +78,20 @@ async def test_the_hints_say_which_tools_may_change_something(agent: Agent) -> N
         "restore_checkpoint",
         "delete_checkpoint",
     }
-    reading = {declaration.name for declaration in TOOLS if declaration.reads}
+    reading = {declaration.name for declaration in TOOLS if declaration.reads and declaration.app != "only"}
     assert {name for name, hint in hints.items() if hint is not None and hint.read_only_hint} == reading
 
 
 async def test_the_list_of_tools_is_no_longer_than_it_need_be(agent: Agent) -> None:
-    """Each agent pays for it, whatever it does."""
+    """Each agent pays for it, whatever it does.
+
+    Each tool says all that it needs itself, because some hosts load only those that they have looked for. So one more tool is
+    about 800 characters more, of which 300 are its answer's.
+    """
     sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in await listed(agent)]
     paid = [{key: value for key, value in tool.items() if key != "outputSchema"} for tool in sent]
-    assert len(json.dumps(sent, separators=(",", ":"))) < 70_000
-    assert len(json.dumps(paid, separators=(",", ":"))) < 36_000, "what hosts show models, and more"
+    assert len(json.dumps(sent, separators=(",", ":"))) < 71_000
+    assert len(json.dumps(paid, separators=(",", ":"))) < 37_000, "what hosts show models, and more"
 
 
 async def test_the_instructions_fit_what_hosts_keep(agent: Agent) -> None:

@@ -48,6 +48,7 @@ async def test_resources_are_listed_with_what_they_are(agent: Agent) -> None:
         "marimo://{kernel}/runs/{run_id}{?offset}",
         "marimo://{kernel}/variables/{variable}",
         "marimo://{kernel}/checkpoints",
+        "marimo://views{?view}",
         *(f"marimo://{{kernel}}/notebook.{suffix}" for suffix in ("ipynb", "py", "md", "html")),
     }
     assert all(template.title and template.description for template in templates)

@@ -10,9 +10,9 @@ from marimo_kernel_bridge.mcp_server.sdk.schemas import Without, of_answer, of_a
 
 @dataclass(frozen=True)
 class Once:
-    """What is used in one place.
+    """What has a `title`.
 
-    Its `title` is a field.
+    It is used in one place.
     """
 
     title: str
@@ -47,19 +47,17 @@ class View:
 
 
 TWICE = {
-    "description": "What is used in two.",
     "type": "object",
     "properties": {"known": {"anyOf": [{"type": "string"}, {"type": "null"}]}},
     "required": ["known"],
 }
 ONCE = {
-    "description": "What is used in one place.",
+    "description": "What has a `title`.",
     "type": "object",
     "properties": {"title": {"type": "string"}, "seconds": {"type": "number"}},
     "required": ["title"],
 }
 PERHAPS = {
-    "description": "What may be missing.",
     "type": "object",
     "properties": {"found": {"type": "boolean"}},
     "required": ["found"],
@@ -67,7 +65,7 @@ PERHAPS = {
 TO_TWICE = {"$ref": "#/$defs/Twice"}
 
 
-def test_an_answers_schema_tells_what_may_be_missing_and_defines_apart_only_what_is_used_twice() -> None:
+def test_an_answers_schema_tells_what_may_be_missing_and_of_parts_only_what_explains_fields() -> None:
     assert of_answer(View, Without()) == {
         "$defs": {"Twice": TWICE},
         "type": "object",
