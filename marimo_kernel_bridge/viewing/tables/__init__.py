@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.viewing.tables.plain import Lists, PlainTable, Records
+from marimo_kernel_bridge.viewing.tables.live_values import table_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,14 +16,15 @@ __all__ = ["open_file", "open_value"]
 
 
 def open_value(value: Any) -> Table:
-    """Return a live value as a table. Nothing of it is copied or changed. Raises `BridgeError`: not_a_table."""
-    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
-        return PlainTable(Records(value))
-    if isinstance(value, dict) and value and all(isinstance(one, list | tuple) for one in value.values()):
-        if len({len(one) for one in value.values()}) > 1:
-            raise BridgeError("not_a_table", "The lists of this dict have different lengths.")
-        return PlainTable(Lists(value))
-    raise BridgeError("not_a_table", f"A {type(value).__name__} is not a table.")
+    """Return a live value as a table. Nothing of it is changed. Raises `BridgeError`: not_a_table, not_installed."""
+    table = table_of(value)
+    if table is None:
+        raise BridgeError(
+            "not_a_table",
+            f"The value is a {type(value).__module__}.{type(value).__qualname__}, which is not a table.",
+            "Shown are data frames, Arrow tables, relations of DuckDB, arrays with one or two dimensions, lists of dicts and dicts of lists.",
+        )
+    return table
 
 
 def open_file(path: Path, table: str = "") -> Table:

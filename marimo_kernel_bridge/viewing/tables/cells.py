@@ -67,9 +67,13 @@ def bounded_text(value: Any, most: int) -> str:
 
 def duration_text(value: dt.timedelta) -> str:
     """Return "1d 02:03:04.5": the sign first, days only if there are some."""
-    nanoseconds = getattr(value, "nanoseconds", 0)  # of pandas' Timedelta
     micro = (value.days * 86400 + value.seconds) * 1_000_000 + value.microseconds
-    sign, total = ("-", -micro * 1000 - nanoseconds) if micro < 0 else ("", micro * 1000 + nanoseconds)
+    return nanoseconds_text(micro * 1000 + getattr(value, "nanoseconds", 0))  # which pandas' Timedelta has
+
+
+def nanoseconds_text(value: int) -> str:
+    """Return a duration of so many nanoseconds as `duration_text` does."""
+    sign, total = ("-", -value) if value < 0 else ("", value)
     seconds, fraction = divmod(total, 1_000_000_000)
     days, seconds = divmod(seconds, 86400)
     clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"

@@ -1,43 +1,111 @@
-"""The row ids of the newest queries, in their order, so that each page of one query need not compute them again."""
+"""The row ids of the newest queries, in their order, so that each page of one query need not compute them again.
+
+What one thread computes, others that want the same wait for. What nobody waits for ends.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _KEPT: Final = 4
+_POLL: Final = 0.05
 T = TypeVar("T")
 
 
 class Orders(Generic[T]):
-    """What was computed for the newest keys. Two threads that ask for one key at once may both compute it."""
+    """What was computed for the newest keys."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, T] = OrderedDict()
+        self._known: OrderedDict[str, Future[T]] = OrderedDict()
+        self._behind = Cancellation()
+        self._behind_key = ""
 
     def known(self, key: str) -> T | None:
+        """Return the result for a key if it is there."""
         with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-            return self._known.get(key)
+            future = self._known.get(key)
+        return future.result() if future is not None and _succeeded(future) else None
 
-    def put(self, key: str, value: T) -> T:
+    def get(self, key: str, compute: Callable[[Cancellation], T], cancellation: Cancellation) -> T:
+        """Return the result for a key; compute it if nobody does."""
+        while True:
+            future, mine = self._claimed(key)
+            if mine:
+                return self._computed(key, future, compute, cancellation)
+            while not future.done():
+                cancellation.check()
+                try:
+                    future.exception(timeout=_POLL)
+                except TimeoutError:
+                    continue
+            if _succeeded(future):
+                return future.result()
+            # It was cancelled by whoever waited for it, or failed: what this caller wants it computes itself
+
+    def behind(self, key: str, compute: Callable[[Cancellation], T]) -> None:
+        """Compute the result for a key in a thread, in place of the one before."""
         with self._lock:
-            self._known[key] = value
+            if key == self._behind_key or key in self._known:
+                return
+            self._behind.cancel()
+            self._behind, self._behind_key = Cancellation(), key
+            cancellation = self._behind
+
+        def work() -> None:
+            try:
+                self.get(key, compute, cancellation)
+            except Exception:  # noqa: BLE001  # whoever asks for the result computes it again, and is told
+                with self._lock:
+                    if self._behind_key == key:
+                        self._behind_key = ""
+
+        threading.Thread(target=work, name="order of a view", daemon=True).start()
+
+    def close(self) -> None:
+        """Forget all results; computing behind ends."""
+        with self._lock:
+            self._behind.cancel()
+            self._known.clear()
+
+    def _claimed(self, key: str) -> tuple[Future[T], bool]:
+        with self._lock:
+            future = self._known.get(key)
+            if future is not None and (not future.done() or _succeeded(future)):
+                self._known.move_to_end(key)
+                return future, False
+            future = self._known[key] = Future()
             self._known.move_to_end(key)
             while len(self._known) > _KEPT:
                 self._known.popitem(last=False)
-        return value
+            return future, True
 
-    def get(self, key: str, compute: Callable[[], T]) -> T:
-        known = self.known(key)
-        return known if known is not None else self.put(key, compute())
+    def _computed(
+        self,
+        key: str,
+        future: Future[T],
+        compute: Callable[[Cancellation], T],
+        cancellation: Cancellation,
+    ) -> T:
+        try:
+            result = compute(cancellation)
+        except BaseException as error:
+            with self._lock:
+                if self._known.get(key) is future:
+                    del self._known[key]
+            future.set_exception(error if isinstance(error, Exception) else CancelledError())
+            raise
+        future.set_result(result)
+        return result
 
-    def clear(self) -> None:
-        with self._lock:
-            self._known.clear()
+
+def _succeeded(future: Future[T]) -> bool:
+    return future.done() and future.exception() is None

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _SAMPLE: Final = 1000
 """Rows whose types decide the kind of a column."""
 _CHECKED_EACH: Final = 4096
+_HASHED_MAX: Final = 2**26
+"""Bytes of an array that are compared, to see whether it was changed; of larger ones that many."""
 
 
 class Source:
@@ -92,6 +94,45 @@ class Lists(Source):
         return tuple(len(one) for one in self._columns), tuple(
             id(value) for one in self._columns for value in islice(one, 0, None, max(1, len(one) // 16))
         )
+
+
+class Array(Source):
+    """An array of numpy: with two dimensions, with one, or with named fields."""
+
+    kind = "numpy array"
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self._fields = array.dtype.names
+        if self._fields:
+            self.names = list(self._fields)
+            self.dtypes = [str(array.dtype[name]) for name in self._fields]
+            self._array = array.reshape(-1)
+        else:
+            self._array = array.reshape(-1, 1) if array.ndim == 1 else array
+            self.names = [str(number) for number in range(self._array.shape[1])]
+            self.dtypes = [str(array.dtype)] * self._array.shape[1]
+
+    def __len__(self) -> int:
+        return len(self._array)
+
+    def values(self, column: int, ids: Sequence[int]) -> list[Any]:
+        values = self._array[self._fields[column]] if self._fields else self._array[:, column]
+        values = values[slice(ids.start, ids.stop, ids.step) if isinstance(ids, range) else list(ids)]
+        if values.dtype.kind in "mM":
+            values = values.astype(f"{values.dtype.kind}8[us]")  # nanoseconds would be mere numbers
+        listed: list[Any] = values.tolist()
+        return listed
+
+    def fingerprint(self) -> object:
+        import xxhash  # noqa: PLC0415  # only where an array is shown
+
+        array = self._array
+        if array.dtype.hasobject:
+            return array.shape, tuple(map(id, array.reshape(-1)[:: max(1, array.size // 64)]))
+        if array.nbytes > _HASHED_MAX:
+            array = array[:: max(1, array.nbytes // _HASHED_MAX)]
+        return array.shape, xxhash.xxh3_64_intdigest(array.tobytes())
 
 
 class PlainTable:
@@ -178,12 +219,12 @@ class PlainTable:
         return "" if self._source.fingerprint() == self._fingerprint else "changed"
 
     def close(self) -> None:
-        self._orders.clear()
+        self._orders.close()
 
     def _order(self, query: Query, cancellation: Cancellation) -> Sequence[int]:
         if not query.sort and not query.narrowed:
             return range(self._length)
-        return self._orders.get(query.key, lambda: self._computed(query, cancellation))
+        return self._orders.get(query.key, lambda own: self._computed(query, own), cancellation)
 
     def _computed(self, query: Query, cancellation: Cancellation) -> Sequence[int]:
         ids: Sequence[int] = range(self._length)

@@ -76,7 +76,7 @@ def predicate(column: Column, condition: Filter) -> Callable[[Any], bool]:
     """Return the test of one (plain) value. Raises `BridgeError`: bad_request."""
     values = asked_values(column, condition)
     if column.kind == "datetime":
-        values = [value if value is None else at_zone(value, aware=True) for value in values]
+        values = [at_zone(one, aware=True) if isinstance(one, dt.datetime) else one for one in values]
     match condition.op:
         case "null":
             return is_null

@@ -1,0 +1,126 @@
+"""Filters and searches as expressions of narwhals. A null meets none but "null", and NaN is like a null."""
+
+from __future__ import annotations
+
+import datetime as dt
+import zoneinfo
+from typing import TYPE_CHECKING, Any, Final
+
+import narwhals as nw
+
+from marimo_kernel_bridge.protocol.views import Filter
+from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS, asked_values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marimo_kernel_bridge.protocol.views import Column
+
+TYPED: Final = frozenset({"integer", "number", "text", "boolean", "date", "datetime", "duration", "category"})
+"""Kinds of columns that narwhals filters, sorts and counts alike in every library."""
+_LARGE: Final = 2**62
+
+
+def mask(column: Column, dtype: Any, condition: Filter) -> Any:
+    """Return the expression that is true where a row meets the filter. Raises `BridgeError`: bad_request."""
+    values = [_comparable(dtype, value) for value in asked_values(column, condition)]
+    this = nw.col(str(column.index))
+    present = ~this.is_null()
+    if condition.op == "null":
+        return ~present
+    if condition.op == "not_null":
+        return present
+    text = this if column.kind == "text" else this.cast(nw.String)
+    if condition.op in TEXT_OPERATORS:
+        lowered = text.str.to_lowercase()
+        needle = values[0].lower()
+        met = (
+            lowered.str.contains(needle, literal=True)
+            if condition.op == "contains"
+            else lowered.str.starts_with(needle)
+        )
+        return _true(present, met)
+    left = text if column.kind == "category" else this
+    if condition.op == "one_of":
+        met = _one_of(left, dtype, [value for value in values if value is not None])
+        return _true(present, met) | ~present if None in values else _true(present, met)
+    if dtype.is_float() and condition.op != "!=":
+        present &= ~this.is_nan()
+    return _true(present, _compared(left, condition.op, values[0]))
+
+
+def searched(column: Column, text: str) -> Filter:
+    """Return the filter of a column that a search for a text is."""
+    return Filter(column.index, "contains", text)
+
+
+def without_nan(frame: Any) -> Any:
+    """Return the frame with nulls in place of NaN, which libraries sort differently."""
+    floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
+    if not floats or frame.implementation.is_pandas():
+        return frame
+    return frame.with_columns(
+        nw.when(~nw.col(name).is_nan()).then(nw.col(name)).alias(name) for name in floats
+    )
+
+
+def side_by_side(series: Sequence[Any]) -> Any:
+    """Return the series as a frame."""
+    first = series[0].to_frame()
+    return (
+        nw.concat([first, *(one.to_frame() for one in series[1:])], how="horizontal") if series[1:] else first
+    )
+
+
+def _true(present: Any, met: Any) -> Any:
+    return (present & met.fill_null(value=False)) if hasattr(met, "fill_null") else present & met
+
+
+def _comparable(dtype: Any, value: Any) -> Any:
+    """Return the value as the column compares it: moments in its zone, what no integer of 64 bits holds as a float."""
+    if isinstance(value, dt.datetime):
+        zone = getattr(dtype, "time_zone", None)
+        if zone is None:
+            return value.astimezone(dt.UTC).replace(tzinfo=None) if value.tzinfo else value
+        here = _zone(zone)
+        return value.astimezone(here) if value.tzinfo else value.replace(tzinfo=here)
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and abs(value) > _LARGE
+        and not dtype.is_integer()
+    ):
+        return float(value)
+    return value
+
+
+def _zone(name: str) -> dt.tzinfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):  # "+01:00"
+        parsed = dt.datetime.fromisoformat(f"2000-01-01T00:00:00{name}").tzinfo
+        return parsed or dt.UTC
+
+
+def _one_of(left: Any, dtype: Any, values: list[Any]) -> Any:
+    if dtype.is_integer():
+        values = [int(value) for value in values if float(value).is_integer() and -(2**63) <= value < 2**64]
+    elif dtype.is_float():
+        values = [float(value) for value in values]
+    return left.is_in(values)
+
+
+def _compared(left: Any, operator: str, right: Any) -> Any:
+    match operator:
+        case "=":
+            return left == right
+        case "!=":
+            return left != right
+        case "<":
+            return left < right
+        case "<=":
+            return left <= right
+        case ">":
+            return left > right
+        case _:
+            return left >= right

@@ -1,0 +1,349 @@
+"""Tables of eager frames of pandas, polars and pyarrow, through narwhals: the frame's own methods, without a copy of it.
+
+Its columns have their positions as names, so two of one name, and names that are no text, are like any other. Columns of
+types without an order or a text of their own (objects, nested values) are read as Python's values.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import narwhals as nw
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.views import Column, ColumnKind, Detail, Marked, Statistics
+from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
+from marimo_kernel_bridge.viewing.tables import frame_filters, frame_statistics, python_values, writing
+from marimo_kernel_bridge.viewing.tables.cells import cell, detail, nanoseconds_text
+from marimo_kernel_bridge.viewing.tables.orders import Orders
+from marimo_kernel_bridge.viewing.tables.plain_values import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from marimo_kernel_bridge.protocol.views import CellValue, Filter
+
+Frame = Any
+"""narwhals' `DataFrame`: mypy is told to skip the package."""
+_AT_ONCE_MAX: Final = 1000
+"""Rows of a sorted table that are looked for before all are sorted."""
+_SMALL: Final = 50_000
+"""Rows that are sorted at once."""
+_SAMPLED: Final = 5000
+_CHUNK: Final = 4096
+_ROW: Final = "row"
+_SAMPLED_COLUMNS: Final = 50
+_SAMPLED_ROWS: Final = 64
+
+
+class FrameTable:
+    """A table over a frame whose columns are named by their positions.
+
+    `objects` are the columns that are read as Python's values whatever narwhals makes of them. `fingerprint` returns
+    something else once the source is no longer what it was.
+    """
+
+    def __init__(  # noqa: PLR0917  # each is a fact of the frame
+        self,
+        kind: str,
+        frame: Frame,
+        names: Sequence[str],
+        dtypes: Sequence[str],
+        objects: frozenset[int] = frozenset(),
+        notes: Sequence[str] = (),
+        fingerprint: Callable[[], object] | None = None,
+        closed: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.kind = kind
+        self._frame = frame
+        self._length = len(frame)
+        self._notes = tuple(notes)
+        self._orders: Orders[Frame] = Orders()
+        self._closed = closed
+        schema = list(frame.schema.values())
+        kinds: list[ColumnKind] = []
+        self._as_python: set[int] = set()
+        for index, dtype in enumerate(schema):
+            typed = None if index in objects else kind_of(dtype)
+            if typed is None:
+                self._as_python.add(index)
+                kinds.append(self._kind_of_values(index))
+            else:
+                kinds.append(typed)
+                if typed not in frame_filters.TYPED:
+                    self._as_python.add(index)
+        self._schema = schema
+        self._columns = tuple(
+            Column(index, name, kind, dtype)
+            for index, (name, kind, dtype) in enumerate(zip(names, kinds, dtypes, strict=True))
+        )
+        self._fingerprint = fingerprint or (lambda: None)
+        self._opened_as = self._fingerprint()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self._columns
+
+    @property
+    def rows(self) -> int | None:
+        return self._length
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self._notes
+
+    @property
+    def progress(self) -> Progress | None:
+        return None
+
+    def watch(self, changed: Callable[[], object]) -> None:
+        """Nothing loads."""
+
+    def check(self, query: Query) -> None:
+        query.check(self._columns)
+        for condition in query.filters:
+            column = self._columns[condition.column]
+            if condition.column in self._as_python:
+                python_values.predicate(column, condition)
+            else:
+                frame_filters.mask(column, self._schema[column.index], condition)
+
+    def page(
+        self, query: Query, start: int, count: int, columns: Sequence[int], cancellation: Cancellation
+    ) -> Page:
+        ids, matching = self._ids(query, start, count, cancellation)
+        read = [self._cells(column, ids) for column in columns]
+        rows = [list(row) for row in zip(*read, strict=True)] if read else [[] for _ in ids]
+        return Page(rows, list(ids), matching)
+
+    def statistics(self, query: Query, column: int, cancellation: Cancellation) -> Statistics:
+        ids = self._filtered(query, cancellation)
+        shown = self._columns[column]
+        if column in self._as_python:
+            return python_values.statistics_of(shown, self._values(column, ids), cancellation)
+        series = self._frame[str(column)]
+        return frame_statistics.statistics_of(shown, series if ids is None else series[ids], cancellation)
+
+    def detail(self, row: int, column: int) -> Detail:
+        if not 0 <= row < self._length or not 0 <= column < len(self._columns):
+            raise BridgeError("bad_request", "There is no such cell.")
+        return detail(self._values(column, range(row, row + 1))[0], self._columns[column].kind)
+
+    def export(
+        self,
+        query: Query,
+        columns: Sequence[int],
+        format: ExportFormat,  # noqa: A002  # the word of the protocol
+        target: Path,
+        cancellation: Cancellation,
+    ) -> None:
+        order = self._order(query, cancellation)
+
+        def rows() -> Iterator[tuple[Any, ...]]:
+            length = self._length if order is None else len(order)
+            for start in range(0, length, _CHUNK):
+                cancellation.check()
+                end = min(start + _CHUNK, length)
+                ids = range(start, end) if order is None else order[start:end].to_list()
+                yield from zip(*(self._values(column, ids) for column in columns), strict=True)
+
+        writing.write(rows(), [self._columns[column] for column in columns], format, target)
+
+    def altered(self) -> Literal["", "changed", "gone"]:
+        return "" if self._fingerprint() == self._opened_as else "changed"
+
+    def close(self) -> None:
+        self._orders.close()
+        self._closed()
+
+    def _ids(
+        self, query: Query, start: int, count: int, cancellation: Cancellation
+    ) -> tuple[Sequence[int], int]:
+        """Return the ids of one page, and how many rows match."""
+        if not query.sort and not query.narrowed:
+            return range(min(start, self._length), min(start + count, self._length)), self._length
+        order = self._orders.known(query.key)
+        if order is None and query.sort and start + count <= _AT_ONCE_MAX:
+            rows = self._narrowed_keys(query, cancellation)
+            first = _first_of(rows, query, start + count) if len(rows) > _SMALL else None
+            if first is not None:
+                self._orders.behind(query.key, lambda behind: self._computed(query, behind))
+                return first[_ROW].to_list()[start : start + count], len(rows)
+        if order is None:
+            order = self._order(query, cancellation)
+        return order[start : start + count].to_list(), len(order)
+
+    def _filtered(self, query: Query, cancellation: Cancellation) -> Any:
+        """Return the ids of the rows that the filters leave, in the order of the source; None for all."""
+        return self._order(Query((), query.filters, query.search), cancellation)
+
+    def _order(self, query: Query, cancellation: Cancellation) -> Any:
+        """Return the ids in the query's order as a series; None for all as they are."""
+        if not query.sort and not query.narrowed:
+            return None
+        return self._orders.get(query.key, lambda own: self._computed(query, own), cancellation)
+
+    def _computed(self, query: Query, cancellation: Cancellation) -> Any:
+        if not query.sort:
+            return self._kept(query, cancellation)
+        rows = self._narrowed_keys(query, cancellation)
+        cancellation.check()
+        return _sorted(rows, query)[_ROW]
+
+    def _narrowed_keys(self, query: Query, cancellation: Cancellation) -> Frame:
+        """Return the rows that the filters leave: their ids as "row", and the sort's keys as "key0", "key1" and so on."""
+        ids = self._filtered(query, cancellation)
+        series = []
+        for number, key in enumerate(query.sort):
+            cancellation.check()
+            column = self._columns[key.column]
+            if key.column in self._as_python:
+                ranks = python_values.sort_ranks(column, self._values(key.column, ids), cancellation)
+                one = nw.new_series("rank", ranks, nw.Float64, backend=self._frame.implementation)
+            else:
+                one = self._frame[str(key.column)]
+                one = one if ids is None else one[ids]
+            series.append(one.alias(f"key{number}"))
+        rows = frame_filters.without_nan(frame_filters.side_by_side(series))
+        if ids is None:
+            return rows.with_row_index(_ROW)
+        return frame_filters.side_by_side([ids.alias(_ROW), *(rows[name] for name in rows.columns)])
+
+    def _kept(self, query: Query, cancellation: Cancellation) -> Any:
+        """Return the ids of the rows that meet the filters and the search, as a series."""
+        masks = [self._mask(condition, cancellation) for condition in query.filters]
+        if query.search:
+            masks.append(self._found(query.search, cancellation))
+        mask = masks[0]
+        for other in masks[1:]:
+            mask &= other
+        rows = mask.alias("mask").to_frame().with_row_index(_ROW)
+        return rows.filter(nw.col("mask"))[_ROW]
+
+    def _mask(self, condition: Filter, cancellation: Cancellation) -> Any:
+        cancellation.check()
+        column = self._columns[condition.column]
+        if condition.column not in self._as_python:
+            expression = frame_filters.mask(column, self._schema[column.index], condition)
+            return self._frame.select(mask=expression)["mask"]
+        test = python_values.predicate(column, condition)
+        kept = [test(plain(value)) for value in self._values(column.index, None)]
+        return nw.new_series("mask", kept, nw.Boolean, backend=self._frame.implementation)
+
+    def _found(self, search: str, cancellation: Cancellation) -> Any:
+        found = None
+        for column in self._columns:
+            if column.kind != "null":
+                mask = self._mask(frame_filters.searched(column, search), cancellation)
+                found = mask if found is None else found | mask
+        if found is None:
+            return nw.new_series(
+                "mask", [False] * self._length, nw.Boolean, backend=self._frame.implementation
+            )
+        return found
+
+    def _values(self, column: int, ids: Any) -> list[Any]:
+        """Return one column of some rows (all, if None) as Python's values; what has nanoseconds as text."""
+        series = self._frame[str(column)]
+        if isinstance(ids, range):
+            series = series[ids.start : ids.stop]
+        elif ids is not None:
+            series = series[ids]
+        return _exact(series)
+
+    def _cells(self, column: int, ids: Sequence[int]) -> list[CellValue]:
+        kind = self._columns[column].kind
+        values = self._values(column, ids)
+        if kind in {"datetime", "time", "duration"}:
+            return [Marked(value, kind) if isinstance(value, str) else cell(value) for value in values]
+        if kind == "category":
+            return [cell(value if value is None else plain(value)) for value in values]
+        return [cell(value) for value in values]
+
+    def _kind_of_values(self, column: int) -> ColumnKind:
+        return python_values.kind_of(self._values(column, range(min(1000, self._length))))[0]
+
+
+def kind_of(dtype: Any) -> ColumnKind | None:
+    """Return the kind of a type of narwhals; None if the values decide."""
+    if dtype.is_integer():
+        return "integer"
+    if dtype.is_float():
+        return "number"
+    return next((kind for type_, kind in _KINDS if dtype == type_), None)
+
+
+_KINDS: Final[tuple[tuple[Any, ColumnKind], ...]] = (
+    (nw.Decimal, "decimal"),
+    (nw.String, "text"),
+    (nw.Boolean, "boolean"),
+    (nw.Date, "date"),
+    (nw.Datetime, "datetime"),
+    (nw.Time, "time"),
+    (nw.Duration, "duration"),
+    (nw.Binary, "bytes"),
+    (nw.List, "nested"),
+    (nw.Array, "nested"),
+    (nw.Struct, "nested"),
+    (nw.Categorical, "category"),
+    (nw.Enum, "category"),
+)
+
+
+def sampled(native: Any, length: int, columns: Sequence[Any]) -> tuple[object, ...]:
+    """Return a few values of a frame, for a comparison with what they are later."""
+    rows = range(0, length, max(1, length // _SAMPLED_ROWS))
+    return tuple(
+        tuple(repr(cell(native(column, row))) for row in rows)
+        for column in columns[:: max(1, len(columns) // _SAMPLED_COLUMNS)]
+    )
+
+
+def _exact(series: Any) -> list[Any]:
+    """Return the values without losing digits: Python's dates have microseconds. What the library calls null is None."""
+    dtype = series.dtype
+    values: list[Any]
+    if series.implementation.is_pandas():
+        values = series.to_list()
+        missing = series.is_null().to_list()
+        return [None if null else one for one, null in zip(values, missing, strict=True)]
+    if getattr(dtype, "time_unit", "us") != "ns":
+        values = series.to_list()
+    elif dtype == nw.Duration:
+        counted = series.dt.total_nanoseconds().to_list()
+        values = [None if one is None else nanoseconds_text(one) for one in counted]
+    else:
+        values = series.cast(nw.String).to_list()
+    return values
+
+
+def _first_of(rows: Frame, query: Query, count: int) -> Frame | None:
+    """Return the first rows of a sort without sorting all: a sample bounds the first key of what may be among them.
+
+    None if too few are within the bound (many nulls), or most are (few distinct values).
+    """
+    first = (
+        rows["key0"][:: max(1, len(rows) // _SAMPLED)].drop_nulls().sort(descending=query.sort[0].descending)
+    )
+    if len(first) == 0:
+        return None
+    place = min(len(first) - 1, 2 * count * len(first) // len(rows) + 20)
+    bound = first[place]
+    candidates = rows.filter(nw.col("key0") >= bound if query.sort[0].descending else nw.col("key0") <= bound)
+    if not count <= len(candidates) <= len(rows) // 2:
+        return None
+    return _sorted(candidates, query).head(count)
+
+
+def _sorted(rows: Frame, query: Query) -> Frame:
+    """Return the rows in order. Equal ones keep the order of the source, nulls are last."""
+    if len(query.sort) == 1 and rows.implementation.is_pandas():
+        # Thrice as fast as by two keys
+        native = rows.to_native().sort_values(
+            "key0", ascending=not query.sort[0].descending, kind="stable", na_position="last"
+        )
+        return nw.from_native(native, eager_only=True)
+    keys = [f"key{number}" for number in range(len(query.sort))]
+    descending = [*(key.descending for key in query.sort), False]
+    return rows.sort(*keys, _ROW, descending=descending, nulls_last=True)

@@ -1,0 +1,216 @@
+"""Which table a live value is. Nothing of the value is changed, and as little as possible of it copied."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.viewing.tables.cells import bounded_text
+from marimo_kernel_bridge.viewing.tables.plain import Array, Lists, PlainTable, Records
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from marimo_kernel_bridge.viewing.table import Table
+
+_NAME_MAX: Final = 200
+_POINTERS_MAX: Final = 500
+"""Columns whose place in memory is compared."""
+
+
+def table_of(value: Any) -> Table | None:
+    """Return the table that a value is; None if it is none. Raises `BridgeError`: not_a_table, not_installed."""
+    for library, kinds in _KINDS.items():
+        module = sys.modules.get(library)
+        for name, make in kinds if module is not None else ():
+            type_ = getattr(module, name, None)
+            if isinstance(type_, type) and isinstance(value, type_):
+                return make(value)
+    if isinstance(value, list | tuple) and value and all(isinstance(row, dict) for row in value):
+        return PlainTable(Records(value))
+    if isinstance(value, dict) and value and all(isinstance(one, list | tuple) for one in value.values()):
+        if len({len(one) for one in value.values()}) > 1:
+            raise BridgeError("not_a_table", "The lists of this dict have different lengths.")
+        return PlainTable(Lists(value))
+    return _exchanged(value)
+
+
+def _pandas_frame(frame: Any) -> Table:
+    import pandas as pd  # noqa: PLC0415  # imported: the value is pandas'
+
+    levels, notes = _index_levels(frame)
+    columns = [(_name(label), frame.iloc[:, number]) for number, label in enumerate(frame.columns)]
+    parts = {str(number): part for number, (_, part) in enumerate([*levels, *columns])}
+    if not parts:
+        raise BridgeError("not_a_table", "The DataFrame has no columns.")
+    # Series share their memory with the frame. (Those that change in place are copied by pandas 3 for whoever changes them.)
+    taken = pd.DataFrame(parts, index=frame.index, copy=False)
+    taken.index = pd.RangeIndex(len(frame))
+    dtypes = [str(dtype) for dtype in taken.dtypes]
+    objects = frozenset(
+        number for number, dtype in enumerate(taken.dtypes) if dtype.kind == "O" and str(dtype) == "object"
+    )
+    return _frame_table(
+        "pandas DataFrame",
+        taken,
+        [name for name, _ in (*levels, *columns)],
+        dtypes,
+        objects,
+        notes,
+        fingerprint=lambda: _pandas_fingerprint(frame),
+    )
+
+
+def _index_levels(frame: Any) -> tuple[list[tuple[str, Any]], list[str]]:
+    """Return the index as columns, as people see it; nothing for the numbers from 0 on that every frame has."""
+    import pandas as pd  # noqa: PLC0415  # imported: the value is pandas'
+
+    index = frame.index
+    if isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None:
+        return [], []
+    levels = []
+    for number in range(index.nlevels):
+        label = index.names[number]
+        name = _name(label) if label is not None else "index" if index.nlevels == 1 else f"level_{number}"
+        levels.append((name, pd.Series(index.get_level_values(number), index=index, copy=False)))
+    shown = ", ".join(name for name, _ in levels)
+    return levels, [f"The index is shown as the first column{'s' if len(levels) > 1 else ''}: {shown}."]
+
+
+def _pandas_fingerprint(frame: Any) -> object:
+    from marimo_kernel_bridge.viewing.tables.frames import sampled  # noqa: PLC0415  # narwhals is slow to import
+
+    pointers = []
+    for number in range(0, frame.shape[1], max(1, frame.shape[1] // _POINTERS_MAX)):
+        column = frame.iloc[:, number]
+        if type(column.dtype).__module__.startswith("numpy"):
+            pointers.append(column.to_numpy().__array_interface__["data"][0])
+    return (
+        frame.shape,
+        tuple(map(_name, frame.columns[:_POINTERS_MAX])),
+        tuple(pointers),
+        id(frame.index),
+        sampled(lambda column, row: frame.iloc[row, column], len(frame), range(frame.shape[1])),
+    )
+
+
+def _pandas_series(series: Any) -> Table:
+    return _pandas_frame(series.to_frame())
+
+
+def _polars_frame(frame: Any, kind: str = "polars DataFrame") -> Table:
+    from marimo_kernel_bridge.viewing.tables.frames import sampled  # noqa: PLC0415  # narwhals is slow to import
+
+    if not frame.width:
+        raise BridgeError("not_a_table", "The DataFrame has no columns.")
+    taken = frame.clone()
+    taken.columns = [str(number) for number in range(frame.width)]
+    return _frame_table(
+        kind,
+        taken,
+        list(frame.columns),
+        [str(dtype) for dtype in frame.dtypes],
+        fingerprint=lambda: (
+            frame.shape,
+            tuple(frame.columns),
+            sampled(lambda column, row: frame[row, column], frame.height, range(frame.width)),
+        ),
+    )
+
+
+def _polars_series(series: Any) -> Table:
+    return _polars_frame(series.to_frame(), "polars Series")
+
+
+def _arrow_table(table: Any) -> Table:
+    if not table.num_columns:
+        raise BridgeError("not_a_table", "The table has no columns.")
+    import pyarrow as pa  # noqa: PLC0415  # imported: the value is pyarrow's
+
+    if not isinstance(table, pa.Table):
+        table = pa.Table.from_batches([table])
+    names = [str(number) for number in range(table.num_columns)]
+    dtypes = [str(field.type) for field in table.schema]
+    return _frame_table("pyarrow Table", table.rename_columns(names), list(table.column_names), dtypes)
+
+
+def _array(array: Any) -> Table:
+    if array.dtype.names is None and array.ndim not in {1, 2}:
+        raise BridgeError(
+            "not_a_table", f"The array has {array.ndim} dimensions: an array with one or two can be shown."
+        )
+    return PlainTable(Array(array))
+
+
+def _exchanged(value: Any) -> Table | None:
+    """Return the table of a value that others can read as Arrow's memory, or by the interchange protocol."""
+    if hasattr(value, "read_next_batch"):
+        raise BridgeError(
+            "not_a_table", "A stream can be read only once: read it into a table, and show that.", ""
+        )
+    kind = f"{type(value).__module__.partition('.')[0]} {type(value).__name__}"
+    if hasattr(type(value), "__arrow_c_stream__") or hasattr(type(value), "__arrow_c_array__"):
+        if _installed("polars"):
+            import polars as pl  # noqa: PLC0415  # only where another library's value is read
+
+            read = pl.DataFrame(value)
+            return _polars_frame(read, kind)
+        if _installed("pyarrow"):
+            import pyarrow as pa  # noqa: PLC0415  # only where another library's value is read
+
+            return _arrow_table(pa.table(value))
+        raise BridgeError(
+            "not_installed", f"A {kind} is read with polars or pyarrow, and neither is installed."
+        )
+    if hasattr(type(value), "__dataframe__"):
+        if _installed("polars"):
+            import polars as pl  # noqa: PLC0415  # only where another library's value is read
+
+            return _polars_frame(pl.from_dataframe(value), kind)
+        if _installed("pandas"):
+            from pandas.api.interchange import from_dataframe  # noqa: PLC0415  # as above
+
+            return _pandas_frame(from_dataframe(value))
+        raise BridgeError(
+            "not_installed", f"A {kind} is read with polars or pandas, and neither is installed."
+        )
+    return None
+
+
+def _frame_table(  # noqa: PLR0917  # as FrameTable
+    kind: str,
+    native: Any,
+    names: Sequence[str],
+    dtypes: Sequence[str],
+    objects: frozenset[int] = frozenset(),
+    notes: Sequence[str] = (),
+    fingerprint: Any = None,
+) -> Table:
+    import narwhals as nw  # noqa: PLC0415  # only where frames are shown
+
+    from marimo_kernel_bridge.viewing.tables.frames import FrameTable  # noqa: PLC0415  # as above
+
+    frame = nw.from_native(native, eager_only=True)
+    return FrameTable(kind, frame, names, dtypes, objects, notes, fingerprint)
+
+
+def _name(label: Any) -> str:
+    """Return a column's label as text; those of several levels with slashes."""
+    if isinstance(label, tuple):
+        return " / ".join(_name(part) for part in label if part != "")
+    return label[:_NAME_MAX] if isinstance(label, str) else bounded_text(label, _NAME_MAX)
+
+
+def _installed(library: str) -> bool:
+    return library in sys.modules or importlib.util.find_spec(library) is not None
+
+
+_KINDS: Final = {
+    "pandas": (("DataFrame", _pandas_frame), ("Series", _pandas_series)),
+    "polars": (("DataFrame", _polars_frame), ("Series", _polars_series)),
+    "pyarrow": (("Table", _arrow_table), ("RecordBatch", _arrow_table)),
+    "numpy": (("ndarray", _array),),
+}
+"""By library, so that a value of one that is not imported is not looked for."""
