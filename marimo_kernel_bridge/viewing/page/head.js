@@ -1,7 +1,7 @@
 /** The heads of the columns: name, type, how its values are spread, and what is done with a pointer there. */
 
 import { $, counted, el, grouped, say } from "./dom.js";
-import { filterValue, isNumeric, shown } from "./values.js";
+import { filterValue, shown } from "./values.js";
 
 /** @typedef {{element: any, label: any, mark: any, type: any, chart: any, range: any, drawn: any, left: number, width: number}} Heading */
 
@@ -71,7 +71,7 @@ export class Head {
     const grip = el("div", { class: "grip", pointerdown: (/** @type {PointerEvent} */ event) => this.resize(event, index) });
     grip.addEventListener("dblclick", () => this.fit(index));
     grip.addEventListener("click", (/** @type {Event} */ event) => event.stopPropagation());
-    const element = el("div", { role: "columnheader", class: `th ${isNumeric(kind) ? "right" : ""}`, "aria-colindex": index + 2 },
+    const element = el("div", { role: "columnheader", class: "th", "aria-label": name || "unnamed", "aria-colindex": index + 2 },
       el("div", { class: "name" }, label, mark, more), type, chart, range, grip);
     element.addEventListener("click", (/** @type {MouseEvent} */ event) => this.click(event, index));
     element.addEventListener("contextmenu", (/** @type {Event} */ event) => (event.preventDefault(), this.openCard(index)));
