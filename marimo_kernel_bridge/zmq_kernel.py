@@ -457,7 +457,7 @@ class RuntimeLoader:
 
         notebook.load(make_runtime, kernel.shell)
         kernel.shell.register_magics(
-            MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing, kernel.editor)
+            MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing, kernel.editor, kernel.views)
         )
         after_runs = AfterRuns(kernel)
         notebook.settled.append(after_runs.settled)

@@ -15,6 +15,7 @@ from marimo_kernel_bridge.cli.mcp_command import agents, mcp
 from marimo_kernel_bridge.cli.notebook_commands import export, import_
 from marimo_kernel_bridge.cli.state_commands import checkpoints, notebooks
 from marimo_kernel_bridge.cli.trial_commands import demo, doctor, lab
+from marimo_kernel_bridge.cli.view_command import view
 from marimo_kernel_bridge.cli.vscode_commands import document_relay, vscode
 
 
@@ -44,6 +45,7 @@ for _command in (
     vscode,
     import_,
     export,
+    view,
     demo,
     lab,
     doctor,

@@ -117,6 +117,17 @@ class ViewDescription(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
     ended: str = ""
 
+    @property
+    def shape(self) -> str:
+        """What the data is and how large, in words."""
+        rows = (
+            "rows not counted yet"
+            if self.rows is None
+            else f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
+        )
+        columns = len(self.columns)
+        return f"{self.kind}, {rows} by {columns:,} column{'' if columns == 1 else 's'}"
+
 
 class OpenedView(msgspec.Struct, frozen=True):
     """A view that was opened or found again. `url` opens it once, on the machine of its process, which listens on `port` there.

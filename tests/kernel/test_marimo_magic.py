@@ -64,11 +64,12 @@ COMPLETED = {
             "run",
             "save",
         ),
-        *("set", "status", "strict"),
+        *("set", "status", "strict", "view"),
     ],
     "%marimo st": ["status", "strict"],
     "%marimo run ": ["stale"],
     "%marimo forget ": ["1"],
+    "%marimo view ": ["--close", "--list", "a"],
     "%marim": ["%marimo"],
 }
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from IPython.core.completer import CompletionContext, SimpleMatcherResult
 
     from marimo_kernel_bridge.kernel.cells import Entry
+    from marimo_kernel_bridge.kernel.ipython.view_command import Views
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.notebook import Cell
 
@@ -45,6 +46,8 @@ COMMANDS: Final = {
     "restore [NAME]": "restore a checkpoint: its values, where code and inputs are as they were; the other cells become stale",
     "checkpoints": "the checkpoints of this notebook",
     "open [--app]": "an address of this notebook in marimo's own editor, or with --app as an app without code",
+    "view NAME [--close]": "an address of a table in a tab of its own: rows, sort, filters, statistics; with --close, close it",
+    "view --list": "the views that are open",
     "agents": "the agents that use this kernel, how often they ran something or were refused, and whether they are paused",
     "pause": "let agents read only: requests to run or change something are refused",
     "resume": "let agents run and change cells again",
@@ -95,10 +98,12 @@ class MarimoMagics(Magics):
         notebook: NotebookSession,
         checkpoints: Callable[[], Checkpoints],
         editor: Callable[[], Editor],
+        views: Callable[[], Views],
     ) -> None:
-        """`checkpoints` and `editor` return those of the notebook, when a command is about them."""
+        """`checkpoints`, `editor` and `views` return those of the notebook, when a command is about them."""
         super().__init__(shell)
         self._editor = editor
+        self._views = views
         self._checkpoints = checkpoints
         self._notebook = notebook
         self._accepted: set[str] = set()  # cells of agents that were put into the notebook
@@ -148,6 +153,8 @@ class MarimoMagics(Magics):
                 self._list_checkpoints()
             case ["open", *options] if options in ([], ["--app"]):
                 self._open(app=bool(options))
+            case ["view", *arguments] if arguments:
+                self._view(arguments)
             case ["reset"]:
                 print(f"forgets {_counted(len(self._cells()), 'cell')} and all names")  # noqa: T201
                 self._notebook.commands.reset(self._clear_namespace)
@@ -284,6 +291,11 @@ class MarimoMagics(Magics):
         )
         _show({"text/plain": f"{link.url}\n{note}", "text/html": f"<p>{page}. {note}</p>"})
 
+    def _view(self, arguments: list[str]) -> None:
+        from marimo_kernel_bridge.kernel.ipython import view_command  # noqa: PLC0415  # few notebooks need it
+
+        view_command.view(arguments, self._views())
+
     def _find(self, number_or_id: str) -> Entry:
         count = number_or_id.strip("[]")
         for entry in self._notebook.cells:
@@ -312,6 +324,9 @@ class MarimoMagics(Magics):
                 words = ["stale"]
             case ["open", *_]:
                 words = ["--app"]
+            case ["view", *_]:
+                names = {name for cell in self._cells() for name in cell.defines}
+                words = [*sorted(names), "--close", "--list"]
             case _:
                 words = sorted({name.split()[0] for name in COMMANDS})
         completions = [SimpleCompletion(word) for word in words if word.startswith(context.token)]

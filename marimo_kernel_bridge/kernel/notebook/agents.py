@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 _LOOKS: Final = frozenset({"status", "graph", "agents", "help"})
-_OF_THE_PERSON: Final = frozenset({"pause", "resume", "accept", "open"})
+_OF_THE_PERSON: Final = frozenset({"pause", "resume", "accept", "open", "view"})
 _TEXTS_KEPT: Final = 2_000
 _ORDERS_KEPT: Final = 100
 _Value = TypeVar("_Value")

@@ -78,6 +78,8 @@ def test_help_lists_every_command(lab: FrontEnd) -> None:
         "restore [NAME]",
         "checkpoints",
         "open [--app]",
+        "view NAME [--close]",
+        "view --list",
         "agents",
         "pause",
         "resume",

@@ -242,3 +242,46 @@ def test_without_a_view_nothing_is_started(person: Person) -> None:
     assert person.lab.ask(views.ReadView(view="abc", session="s"))["code"] == "no_such_view"
     assert person.kernel.kernel.views().all() == []
     assert person.kernel.kernel.views()._thread is None
+
+
+# The person's command
+
+
+def test_the_persons_command_shows_an_address_that_opens_the_view(person: Person) -> None:
+    person.lab.run("a", FRAME)
+    told = person.lab.run("v", "%marimo view sales").text
+    address, shape, note = told.split("\n")
+    assert shape == "list of dicts, 6 rows by 2 columns"
+    assert note.startswith("It works once, on the kernel's machine (port ")
+    browser = Browser(int(address.split(":")[2].partition("/")[0]))
+    person.browsers.append(browser)
+    assert person.now(browser.visit(address)).code == 200
+    (view,) = person.kernel.kernel.views().all()
+    person.now(browser.connect(view.view))
+    assert "A tab shows it already" in person.lab.run("v", "%marimo view sales").text
+
+
+def test_the_persons_command_lists_and_closes_views_also_of_agents(person: Person) -> None:
+    person.lab.run("a", FRAME + "; other = [{'x': 1}]")
+    assert person.lab.run("v", "%marimo view --list").text == "no view is open"
+    tab = person.tab(person.open())
+    person.open("other", session="claude#2")
+    listed = person.lab.run("v", "%marimo view --list").text
+    assert listed == "sales: list of dicts, 6 rows by 2 columns\nother: list of dicts, 1 row by 1 column"
+    assert person.lab.run("v", "%marimo view sales --close").text == "closes the view of sales"
+    assert person.now(tab.rest()) == 1000
+    assert "No view shows sales" in person.lab.run("v", "%marimo view --close sales").text
+
+
+@pytest.mark.parametrize("line", ["view", "view a b", "view --all", "view nothing", "view number"])
+def test_what_cannot_be_viewed_is_told(person: Person, line: str) -> None:
+    person.lab.run("a", "number = 1")
+    assert not person.lab.run("v", f"%marimo {line}").ok
+
+
+def test_an_agents_code_opens_no_view_for_the_person(person: Person) -> None:
+    """The address would be in the answer to the agent, who has a tool that keeps it out."""
+    person.lab.run("a", FRAME)
+    agent = person.kernel.connect("agent")
+    assert "the person's command" in agent.run("v", "%marimo view sales").text
+    assert person.kernel.kernel.views().all() == []
