@@ -23,10 +23,11 @@ from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport
 from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription, RunReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from mcp.types import CallToolResult
+    from mcp.client.extension import ClientExtension
+    from mcp.types import BlobResourceContents, CallToolResult, TextResourceContents, Tool
 
 TIMEOUT_MS = 60_000
 
@@ -122,6 +123,15 @@ class McpAgent:
     def result(self, tool: str, **arguments: Any) -> CallToolResult:
         return self._portal.call(self._client.call_tool, tool, arguments)
 
+    def listed(self) -> list[Tool]:
+        """Return the tools that the server lists."""
+        return self._portal.call(self._client.list_tools).tools
+
+    def read(self, uri: str) -> TextResourceContents | BlobResourceContents:
+        """Read a resource."""
+        (content,) = self._portal.call(self._client.read_resource, uri).contents
+        return content
+
     @contextmanager
     def subscribed(self, *uris: str) -> Iterator[Callable[[str], None]]:
         """Subscribe to resources: gives a function that waits until the server has told that one has changed."""
@@ -147,13 +157,15 @@ class ToolRefusedError(Exception):
 
 
 @contextmanager
-def mcp_agent(runtime_directory: Path, *options: str, name: str = "agent") -> Iterator[McpAgent]:
-    """Start the server with these options, for a host of this name."""
+def mcp_agent(
+    runtime_directory: Path, *options: str, name: str = "agent", extensions: Sequence[ClientExtension] = ()
+) -> Iterator[McpAgent]:
+    """Start the server with these options, for a host of this name, with these extensions of the protocol."""
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "marimo_kernel_bridge", "mcp", *options],
         env={"JUPYTER_RUNTIME_DIR": str(runtime_directory)},
     )
-    host = Client(server, client_info=Implementation(name=name, version="1"))
+    host = Client(server, client_info=Implementation(name=name, version="1"), extensions=extensions)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(host) as client:
         yield McpAgent(portal, client)
