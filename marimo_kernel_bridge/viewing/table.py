@@ -143,8 +143,10 @@ class Table(Protocol):
     that is called (from another thread) when `rows`, `columns`, `notes` or `progress` change.
     """
 
-    kind: str
-    """What it is, in words: "pandas DataFrame", "CSV file"."""
+    @property
+    def kind(self) -> str:
+        """What it is, in words: "pandas DataFrame", "CSV file"."""
+        ...
 
     @property
     def columns(self) -> tuple[Column, ...]: ...

@@ -28,5 +28,10 @@ def open_value(value: Any) -> Table:
 
 
 def open_file(path: Path, table: str = "") -> Table:
-    """Return a file as a table. `table` names a sheet or a table in it. Raises `BridgeError`: bad_data and others."""
-    raise BridgeError("not_a_table", f"{path.name} {table} is no file of a table.")
+    """Return a file as a table. `table` names a sheet or a table in it.
+
+    Raises `BridgeError`: not_a_table, bad_data, data_locked, data_gone, not_installed.
+    """
+    from marimo_kernel_bridge.viewing.tables import files  # noqa: PLC0415  # a kernel shows live values
+
+    return files.table_of(path, table)

@@ -12,9 +12,9 @@ import uuid
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from marimo_kernel_bridge.protocol.views import CellKind, CellValue, ColumnKind, Detail, Marked
+from marimo_kernel_bridge.protocol.views import CellKind, CellValue, Column, ColumnKind, Detail, Marked
 from marimo_kernel_bridge.viewing.tables.plain_values import plain
 
 if TYPE_CHECKING:
@@ -42,6 +42,20 @@ def cell(value: Any) -> CellValue:
         case float() if math.isfinite(shown):
             return shown
     return Marked(bounded_text(shown, TEXT_MAX), _mark(shown))
+
+
+def type_name(dtype: str) -> str:
+    """Return the name of a type, without the values that the names of enumerations have."""
+    kind = dtype.partition("(")[0]
+    return kind if kind.lower() == "enum" else dtype[:TEXT_MAX]
+
+
+def shown_cell(value: Any, column: Column) -> CellValue:
+    """Return the value of a column as a cell; one that was read as text (a date, JSON) keeps the column's kind."""
+    shown = cell(value)
+    if isinstance(shown, str) and column.kind in {"date", "datetime", "time", "duration", "nested"}:
+        return Marked(shown, cast("CellKind", column.kind))
+    return shown
 
 
 def detail(value: Any, kind: ColumnKind) -> Detail:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import narwhals as nw
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.views import Column, ColumnKind, Detail, Marked, Statistics
+from marimo_kernel_bridge.protocol.views import Column, ColumnKind, Detail, Statistics
 from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
 from marimo_kernel_bridge.viewing.tables import frame_filters, frame_statistics, python_values, writing
-from marimo_kernel_bridge.viewing.tables.cells import cell, detail, nanoseconds_text
+from marimo_kernel_bridge.viewing.tables.cells import cell, detail, nanoseconds_text, shown_cell, type_name
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from marimo_kernel_bridge.viewing.tables.plain_values import plain
 
@@ -41,7 +41,7 @@ class FrameTable:
     """A table over a frame whose columns are named by their positions.
 
     `objects` are the columns that are read as Python's values whatever narwhals makes of them. `fingerprint` returns
-    something else once the source is no longer what it was.
+    something else once the source is no longer what it was; or `altered` says so.
     """
 
     def __init__(  # noqa: PLR0917  # each is a fact of the frame
@@ -52,7 +52,8 @@ class FrameTable:
         dtypes: Sequence[str],
         objects: frozenset[int] = frozenset(),
         notes: Sequence[str] = (),
-        fingerprint: Callable[[], object] | None = None,
+        fingerprint: Callable[[], object] = lambda: None,
+        altered: Callable[[], Literal["", "changed", "gone"]] | None = None,
         closed: Callable[[], object] = lambda: None,
     ) -> None:
         self.kind = kind
@@ -75,11 +76,11 @@ class FrameTable:
                     self._as_python.add(index)
         self._schema = schema
         self._columns = tuple(
-            Column(index, name, kind, dtype)
+            Column(index, name, kind, type_name(dtype))
             for index, (name, kind, dtype) in enumerate(zip(names, kinds, dtypes, strict=True))
         )
-        self._fingerprint = fingerprint or (lambda: None)
-        self._opened_as = self._fingerprint()
+        opened_as = fingerprint()
+        self._altered = altered or (lambda: "" if fingerprint() == opened_as else "changed")
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -151,7 +152,7 @@ class FrameTable:
         writing.write(rows(), [self._columns[column] for column in columns], format, target)
 
     def altered(self) -> Literal["", "changed", "gone"]:
-        return "" if self._fingerprint() == self._opened_as else "changed"
+        return self._altered()
 
     def close(self) -> None:
         self._orders.close()
@@ -253,13 +254,7 @@ class FrameTable:
         return _exact(series)
 
     def _cells(self, column: int, ids: Sequence[int]) -> list[CellValue]:
-        kind = self._columns[column].kind
-        values = self._values(column, ids)
-        if kind in {"datetime", "time", "duration"}:
-            return [Marked(value, kind) if isinstance(value, str) else cell(value) for value in values]
-        if kind == "category":
-            return [cell(value if value is None else plain(value)) for value in values]
-        return [cell(value) for value in values]
+        return [shown_cell(value, self._columns[column]) for value in self._values(column, ids)]
 
     def _kind_of_values(self, column: int) -> ColumnKind:
         return python_values.kind_of(self._values(column, range(min(1000, self._length))))[0]

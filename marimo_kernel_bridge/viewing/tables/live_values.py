@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.viewing.tables.cells import bounded_text
 from marimo_kernel_bridge.viewing.tables.plain import Array, Lists, PlainTable, Records
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from marimo_kernel_bridge.viewing.table import Table
 
@@ -52,7 +52,7 @@ def _pandas_frame(frame: Any) -> Table:
     objects = frozenset(
         number for number, dtype in enumerate(taken.dtypes) if dtype.kind == "O" and str(dtype) == "object"
     )
-    return _frame_table(
+    return frame_table(
         "pandas DataFrame",
         taken,
         [name for name, _ in (*levels, *columns)],
@@ -107,7 +107,7 @@ def _polars_frame(frame: Any, kind: str = "polars DataFrame") -> Table:
         raise BridgeError("not_a_table", "The DataFrame has no columns.")
     taken = frame.clone()
     taken.columns = [str(number) for number in range(frame.width)]
-    return _frame_table(
+    return frame_table(
         kind,
         taken,
         list(frame.columns),
@@ -133,7 +133,7 @@ def _arrow_table(table: Any) -> Table:
         table = pa.Table.from_batches([table])
     names = [str(number) for number in range(table.num_columns)]
     dtypes = [str(field.type) for field in table.schema]
-    return _frame_table("pyarrow Table", table.rename_columns(names), list(table.column_names), dtypes)
+    return frame_table("pyarrow Table", table.rename_columns(names), list(table.column_names), dtypes)
 
 
 def _array(array: Any) -> Table:
@@ -179,21 +179,23 @@ def _exchanged(value: Any) -> Table | None:
     return None
 
 
-def _frame_table(  # noqa: PLR0917  # as FrameTable
+def frame_table(  # noqa: PLR0917  # as FrameTable
     kind: str,
     native: Any,
     names: Sequence[str],
     dtypes: Sequence[str],
     objects: frozenset[int] = frozenset(),
     notes: Sequence[str] = (),
-    fingerprint: Any = None,
+    fingerprint: Callable[[], object] = lambda: None,
+    altered: Callable[[], Literal["", "changed", "gone"]] | None = None,
 ) -> Table:
+    """Return a frame whose columns are named by their positions as a table."""
     import narwhals as nw  # noqa: PLC0415  # only where frames are shown
 
     from marimo_kernel_bridge.viewing.tables.frames import FrameTable  # noqa: PLC0415  # as above
 
     frame = nw.from_native(native, eager_only=True)
-    return FrameTable(kind, frame, names, dtypes, objects, notes, fingerprint)
+    return FrameTable(kind, frame, names, dtypes, objects, notes, fingerprint, altered)
 
 
 def _name(label: Any) -> str:

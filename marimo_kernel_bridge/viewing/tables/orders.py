@@ -23,7 +23,9 @@ T = TypeVar("T")
 class Orders(Generic[T]):
     """What was computed for the newest keys."""
 
-    def __init__(self) -> None:
+    def __init__(self, dropped: Callable[[T], object] = lambda _result: None) -> None:
+        """Call `dropped` with each result that is forgotten."""
+        self._dropped = dropped
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Future[T]] = OrderedDict()
         self._behind = Cancellation()
@@ -74,7 +76,9 @@ class Orders(Generic[T]):
         """Forget all results; computing behind ends."""
         with self._lock:
             self._behind.cancel()
+            forgotten = list(self._known.values())
             self._known.clear()
+        self._forget(forgotten)
 
     def _claimed(self, key: str) -> tuple[Future[T], bool]:
         with self._lock:
@@ -84,9 +88,13 @@ class Orders(Generic[T]):
                 return future, False
             future = self._known[key] = Future()
             self._known.move_to_end(key)
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
-            return future, True
+            forgotten = [self._known.popitem(last=False)[1] for _ in range(len(self._known) - _KEPT)]
+        self._forget(forgotten)
+        return future, True
+
+    def _forget(self, futures: list[Future[T]]) -> None:
+        for future in futures:
+            future.add_done_callback(lambda done: self._dropped(done.result()) if _succeeded(done) else None)
 
     def _computed(
         self,

@@ -9,13 +9,15 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Column, Detail, Statistics
 from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
 from marimo_kernel_bridge.viewing.tables import python_values, writing
-from marimo_kernel_bridge.viewing.tables.cells import cell, detail
+from marimo_kernel_bridge.viewing.tables.cells import cell, detail, type_name
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from marimo_kernel_bridge.viewing.tables.plain_values import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from marimo_kernel_bridge.viewing.tables.file_state import FileState
 
 _SAMPLE: Final = 1000
 """Rows whose types decide the kind of a column."""
@@ -96,6 +98,33 @@ class Lists(Source):
         )
 
 
+class Tuples(Source):
+    """The first rows of a file."""
+
+    def __init__(
+        self,
+        kind: str,
+        names: list[str],
+        dtypes: list[str],
+        rows: Sequence[Sequence[Any]],
+        file: FileState | None = None,
+    ) -> None:
+        self.kind = kind
+        self.names = names
+        self.dtypes = dtypes
+        self._rows = rows
+        self._file = file
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def values(self, column: int, ids: Sequence[int]) -> list[Any]:
+        return [self._rows[number][column] for number in ids]
+
+    def fingerprint(self) -> object:
+        return self._file.altered() if self._file else ""
+
+
 class Array(Source):
     """An array of numpy: with two dimensions, with one, or with named fields."""
 
@@ -149,7 +178,9 @@ class PlainTable:
         columns = []
         for index, name in enumerate(source.names):
             kind, dtype = python_values.kind_of(source.values(index, sample))
-            columns.append(Column(index, name, kind, source.dtypes[index] if source.dtypes else dtype))
+            columns.append(
+                Column(index, name, kind, type_name(source.dtypes[index] if source.dtypes else dtype))
+            )
         self._columns = tuple(columns)
 
     @property
@@ -216,7 +247,10 @@ class PlainTable:
         writing.write(rows(), [self._columns[column] for column in columns], format, target)
 
     def altered(self) -> Literal["", "changed", "gone"]:
-        return "" if self._source.fingerprint() == self._fingerprint else "changed"
+        present = self._source.fingerprint()
+        if present == "gone":
+            return "gone"
+        return "" if present == self._fingerprint else "changed"
 
     def close(self) -> None:
         self._orders.close()

@@ -14,11 +14,12 @@ import pytest
 
 from marimo_kernel_bridge.protocol.views import Filter
 from marimo_kernel_bridge.viewing.table import Cancellation, Query, Table
-from marimo_kernel_bridge.viewing.tables import open_value
+from marimo_kernel_bridge.viewing.tables import open_file, open_value
 from tests.unit.viewing.rows_by_hand import COUNT, NAMES, QUERIES, ROWS, all_ids, column, expected, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 def _pandas(**dtypes: str) -> pd.DataFrame:
@@ -57,22 +58,49 @@ class _Arrow:
         return self._frame.__arrow_c_stream__(requested_schema)
 
 
+FILES: dict[str, Callable[[Path], Path]] = {
+    "Parquet file": lambda folder: _written(
+        folder / "a[1]*.parquet", lambda path: _frame().write_parquet(path)
+    ),
+    "CSV file": lambda folder: _written(
+        folder / "a.csv", lambda path: _frame().write_csv(path, quote_style="non_numeric")
+    ),
+    "JSON lines file": lambda folder: _written(folder / "a.jsonl", lambda path: _frame().write_ndjson(path)),
+    "Arrow file": lambda folder: _written(folder / "a.arrow", lambda path: _frame().write_ipc(path)),
+}
+
+
+def _frame() -> pl.DataFrame:
+    return pl.DataFrame({name: column(name) for name in NAMES})
+
+
+def _written(path: Path, write: Callable[[Path], object]) -> Path:
+    write(path)
+    return path
+
+
 @functools.cache
-def table_of(source: str) -> Table:
+def _live(source: str) -> Table:
     return open_value(SOURCES[source]())
 
 
-@pytest.mark.parametrize("query", QUERIES)
-@pytest.mark.parametrize("source", SOURCES)
-def test_rows_of_a_query_are_those_that_plain_python_finds(source: str, query: str) -> None:
-    table = table_of(source)
-    table.check(QUERIES[query])
-    assert all_ids(table, QUERIES[query]) == expected(QUERIES[query])
+@pytest.fixture(params=[*SOURCES, *FILES])
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Table]:
+    if request.param in SOURCES:
+        yield _live(request.param)
+    else:
+        opened = open_file(FILES[request.param](tmp_path))
+        yield opened
+        opened.close()
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_cells_are_the_values(source: str) -> None:
-    table = table_of(source)
+def test_rows_of_each_query_are_those_that_plain_python_finds(table: Table) -> None:
+    for name, query in QUERIES.items():
+        table.check(query)
+        assert all_ids(table, query) == expected(query), name
+
+
+def test_cells_are_the_values(table: Table) -> None:
     ids = table.page(Query(), 0, 100, [0], Cancellation()).ids
     for number, row in zip(ids, shown(table), strict=True):
         moment, day = ROWS[number][5].isoformat(" "), ROWS[number][4].isoformat()
@@ -81,24 +109,21 @@ def test_cells_are_the_values(source: str) -> None:
         assert (row[5].t.removesuffix(".000000"), row[5].k) == (moment, "datetime")
 
 
-@pytest.mark.parametrize("narrowed", [False, True])
-@pytest.mark.parametrize("source", SOURCES)
-def test_bins_and_frequent_values_add_up_to_what_is_not_null(source: str, narrowed: bool) -> None:
-    table = table_of(source)
-    query = Query(filters=(Filter(0, "<", 200),)) if narrowed else Query()
-    rows = [ROWS[number] for number in expected(query)]
-    for index in range(len(NAMES)):
-        found = table.statistics(query, index, Cancellation())
-        values = [row[index] for row in rows if row[index] is not None]
-        assert (found.rows, found.nulls) == (len(rows), len(rows) - len(values))
-        assert found.distinct == len(set(values))
-        counted = sum(bar.count for bar in found.bins) + sum(count for _, count in found.top) + found.other
-        assert counted == len(values)
+def test_bins_and_frequent_values_add_up_to_what_is_not_null(table: Table) -> None:
+    for query in (Query(), Query(filters=(Filter(0, "<", 200),))):
+        rows = [ROWS[number] for number in expected(query)]
+        for index in range(len(NAMES)):
+            found = table.statistics(query, index, Cancellation())
+            values = [row[index] for row in rows if row[index] is not None]
+            assert (found.rows, found.nulls) == (len(rows), len(rows) - len(values))
+            assert found.distinct == len(set(values))
+            counted = (
+                sum(bar.count for bar in found.bins) + sum(count for _, count in found.top) + found.other
+            )
+            assert counted == len(values)
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_each_bin_counts_what_a_filter_by_its_edges_finds(source: str) -> None:
-    table = table_of(source)
+def test_each_bin_counts_what_a_filter_by_its_edges_finds(table: Table) -> None:
     for index in (0, 1, 5):
         bars = table.statistics(Query(), index, Cancellation()).bins
         assert len(bars) > 10
@@ -111,18 +136,15 @@ def test_each_bin_counts_what_a_filter_by_its_edges_finds(source: str) -> None:
             assert table.page(query, 0, 1, [0], Cancellation()).matching == bar.count
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_mean_and_deviation_of_numbers(source: str) -> None:
-    found = table_of(source).statistics(Query(), 1, Cancellation())
+def test_mean_and_deviation_of_numbers(table: Table) -> None:
+    found = table.statistics(Query(), 1, Cancellation())
     prices = [price for price in column("price") if price is not None]
     assert (found.min, found.max) == (min(prices), max(prices))
     assert found.mean == pytest.approx(sum(prices) / len(prices))
     assert found.sd == pytest.approx(float(np.std(prices, ddof=1)))
 
 
-@pytest.mark.parametrize("source", SOURCES)
-def test_pages_meet_without_a_gap_and_end_at_the_last_row(source: str) -> None:
-    table = table_of(source)
+def test_pages_meet_without_a_gap_and_end_at_the_last_row(table: Table) -> None:
     assert table.rows == COUNT
     assert table.page(Query(), COUNT - 3, 500, [0], Cancellation()).ids == [COUNT - 3, COUNT - 2, COUNT - 1]
     assert table.page(Query(), COUNT, 10, [0], Cancellation()).ids == []

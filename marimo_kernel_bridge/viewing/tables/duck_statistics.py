@@ -1,0 +1,129 @@
+"""Statistics of a column by DuckDB: one scan for the numbers, one for the bins or the frequent values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.protocol.views import Statistics
+from marimo_kernel_bridge.viewing.tables.bins import TOP, bins, edges
+from marimo_kernel_bridge.viewing.tables.cells import cell, shown_cell
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from marimo_kernel_bridge.protocol.views import CellValue, Column
+    from marimo_kernel_bridge.viewing.tables.duck_sql import Sql
+
+_EXACT_MAX: Final = 2_000_000
+"""Rows of which distinct values are counted and the median is found exactly."""
+_ORDERED: Final = frozenset({"integer", "number", "decimal", "date", "datetime"})
+
+
+def statistics_of(  # noqa: PLR0917  # each is a part of the statement
+    column: Column,
+    name: str,
+    run: Callable[[str, Sequence[Any]], list[Any]],
+    source: str,
+    where: Sql,
+    length: int,
+) -> Statistics:
+    """Return the statistics of the values that a condition leaves."""
+    exact = length <= _EXACT_MAX
+    distinct = (
+        f"count(DISTINCT {name})" if exact and column.kind != "other" else f"approx_count_distinct({name})"
+    )
+    if column.kind not in _ORDERED:
+        return _counted(column, name, run, source, where, distinct, exact=exact)
+    finite = f"FILTER (WHERE isfinite({name}))" if column.kind in {"number", "date", "datetime"} else ""
+    present = f"FILTER (WHERE NOT isnan({name}))" if column.kind == "number" else ""
+    numbers = column.kind in {"integer", "number", "decimal"}
+    asked = [
+        "count(*)",
+        f"count({name})",
+        f"count({name}) {finite}",
+        distinct,
+        f"min({name}) {finite}",
+        f"max({name}) {finite}",
+        _text(column, f"min({name}) {present}"),
+        _text(column, f"max({name}) {present}"),
+    ]
+    if numbers:
+        asked += [f"avg({name}) {finite}", f"stddev_samp(CAST({name} AS DOUBLE)) {finite}"]
+        asked += [f"median({name}) {finite}"] if exact else []
+    rows, count, counted, values, low, high, least, greatest, *moments = run(
+        f"SELECT {', '.join(asked)} FROM {source}{where.text}", where.values
+    )[0]
+    mean, deviation, median = (*moments, None, None, None)[:3]
+    shown: list[CellValue] = [shown_cell(one, column) for one in (least, greatest)]
+    marks = edges(low, high) if counted else []
+    below = _below(name, run, source, where, marks, finite_only=bool(finite))
+    return Statistics(
+        column=column.index,
+        rows=rows,
+        nulls=rows - count,
+        distinct=values,
+        distinct_exact=exact,
+        min=shown[0],
+        max=shown[1],
+        mean=cell(mean),
+        sd=cell(deviation),
+        median=cell(median),
+        bins=bins(marks, below, counted) if counted else (),
+        not_finite=count - counted,
+    )
+
+
+def _below(  # as above
+    name: str,
+    run: Callable[[str, Sequence[Any]], list[Any]],
+    source: str,
+    where: Sql,
+    marks: list[Any],
+    *,
+    finite_only: bool,
+) -> list[int]:
+    """Return how many values are below each inner edge."""
+    inner = marks[1:-1]
+    if not inner:
+        return []
+    only = f"isfinite({name}) AND " if finite_only else ""
+    asked = ", ".join(f"count(*) FILTER (WHERE {only}{name} < ?)" for _ in inner)
+    return [int(one) for one in run(f"SELECT {asked} FROM {source}{where.text}", [*inner, *where.values])[0]]
+
+
+def _counted(  # noqa: PLR0917  # as above
+    column: Column,
+    name: str,
+    run: Callable[[str, Sequence[Any]], list[Any]],
+    source: str,
+    where: Sql,
+    distinct: str,
+    *,
+    exact: bool,
+) -> Statistics:
+    rows, count, values = run(
+        f"SELECT count(*), count({name}), {distinct} FROM {source}{where.text}", where.values
+    )[0]
+    text = (
+        name if column.kind in {"boolean", "text", "bytes"} and column.dtype not in {"UUID", "BIT"} else None
+    )
+    shown = text or f"CAST({name} AS VARCHAR)"
+    present = f"{where.text} AND" if where.text else " WHERE"
+    top = run(
+        f"SELECT {shown}, count(*) FROM {source}{present} {name} IS NOT NULL "
+        f"GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {TOP}",
+        where.values,
+    )
+    return Statistics(
+        column=column.index,
+        rows=rows,
+        nulls=rows - count,
+        distinct=values,
+        distinct_exact=exact and column.kind != "other",
+        top=tuple((shown_cell(value, column), int(times)) for value, times in top),
+        other=count - sum(int(times) for _, times in top),
+    )
+
+
+def _text(column: Column, expression: str) -> str:
+    return f"CAST({expression} AS VARCHAR)" if column.kind in {"date", "datetime"} else expression

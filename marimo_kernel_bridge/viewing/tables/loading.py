@@ -1,0 +1,154 @@
+"""A table that shows its first rows while the whole of it is loaded into a form that can be sorted and filtered."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Final, Literal
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.viewing.table import (
+    Cancellation,
+    CancelledError,
+    ExportFormat,
+    Page,
+    Progress,
+    Query,
+    Table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from marimo_kernel_bridge.protocol.views import Column, Detail, Statistics
+
+_POLL: Final = 0.05
+_ALL: Final = Query()
+
+
+class LoadingTable:
+    """`head` has the first rows, `load` returns the table, in a thread. A failure is told to whoever asks for more."""
+
+    def __init__(
+        self, head: Table, what: str, load: Callable[[Cancellation], Table], abandoned: Callable[[], object]
+    ) -> None:
+        """`abandoned` releases what `load` left if it was cancelled or failed."""
+        self._table = head
+        self._what = what
+        self._load = load
+        self._abandoned = abandoned
+        self._done = threading.Event()
+        self._failure: BridgeError | None = None
+        self._cancellation = Cancellation()
+        self._lock = threading.Lock()
+        self._watching: list[Callable[[], object]] = []
+        threading.Thread(target=self._work, name="loading of a view", daemon=True).start()
+
+    @property
+    def kind(self) -> str:
+        return self._table.kind
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        return self._table.columns
+
+    @property
+    def rows(self) -> int | None:
+        return self._table.rows if self._loaded else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return (
+            (*self._table.notes, f"Loading failed: {self._failure}") if self._failure else self._table.notes
+        )
+
+    @property
+    def progress(self) -> Progress | None:
+        if self._loaded:
+            return None
+        return Progress(None, "failed" if self._failure else self._what)
+
+    def watch(self, changed: Callable[[], object]) -> None:
+        with self._lock:
+            self._watching.append(changed)
+        if self._done.is_set():
+            changed()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until it is loaded, or that failed."""
+        return self._done.wait(timeout)
+
+    def check(self, query: Query) -> None:
+        self._table.check(query)
+
+    def page(
+        self, query: Query, start: int, count: int, columns: Sequence[int], cancellation: Cancellation
+    ) -> Page:
+        table = self._table
+        if not self._done.is_set() and query == _ALL and start + count <= (table.rows or 0):
+            found = table.page(query, start, count, columns, cancellation)
+            return Page(found.rows, found.ids, None)
+        return self._whole(cancellation).page(query, start, count, columns, cancellation)
+
+    def statistics(self, query: Query, column: int, cancellation: Cancellation) -> Statistics:
+        return self._whole(cancellation).statistics(query, column, cancellation)
+
+    def detail(self, row: int, column: int) -> Detail:
+        if not self._done.is_set() and 0 <= row < (self._table.rows or 0):
+            return self._table.detail(row, column)
+        return self._whole(self._cancellation).detail(row, column)
+
+    def export(
+        self,
+        query: Query,
+        columns: Sequence[int],
+        format: ExportFormat,  # noqa: A002  # the word of the protocol
+        target: Path,
+        cancellation: Cancellation,
+    ) -> None:
+        self._whole(cancellation).export(query, columns, format, target, cancellation)
+
+    def altered(self) -> Literal["", "changed", "gone"]:
+        return self._table.altered()
+
+    def close(self) -> None:
+        """End the loading too."""
+        self._cancellation.cancel()
+        self._table.close()
+
+    @property
+    def _loaded(self) -> bool:
+        return self._done.is_set() and self._failure is None
+
+    def _whole(self, cancellation: Cancellation) -> Table:
+        """Return the loaded table, when it is."""
+        while not self._done.wait(_POLL):
+            cancellation.check()
+            self._cancellation.check()
+        if self._failure is not None:
+            raise self._failure
+        self._cancellation.check()
+        return self._table
+
+    def _work(self) -> None:
+        try:
+            loaded = self._load(self._cancellation)
+            if self._cancellation.cancelled:
+                loaded.close()
+            else:
+                self._table = loaded
+        except CancelledError:
+            self._abandoned()
+        except BridgeError as failure:
+            self._failure = failure
+            self._abandoned()
+        except Exception as error:  # noqa: BLE001  # of a library: whoever asks for the rows is told
+            self._failure = BridgeError(
+                "bad_data", f"The data cannot be read: {type(error).__name__}: {str(error)[:300]}"
+            )
+            self._abandoned()
+        with self._lock:
+            self._done.set()
+            watching = list(self._watching)
+        for changed in watching:
+            changed()

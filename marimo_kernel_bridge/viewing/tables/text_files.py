@@ -1,0 +1,149 @@
+"""CSV and JSON: their first rows from the file's head, the whole in a database of ours.
+
+DuckDB finds separators and types from a sample. Where a later row does not fit, it looks at the whole file; lines that fit
+nothing are left out and counted in a note.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.viewing.table import Cancellation
+from marimo_kernel_bridge.viewing.tables.duck import Database
+from marimo_kernel_bridge.viewing.tables.duck_sql import literal, quoted
+from marimo_kernel_bridge.viewing.tables.duck_table import loaded_table
+from marimo_kernel_bridge.viewing.tables.file_state import FileState
+from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
+from marimo_kernel_bridge.viewing.tables.plain import PlainTable, Tuples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from marimo_kernel_bridge.viewing.table import Table
+
+_HEAD: Final = 500
+_SMALL: Final = 4_000_000
+"""Bytes of a file that is loaded at once."""
+_SHOWN_MAX: Final = 300
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_LATIN: Final = "The file is not UTF-8: it is read as Latin-1."
+_WHOLE: Final = "Types were found from the whole file: a later row did not fit those of the first ones."
+
+
+def open_text(path: Path, kind: str, function: str, suffix: str) -> Table:
+    """Return a CSV or JSON file as a table. Raises `BridgeError`: bad_data, data_gone, data_locked, not_installed."""
+    state = FileState(path)
+    database = Database(path)
+    try:
+        source = literal(database.link(suffix))
+        reading, notes, described, rows = _first_that_reads(database, function, source, state)
+
+        def load(cancellation: Cancellation) -> Table:
+            loaded = _load(database, function, source, reading, cancellation)
+            state.require_unchanged()
+            return loaded_table(database, kind, state, (*notes, *loaded))
+
+        if state.size <= _SMALL:
+            return load(Cancellation())
+        return LoadingTable(
+            PlainTable(
+                Tuples(kind, [name for name, _ in described], [dtype for _, dtype in described], rows, state)
+            ),
+            f"Loading {path.name}",
+            load,
+            database.close,
+        )
+    except BaseException:
+        database.close()
+        raise
+
+
+def _first_that_reads(
+    database: Database, function: str, source: str, state: FileState
+) -> tuple[str, tuple[str, ...], list[tuple[str, str]], list[Any]]:
+    """Return the arguments with which the head can be read, what is to be said of them, and the columns and rows of it."""
+    failure: Exception | None = None
+    for arguments, notes in _ways(function, state):
+        select = f"SELECT * FROM {function}({source}{arguments})"
+        try:
+            found, rows = database.head(select, _HEAD)
+        except database.error as error:
+            failure = failure or error
+            continue
+        if len(found) == 1 and function == "read_csv" and "," in found[0][0] and "delim" not in arguments:
+            continue  # no separator made all first lines of one length
+        return arguments, notes, found, rows
+    raise BridgeError("bad_data", f"{state.path.name} cannot be read: {told(failure)}")
+
+
+def _ways(function: str, state: FileState) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if function != "read_csv":
+        yield "", ()
+        return
+    quoted_is_text = ", allow_quoted_nulls=false"  # "" is text without letters
+    if state.head.startswith(_UTF16):
+        yield f"{quoted_is_text}, encoding='utf-16'", ()
+    yield quoted_is_text, ()
+    yield f"{quoted_is_text}, encoding='latin-1'", (_LATIN,)
+    yield f"{quoted_is_text}, delim=',', store_rejects=true, header=true", ()
+
+
+def _load(
+    database: Database, function: str, source: str, arguments: str, cancellation: Cancellation
+) -> tuple[str, ...]:
+    """Create the table "loaded", and return what is to be said of it."""
+    ways: list[tuple[str, tuple[str, ...]]] = [("", ())]
+    if function == "read_csv":
+        ways += [(", sample_size=-1", (_WHOLE,)), (", sample_size=-1, store_rejects=true", ())]
+        if "encoding" not in arguments:
+            ways.insert(1, (", encoding='latin-1'", (_LATIN,)))
+    failure: Exception | None = None
+    for more, notes in ways:
+        if "store_rejects" in arguments:
+            more = more.replace(", store_rejects=true", "")  # noqa: PLW2901  # it is there already
+        rejecting = "store_rejects" in arguments + more
+        select = f"SELECT * FROM {function}({source}{arguments}{more})"
+        try:
+            rejected = database.create(
+                f"CREATE OR REPLACE TABLE loaded AS {select}", cancellation, rejecting=rejecting
+            )
+        except database.error as error:
+            failure = failure or error
+            continue
+        if function != "read_csv":
+            _keep_digits(database, select, cancellation)
+        return (*notes, *_rejected(rejected))
+    raise BridgeError("bad_data", f"The file cannot be read: {told(failure)}")
+
+
+def _keep_digits(database: Database, select: str, cancellation: Cancellation) -> None:
+    """Read the numbers of JSON that no float holds as text: DuckDB makes floats of them."""
+    floats = [quoted(name) for name, dtype in database.described("SELECT * FROM loaded") if dtype == "DOUBLE"]
+    if not floats:
+        return
+    large = ", ".join(f"coalesce(bool_or(abs({name}) >= 9007199254740992), false)" for name in floats)
+    found = database.run(f"SELECT {large} FROM loaded", (), cancellation)[0]
+    chosen = [name for name, is_large in zip(floats, found, strict=True) if is_large]
+    if chosen:
+        types = ", ".join(
+            f"{literal(name)}: {literal('VARCHAR' if quoted(name) in chosen else dtype)}"
+            for name, dtype in database.described("SELECT * FROM loaded")
+        )
+        reading = select.rstrip(")") + f", columns={{{types}}})"
+        database.run(f"CREATE OR REPLACE TABLE loaded AS {reading}", (), cancellation)
+
+
+def _rejected(lines: list[Any]) -> tuple[str, ...]:
+    if not lines:
+        return ()
+    named = ", ".join(str(line) for (line,) in lines[:5])
+    more = ", …" if len(lines) > 5 else ""  # noqa: PLR2004  # as many as are named
+    return (f"{len(lines)} lines do not fit the columns and are left out: line {named}{more}.",)
+
+
+def told(error: Exception | None) -> str:
+    """Return the first lines of an error of DuckDB, without its advice."""
+    text = " ".join(str(error).split("\n\n")[0].split("Possible")[0].split())
+    return text[:_SHOWN_MAX] or "unknown error"
