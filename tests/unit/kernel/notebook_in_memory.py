@@ -38,6 +38,7 @@ from traitlets.config import Config
 
 from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
 from marimo_kernel_bridge.kernel.live import carriers
+from marimo_kernel_bridge.kernel.messaging import shell_queue
 from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession
 from marimo_kernel_bridge.kernel.messaging.output_streams import CellStream
 from marimo_kernel_bridge.kernel.messaging.shell_stream import Listener, ShellStream
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
 _KEY = b"in memory"
 BOUND = 60.0  # seconds for any single wait
+_MOMENT = 0.001  # seconds between two looks at what nothing tells of
 
 Message = dict[str, Any]
 """A Jupyter message, as a front end gets it."""
@@ -88,10 +90,12 @@ class _ShellStream(_Socket):
         self._messages: Listener | None = None
         self._tasks: set[asyncio.Future[None]] = set()
 
-    @property
-    def busy(self) -> bool:
-        """Whether the kernel handles a message."""
-        return bool(self._tasks)
+    async def pause(self) -> None:
+        """Wait until the kernel has handled a message, or for a moment. The kernel may wait for more requests itself."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_MOMENT, return_when=asyncio.FIRST_COMPLETED)
+        else:
+            await asyncio.sleep(_MOMENT)
 
     def listen(self, listener: Listener) -> None:
         self._messages = listener
@@ -160,7 +164,11 @@ class KernelInMemory:
 
     def __init__(self, folder: Path, *, widgets: bool = False) -> None:
         """`widgets`: as if anywidget were installed, so that pages may show marimo's own elements."""
-        self._patches: list[Any] = [patch.object(carriers, "has_widgets", lambda: widgets)]
+        self._patches: list[Any] = [
+            patch.object(carriers, "has_widgets", lambda: widgets),
+            # What front ends sent has arrived.
+            patch.object(shell_queue, "_BURST", 0.0),
+        ]
         if safe_get_context() is not None:
             teardown_context()  # of an app that another test ran in this process
         self._loop = asyncio.new_event_loop()
@@ -262,7 +270,7 @@ class KernelInMemory:
             while not done() and time.monotonic() < deadline:
                 for act in self.between:
                     act()
-                time.sleep(0.001)
+                time.sleep(_MOMENT)
             return done()
         with self._own_streams():
             return self._loop.run_until_complete(self._until(done, within))
@@ -279,7 +287,7 @@ class KernelInMemory:
                 stream
             ) in self._streams:  # what threads have written; ipykernel's own thread does that by a timer
                 stream.flush()
-            await asyncio.sleep(0 if self.stream.busy else 0.001)
+            await self.stream.pause()
         return True
 
     @contextmanager

@@ -27,7 +27,6 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from marimo_kernel_bridge.kernel.messaging import shell_queue
 from marimo_kernel_bridge.kernel.versions.library_state import STATES
 from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory
 from tests.unit.kernel.random_cells import OBJECTS, SUBJECTS
@@ -213,18 +212,14 @@ _numbers = itertools.count()
 
 @contextlib.contextmanager
 def laboratory(folder: Path) -> Iterator[FrontEnd]:
-    """Return a front end for histories, whose requests have all arrived when they are read."""
-    burst, shell_queue._BURST = shell_queue._BURST, 0.0
+    """Return a front end for histories."""
     work = folder / "work"
     work.mkdir()
-    try:
-        with contextlib.chdir(work):
-            kernel = KernelInMemory(folder)
-            kernel.kernel.shell.InteractiveTB.set_mode("Minimal")  # tracebacks of interrupts are not compared
-            yield kernel.connect()
-            kernel.close()
-    finally:
-        shell_queue._BURST = burst
+    with contextlib.chdir(work):
+        kernel = KernelInMemory(folder)
+        kernel.kernel.shell.InteractiveTB.set_mode("Minimal")  # tracebacks of interrupts are not compared
+        yield kernel.connect()
+        kernel.close()
 
 
 def counterexample(lab: FrontEnd, tried: History) -> str | None:
