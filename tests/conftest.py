@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests import measuring
+from tests.compiling import compile_share
 from tests.isolation import FOLDER, Home, Homes, Outside, begin, remove, running
 from tests.measuring import kernels_write, only_where_needed
 
@@ -104,12 +105,17 @@ SLOW_LATE = "test_random_histories.py"
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection(session: pytest.Session) -> Iterator[None]:
     """Look for no garbage during imports, which create none, and never in what they leave; and less often than Python.
 
     That takes a tenth of the time, in each worker.
     """
     gc.disable()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folders = [Path(named.partition("::")[0]).absolute() for named in session.config.args]
+        compile_share(
+            [file for folder in folders for file in sorted(folder.rglob("test_*.py"))], session.config
+        )
     try:
         return (yield)
     finally:
