@@ -112,7 +112,10 @@ class Execution:
             if not self.graph.defines_names(cell_id):
                 self._anonymous.defines_nothing(cell_id)
         self.forget([cell_id for cell_id in self._anonymous.evict() if not self.graph.defines_names(cell_id)])
-        return self._runs.close(tuple(sorted(self.stale_cells.due())), settled=not self.stale_cells.unsettled)
+        settled = not self.stale_cells.unsettled
+        if settled:
+            self.stale_cells.come_to_rest()
+        return self._runs.close(tuple(sorted(self.stale_cells.due())), settled=settled)
 
     def forget(self, cell_ids: Iterable[str]) -> None:
         """Drop cells and the names they define, except cells with a queued request."""
@@ -170,6 +173,7 @@ class Execution:
         if refused is not None:
             return refused
         cell_id = entry.cell.cell_id
+        self.stale_cells.come_to_rest()
         self.stale_cells.release_below(cell_id)
         shared = {name: self.graph.runtime.values.get(name) for name in body.shared}
         await self.run({cell_id})
@@ -229,6 +233,7 @@ class Execution:
         while (due := self.stale_cells.due()) - done and not self.should_pause():
             done |= due
             await self.run(due)
+            self.stale_cells.note_runs(due)
             if self.stale_cells.due() >= due:
                 return  # no progress: a cell that stays stale must not spin
 

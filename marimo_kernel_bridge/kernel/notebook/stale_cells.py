@@ -5,7 +5,8 @@ Decides; `execution` runs. Main thread only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -13,6 +14,13 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import CellTable
     from marimo_kernel_bridge.kernel.notebook.graph import NotebookGraph
     from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
+
+_MOST_RUNS: Final = 5
+"""How often a cell runs by itself before the notebook comes to rest.
+
+A cell that uses up what it reads has the maker run again, and then all other readers of what that makes. Two such
+cells, each with a reader of the other's maker, would make each other stale for ever.
+"""
 
 
 class StaleCells:
@@ -26,6 +34,7 @@ class StaleCells:
         self._held: set[str] = set()  # cells that run only when a person or an agent requests it
         self._unrun: set[str] = set()  # cells with an agent's code that nobody has run
         self._catching_up = False  # they run once, also in lazy mode
+        self._runs: Counter[str] = Counter()  # by themselves, since the notebook was at rest
 
     def switch(self, mode: Literal["autorun", "lazy"]) -> None:
         """Run dependents by themselves, also those that wait by now, or leave them stale."""
@@ -42,6 +51,15 @@ class StaleCells:
     def caught_up(self) -> None:
         """Note that all stale cells that could run have run."""
         self._catching_up = False
+
+    def note_runs(self, cell_ids: Iterable[str]) -> None:
+        """Note that cells ran by themselves, and hold those that do so again and again."""
+        self._runs.update(cell_ids)
+        self.hold(cell_id for cell_id in cell_ids if self._runs[cell_id] >= _MOST_RUNS)
+
+    def come_to_rest(self) -> None:
+        """Note that no cell is left that would run by itself, or that a person or an agent runs one."""
+        self._runs.clear()
 
     def hold(self, cell_ids: Iterable[str]) -> None:
         """Hold cells until a person or an agent runs them."""

@@ -12,6 +12,53 @@ from tests.unit.kernel.notebook_in_memory import FrontEnd
 from tests.unit.kernel.random_histories import History, Step, counterexample, history, laboratory
 
 FOUND = {
+    "two cells that use up what they read, each with a reader of the other's maker": History(
+        {
+            "c0": "class Model:\n    def fit(self, y):\n        return self\ndef numbers(n):\n    for i in range(n): yield i",
+            "c2": "m = Model()\ng, h = numbers(5), lambda: a",
+            "c3": "import numpy as np",
+            "c4": "v, r = np.arange(4), np.random.default_rng(0)\nw = v[1:]",
+            "c6": "r.shuffle(v)",
+            "c7": "_ = m.fit(1)\nt = v.T\nt[:1] = 7",
+        },
+        (Step("c6", "y = next(g, -1)\nprint(r.random())"),),
+    ),
+    "an object that a cell mutates through another which holds it": History(
+        {
+            "c0": "z = 1",
+            "c1": """class Step:
+    seen = ()
+    def fit(self, X):
+        self.seen = [*self.seen, len(X)]
+        return self
+class Steps:
+    def __init__(self, *steps): self.steps = steps
+    def fit(self, X):
+        for step in self.steps: step.fit(X)""",
+            "c2": "X, e = [1, 2, 4], Step().fit([1])\np = Steps(e)",
+            "c3": "z\nprint(e.seen)",
+            "c4": "p.fit(X)",
+        },
+        (Step("c0"), Step("c3")),
+    ),
+    "a setting of a cell that is deleted": History(
+        {
+            "c3": "import pandas as pd",
+            "c6": "pd.options.display.precision = 3",
+            "c7": "print(pd.Series([1 / 3]))",
+        },
+        (Step("c6", None, "delete"),),
+    ),
+    "an item that a cell takes out of a dictionary and mutates": History(
+        {
+            "c0": "def numbers(n):\n    for i in range(n): yield i",
+            "c1": "a, b = [1], [2]\nc, d = [3], {'k': [4]}",
+            "c2": "g, h = numbers(5), lambda: a",
+            "c3": "c = d.setdefault('k', [])\nc += [5]\nprint(h())",
+            "c4": "print(b, c)",
+        },
+        (Step("c0"),),
+    ),
     "a writer that runs again before a later writer of the file": History(
         {
             "c2": "a = [1]\nm = lambda: 1",
