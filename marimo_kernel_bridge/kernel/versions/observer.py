@@ -63,7 +63,7 @@ class CellObserver:
             from marimo_kernel_bridge.kernel.versions.observing import watch  # noqa: PLC0415  # imported late: a client waits for the sockets
 
             stated = part.flow.makes & _stated_mutations(part) - self.mutated_by(cell_id)
-            self._watch = watch(mentioned, self._values, stated)
+            self._watch = watch(mentioned | part.flow.keeps.keys(), self._values, stated)
             if self._watch.unwatched:
                 self.unwatched[cell_id] = self._watch.unwatched
         if calls_something(code):

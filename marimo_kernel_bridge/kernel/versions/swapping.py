@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.analysis.value_flows import Flow
+    from marimo_kernel_bridge.kernel.versions.object_graph import Fingerprint
     from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
 
 T = TypeVar("T")
 
 _NOTHING: Final = object()
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+_CONTAINERS: Final = (list, dict, set)
 _OUTSIDE: Final = ""
 """The version of a name that no cell made."""
 
@@ -53,6 +55,8 @@ class VersionValues:
         self._consumed: set[str] = set()  # versions with an object that a later cell has mutated
         self._sizes: dict[str, int] = {}  # sizes of versions that are copies, in bytes
         self._standing: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
+        # Copies for the present body that share their items with what it mutates, and their state.
+        self._shallow: list[tuple[object, Fingerprint | None]] = []
         # The cells that have made a `_name` without versions, the last run last: no graph says whose its value is.
         self._private: dict[str, list[str]] = {}
 
@@ -150,6 +154,7 @@ class VersionValues:
         self.note_private(cell_id, () if part is None else part.flow.makes)
         if not self.makers and not self._consumed:
             return
+        self._consume_shallow()
         for name in part.flow.makes if part is not None else ():
             if name not in self.makers:
                 self._consumed.discard(version_name(name, cell_id))
@@ -286,8 +291,33 @@ class VersionValues:
             if name in part.draws_on:
                 self._replace_with_copy(values[version], None)
             elif how != "{}":
-                copying = _COPYING.get(how, deepcopy)
-                self._replace_with_copy(values[version], self._copied(values[version], copying, flow))
+                copies = self._copied(values[version], _COPYING.get(how, deepcopy), flow)
+                self._replace_with_copy(values[version], copies)
+                if how in _COPYING and copies is not None:
+                    self._note_shallow(copies.value)
+
+    def _note_shallow(self, own_copy: Any) -> None:
+        """Note a copy that shares its items with the object which the cell mutates."""
+        items = own_copy.values() if type(own_copy) is dict else own_copy
+        if type(own_copy) in _CONTAINERS and any(type(item) not in _PLAIN for item in items):
+            from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint  # noqa: PLC0415  # a client waits for the sockets
+
+            self._shallow.append((own_copy, fingerprint(own_copy)))
+
+    def _consume_shallow(self) -> None:
+        """Record copies as consumed whose items the body has mutated as well, through another name."""
+        shallow, self._shallow = self._shallow, []
+        for own_copy, before in shallow:
+            from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint  # noqa: PLC0415  # as above
+
+            after = fingerprint(own_copy)
+            if before is not None and (after is None or after.state != before.state):
+                self._consumed.update(
+                    version_name(name, maker)
+                    for name, makers in self.makers.items()
+                    for maker in makers
+                    if self._values.get(version_name(name, maker)) is own_copy
+                )
 
     def _copied(self, value: T, copying: Callable[[T], T], flow: ValueFlow) -> ValueCopy[T] | None:
         try:
