@@ -48,6 +48,10 @@ _PEERS = {
     "xeus-python": ["xeus-python"],
     "ipyflow": ["ipyflow"],
     "jupyter-mcp-server": ["jupyter-mcp-server", "jupyterlab"],
+    "buckaroo": ["buckaroo", "pandas", "polars", "pyarrow", "six", "tornado"],  # which its server imports
+    "marimo": ["marimo", "polars", "pyarrow"],
+    # Client and server must be of the same version, and npm has the client's.
+    "perspective-python": ["perspective-python==5.5.1", "tornado", "pyarrow"],
 }
 _MODULES = {
     STOCK: ["ipykernel_launcher"],

@@ -31,6 +31,7 @@ SUBJECTS = (
     "checkpoints",
     "sessions",
     "deaths",
+    "views",
 )
 """The modules that measure."""
 
