@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import expect
 from view_pages import ViewPage, view_thread, violations
-from wide_and_long import Synthetic
+from wide_and_long import Loading, Synthetic
 
 from marimo_kernel_bridge.protocol.views import Filter, SortKey
 
@@ -34,10 +34,12 @@ def show(views, browser):
     """Show a value or a table: `show(frame)`. No page may have had an error by the end."""
     shown: list[ViewPage] = []
 
-    def show(value, title="orders"):
+    def show(value, title="orders", *, loaded=True):
         value = lists(value) if isinstance(value, pd.DataFrame) else value
         shown.append(ViewPage(views, browser, value, title))
-        return shown[-1].ready_or_empty() or shown[-1]
+        if loaded:
+            shown[-1].ready_or_empty()
+        return shown[-1]
 
     yield show
     for page in shown:
@@ -208,8 +210,11 @@ def test_the_last_of_fifty_million_rows_is_reached_by_keys_and_by_the_scrollbar_
 
 
 @pytest.mark.long
-def test_a_page_that_was_scrolled_far_keeps_less_than_30_mb(show):
-    shown = show(lambda: Synthetic(rows=1_000_000, columns=15))
+@pytest.mark.parametrize("length", [0, 295])
+def test_a_page_that_was_scrolled_far_keeps_less_than_30_mb(show, length):
+    table = Synthetic(rows=1_000_000, columns=15)
+    table.tail = "x" * length
+    shown = show(lambda: table)
     client = shown.page.context.new_cdp_session(shown.page)
     client.send("HeapProfiler.enable")
     for share in range(1, 101):
@@ -463,6 +468,37 @@ def test_tables_without_rows_or_columns_and_columns_of_one_name_say_what_they_ar
     same.page.locator(".th .label").nth(1).click()
     expect(same.page.locator(".th").nth(1)).to_have_attribute("aria-sort", "ascending")
     expect(same.page.locator(".th").nth(0)).to_have_attribute("aria-sort", "none")
+
+
+@pytest.mark.long
+def test_of_a_table_that_loads_the_first_rows_are_there_and_how_far_it_is(show):
+    table = Loading(rows=40_000, columns=3)
+    shown = show(lambda: table, loaded=False)
+    expect(shown.column(0).first).to_have_text("0.0")
+    shown.expect_count("\N{HORIZONTAL ELLIPSIS}", 3)
+    table.changed()
+    expect(shown.page.get_by_role("progressbar", name="Loading")).to_be_visible()
+    expect(shown.page.locator("footer")).to_contain_text("Reading 25 %")
+    shown.press("Control+End")
+    expect(shown.active).to_have_text("100.2")
+    shown.press("Control+End")
+    expect(shown.active).to_have_text("149.2")
+    shown.expect_count("\N{HORIZONTAL ELLIPSIS}", 3)
+    table.finish()
+    shown.expect_count("40,000", 3)
+    expect(shown.page.get_by_role("progressbar", name="Loading")).to_be_hidden()
+    shown.press("Control+End")
+    expect(shown.active).to_have_text("39999.2")
+
+
+@pytest.mark.long
+def test_all_columns_hidden_is_said_and_undone(show):
+    shown = show(orders(20))
+    shown.page.get_by_role("button", name="Columns").click()
+    shown.page.get_by_role("button", name="Hide all").click()
+    shown.page.keyboard.press("Escape")
+    shown.page.locator("#empty").get_by_role("button", name="Show all").click()
+    expect(shown.page.locator(".th")).not_to_have_count(0)
 
 
 @pytest.mark.long

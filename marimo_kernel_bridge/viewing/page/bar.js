@@ -40,7 +40,7 @@ export class Bar {
   total() {
     const { view } = this;
     const { rows, columns } = view.description;
-    const known = view.totalKnown || !view.filtered;
+    const known = view.totalKnown || (!view.filtered && rows !== null);
     const of = view.filtered && rows !== null ? ` of ${grouped(rows)}` : "";
     const text = `${known ? grouped(view.total) : "…"}${of} rows × ${grouped(columns.length)} columns`;
     if ($("count").textContent === text) return;
@@ -97,8 +97,11 @@ export class Bar {
   empty() {
     const { view } = this;
     const none = view.totalKnown && view.total === 0;
-    $("empty").hidden = !none;
-    if (none)
+    const bare = view.columns.length > 0 && !this.grid.columns.order.length;
+    $("empty").hidden = !none && !bare;
+    if (bare)
+      $("empty").replaceChildren(el("p", {}, "All columns are hidden."), button("Show all", () => view.set({ hidden: [] })));
+    else if (none)
       $("empty").replaceChildren(
         el("p", {}, view.filtered ? "No row matches." : view.columns.length ? "There are no rows." : "There are no columns."),
         view.filtered ? button("Clear filters and search", () => view.set({ filters: [], search: "" })) : "",

@@ -53,7 +53,8 @@ export class Detail {
       whole,
       list,
     );
-    this.fetch(id, selection.column, whole);
+    if (rows.cell(row, selection.column) === null) whole.replaceChildren(el("span", { class: "faint" }, "null"));
+    else this.fetch(id, selection.column, whole);
     this.list(row, list);
   }
 

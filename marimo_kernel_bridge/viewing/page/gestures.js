@@ -21,6 +21,7 @@ export class Gestures {
     document.addEventListener("copy", (event) => this.copyEvent(event));
     $("body").addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.press(event));
     $("body").addEventListener("dblclick", () => open.detail());
+    $("body").addEventListener("pointerover", (/** @type {PointerEvent} */ event) => this.hint(event));
     document.addEventListener("keydown", (event) => this.anywhere(event));
   }
 
@@ -95,6 +96,15 @@ export class Gestures {
     const width = Math.max(48, Math.min(1200, this.grid.columns.widthOf(column) + by));
     this.view.set({ widths: { ...this.view.state.widths, [column]: width } });
     say(`${width} pixels wide`);
+  }
+
+  /** A value that is cut shows in full while the pointer rests on it. @param {PointerEvent} event */
+  hint(event) {
+    const element = /** @type {HTMLElement} */ (event.target);
+    if (!element.classList.contains("td")) return;
+    const { row, column } = this.grid.cellAt(event.clientX, event.clientY);
+    const whole = plain(this.grid.rows.cell(row, column));
+    element.title = whole === element.textContent && element.scrollWidth <= element.clientWidth ? "" : whole;
   }
 
   /** @param {PointerEvent} event */

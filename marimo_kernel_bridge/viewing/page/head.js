@@ -167,7 +167,8 @@ export function percent(part, whole) {
 
 /** @param {import("./types").Cell} value @param {string} kind */
 function short(value, kind) {
-  return typeof value === "number" ? String(Number(value.toPrecision(6))) : shown(value, kind)[0];
+  if (typeof value === "number") return String(Number(value.toPrecision(6)));
+  return shown(value, kind)[0].replace(/[ T]00:00:00.*/, "");
 }
 
 /** @param {import("./types").Statistics} found @param {string} kind */

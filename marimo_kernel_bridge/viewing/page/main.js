@@ -19,7 +19,10 @@ import { View } from "./view.js";
 /** @type {import("./types").Carrier} */
 const carrier = parent === window ? new Socket() : new Host();
 const view = new View(carrier);
-const rows = new Rows(view, () => grid.draw());
+const rows = new Rows(view, () => {
+  if (rows.unsettled) $("said").textContent = "A cell that runs may change this data";
+  grid.draw();
+});
 const selection = new Selection(view, rows);
 const grid = new Grid(view, rows, selection);
 selection.grid = grid;
@@ -59,9 +62,7 @@ new Gestures(grid, {
 });
 
 selection.changed = () => bar.selected();
-grid.drawn.push(() => selection.row < 0 || bar.empty());
-
-view.on("described", ({ first, same }) => {
+view.on("described", ({ first, same, newer }) => {
   if (!same) head.forget();
   document.body.classList.add("ready");
   bar.describe();
@@ -71,8 +72,7 @@ view.on("described", ({ first, same }) => {
     selection.row = selection.fromRow = Math.min(view.state.first_row, Math.max(0, view.total - 1));
     grid.box.focus();
     if (carrier.expand) $("expand").hidden = false;
-  } else if (!same) {
-    bar.note("changed", "");
+  } else if (newer) {
     $("said").textContent = "The data is new";
     say("The data is new");
   }
@@ -92,6 +92,7 @@ view.on("look", () => {
   grid.arrange();
   selection.settle();
   bar.state();
+  bar.empty();
 });
 view.on("total", () => {
   grid.arrange();

@@ -21,10 +21,12 @@ export function openBox(beside, label, content) {
   });
   document.body.append(box);
   box.showPopover();
-  const { innerWidth, innerHeight } = window;
-  const { offsetWidth, offsetHeight } = box;
-  box.style.left = `${Math.max(4, Math.min(beside.left, innerWidth - offsetWidth - 8))}px`;
-  box.style.top = `${Math.max(4, Math.min(beside.bottom + 4, innerHeight - offsetHeight - 8))}px`;
+  const place = () => {
+    box.style.left = `${Math.max(4, Math.min(beside.left, innerWidth - box.offsetWidth - 8))}px`;
+    box.style.top = `${Math.max(4, Math.min(beside.bottom + 4, innerHeight - box.offsetHeight - 8))}px`;
+  };
+  place();
+  new ResizeObserver(place).observe(box); // what it shows may come later
   (box.querySelector("[autofocus]") ?? box.querySelector("button, input, select"))?.focus();
   return box;
 }

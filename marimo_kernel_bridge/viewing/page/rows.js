@@ -5,11 +5,12 @@
  */
 
 import { counted, debounced } from "./dom.js";
+import { plain } from "./values.js";
 
 const HIGH = 100;
 const WIDE = 40;
 const ASKED = 2;
-const KEPT = 60_000; // cells, some megabytes
+const KEPT = 150_000; // cells; a long text is as much as several
 
 /** @typedef {{ids: number[], chunks: Map<number, import("./types").Cell[][]>, count: number}} Block */
 
@@ -148,8 +149,9 @@ export class Rows {
     let at = 0;
     for (const chunk of chunks) {
       const width = this.columnsOf(chunk).length;
-      there.chunks.set(chunk, rows.map((row) => row.slice(at, at + width)));
-      there.count += rows.length * width;
+      const cells = rows.map((row) => row.slice(at, at + width));
+      there.chunks.set(chunk, cells);
+      there.count += cells.flat().reduce((/** @type {number} */ sum, cell) => sum + 1 + (plain(cell).length >> 5), 0);
       at += width;
     }
     there.ids = ids;
@@ -161,7 +163,7 @@ export class Rows {
     const end = block * HIGH + rows.length;
     const { view } = this;
     if (matching !== null && matching !== undefined) view.count(matching, true);
-    else if (rows.length < HIGH) view.count(rows.length || !block ? end : Math.min(view.total, end), rows.length > 0 || !block);
+    else if (rows.length < HIGH) view.count(rows.length || !block ? end : Math.min(view.total, end), view.description.rows !== null);
     else view.count(Math.max(view.total, end + 1), false);
     if (!view.totalKnown) this.countLater();
     this.arrived();

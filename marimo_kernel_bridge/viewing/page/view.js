@@ -54,12 +54,13 @@ export class View {
     const first = this.description === null;
     const same = !first && description.version === this.description.version && description.rows === this.description.rows;
     const order = first ? "" : orderOf(this.state);
+    const version = this.description?.version;
     this.description = description;
     this.columns = description.columns;
     this.state = description.state;
     if (!same || order !== orderOf(this.state)) this.epoch += 1;
     this.count(description.matching ?? description.rows ?? this.total, description.matching !== null);
-    this.emit("described", { first, same });
+    this.emit("described", { first, same, newer: !first && version !== description.version });
     if (description.ended !== this.ended) this.end(description.ended);
   }
 
