@@ -105,12 +105,13 @@ format: install ## Apply the formatter and the linter's fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-pictures: install browser extensions ## Take the moving picture of the README and those of docs/jupyterlab.md, docs/live.md, docs/checkpoints.md and docs/editor.md from a real JupyterLab
+pictures: install browser extensions ## Take the moving picture of the README and those of docs/jupyterlab.md, docs/live.md, docs/checkpoints.md and docs/editor.md from a real JupyterLab, and of docs/view-data.md
 	$(BIN)/python tests/browser/moving_picture.py
 	$(BIN)/python tests/browser/document_pictures.py
 	$(BIN)/python tests/browser/live_pictures.py
 	$(BIN)/python tests/browser/death_and_restore.py
 	$(BIN)/python tests/browser/editor_pictures.py
+	$(BIN)/python tests/browser/view_pictures.py
 
 lock: install ## Lock the newest versions that pyproject.toml allows, with their hashes (requirements.lock)
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras --generate-hashes \
