@@ -132,7 +132,7 @@ export class NotebookEditor {
     for (const [key, { outputs, execution_count }] of Object.entries(cells)) {
       const cell = this.cell(key);
       if (!(cell instanceof CodeCell) || cell.outputArea.model.length) continue;
-      cell.outputArea.model.fromJSON(outputs);
+      cell.outputArea.model.fromJSON(outputs as Parameters<typeof cell.outputArea.model.fromJSON>[0]);
       cell.model.executionCount = execution_count;
     }
   }
