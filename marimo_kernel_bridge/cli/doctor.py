@@ -22,7 +22,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 from mcp import MCPError
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.cli import lab_extension, live_elements, vscode
+from marimo_kernel_bridge.cli import editor_check, lab_extension, live_elements, vscode
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.client.marimo_editor import host as marimo
@@ -85,7 +85,7 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(_with_a_kernel(Path(folder), found))
     else:
-        found(*_skipped("kernel", "reactivity", "mcp", because="there is no usable kernelspec"))
+        found(*_skipped("kernel", "reactivity", "mcp", "editor", because="there is no usable kernelspec"))
     found(_running_server())
     found(_marimo_editors())
     found(*_pools())
@@ -191,7 +191,7 @@ async def _with_a_kernel(folder: Path, found: Callable[..., None]) -> None:
                 hint = "Set JUPYTER_RUNTIME_DIR and JUPYTER_DATA_DIR to folders that you can write to."
             detail = f"{error} End of its log: {_last_lines(log) or '(empty)'}"
             found(Finding("kernel", "FAILED", detail, hint))
-            found(*_skipped("reactivity", "mcp", because="no kernel is running"))
+            found(*_skipped("reactivity", "mcp", "editor", because="no kernel is running"))
             return
         if answer != "42":
             found(Finding("kernel", "FAILED", f"The result of 6 * 7 is {answer!r}.", _REPORT))
@@ -199,6 +199,7 @@ async def _with_a_kernel(folder: Path, found: Callable[..., None]) -> None:
             found(Finding("kernel", "ok", f"started and ran a cell in {time.monotonic() - before:.1f} s"))
         found(await _reactivity(person))
         found(await _mcp(person, manager, folder))
+        found(Finding("editor", *await editor_check.state(person)))
 
 
 async def _reactivity(person: FrontEnd) -> Finding:

@@ -13,6 +13,7 @@ from marimo_kernel_bridge.cli.group import examples
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.discovery import FoundKernel
+    from marimo_kernel_bridge.client.marimo_editor.host import MarimoNotebook
 
 
 @click.command(
@@ -120,22 +121,25 @@ def pool(*, stop: bool) -> None:
 def kernels(*, as_json: bool) -> None:
     """List the running kernels and their notebooks.
 
-    Reads Jupyter's runtime directory, as the tool list_kernels does.
+    Reads Jupyter's runtime directory and the list of marimo's servers with its host API, as the tool list_kernels does.
     """
     import asyncio  # noqa: PLC0415  # only for this command
 
     from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.client.marimo_editor.host import running_notebooks  # noqa: PLC0415  # the same
 
     kernels = asyncio.run(find_kernels())
+    of_marimo = [_marimo_row(notebook) for notebook in asyncio.run(running_notebooks())]
     if as_json:
-        click.echo(json.dumps([_kernel_row(kernel) for kernel in kernels], indent=2))
+        click.echo(json.dumps([*map(_kernel_row, kernels), *of_marimo], indent=2))
         return
     running = [_kernel_row(kernel) for kernel in kernels if kernel.problem is None]
-    for row in running:
-        click.echo(f"{row['kernel_id']}  {row['kind']}, {row['state']}\n  {row['connection_file']}")
+    for row in (*running, *of_marimo):
+        where = row["connection_file"] or row["server"]  # of marimo
+        click.echo(f"{row['kernel_id']}  {row['kind']}, {row['state']}\n  {where}")
         if row["notebook"]:
             click.echo(f"  {row['notebook']}")
-    if not running:
+    if not running and not of_marimo:
         click.echo("No kernel is running. Open a notebook with the kernel 'marimo (reactive Python)' first.")
     if unusable := len(kernels) - len(running):
         click.echo(f"{unusable} connection file(s) without a usable kernel; --json shows why.")
@@ -150,6 +154,18 @@ def _kernel_row(kernel: FoundKernel) -> dict[str, str | None]:
         "notebook": kernel.notebook,
         "connection_file": str(kernel.path),
         "problem": str(problem) if problem else None,
+    }
+
+
+def _marimo_row(notebook: MarimoNotebook) -> dict[str, str | None]:
+    return {
+        "kernel_id": notebook.notebook_id,
+        "kind": "reactive",
+        "state": "in marimo's editor",
+        "notebook": notebook.path,
+        "connection_file": None,
+        "server": notebook.host.url,
+        "problem": None,
     }
 
 

@@ -124,7 +124,8 @@ def test_a_kernel_that_dies_at_start_is_told_with_its_last_words(kernelspec):
     findings = doctor.examine()
     assert verdicts(findings)["kernel"] == "FAILED"
     assert "no luck today" in the("kernel", findings).detail
-    assert verdicts(findings)["reactivity"] == verdicts(findings)["mcp"] == "skipped"
+    skipped = {check for check, verdict in verdicts(findings).items() if verdict == "skipped"}
+    assert {"reactivity", "mcp", "editor"} <= skipped
 
 
 def test_a_kernel_that_is_not_reactive_fails_reactivity_and_mcp(kernelspec, monkeypatch):
@@ -135,6 +136,7 @@ def test_a_kernel_that_is_not_reactive_fails_reactivity_and_mcp(kernelspec, monk
     assert verdicts(findings)["reactivity"] == verdicts(findings)["mcp"] == "FAILED"
     assert "the dependent's new output under its own cell" in the("reactivity", findings).detail
     assert "not_reactive" in the("mcp", findings).detail
+    assert "shows no address" in the("editor", findings).detail
 
 
 def test_an_mcp_server_that_does_not_start_is_told_with_its_last_words(monkeypatch, tmp_path):

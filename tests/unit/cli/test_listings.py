@@ -21,6 +21,8 @@ from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.client import discovery
 from marimo_kernel_bridge.client.discovery import FoundKernel
 from marimo_kernel_bridge.client.life import KernelInfo
+from marimo_kernel_bridge.client.marimo_editor import host
+from marimo_kernel_bridge.client.marimo_editor.host import Host, MarimoNotebook
 from marimo_kernel_bridge.launch.pool import preload_check
 from marimo_kernel_bridge.launch.pool.protocol import ArrivingRequest, PoolState, own_directory, send_line
 from tests.unit.mcp_server.fake_kernel import DESCRIPTION
@@ -49,7 +51,11 @@ def test_kernels_are_listed_with_what_each_does_and_its_notebook(monkeypatch: py
             FoundKernel(Path("/run/kernel-4.json"), "4", None, plain),
         ]
 
+    async def running_notebooks() -> list[MarimoNotebook]:
+        return [MarimoNotebook(Host("http://127.0.0.1:2718", 7, "secret"), "n1", "/home/ada/b.py")]
+
     monkeypatch.setattr(discovery, "find_kernels", find_kernels)
+    monkeypatch.setattr(host, "running_notebooks", running_notebooks)
     assert call("kernels").output.splitlines() == [
         "1  reactive, busy, 3 cells",
         "  /run/kernel-1.json",
@@ -60,7 +66,13 @@ def test_kernels_are_listed_with_what_each_does_and_its_notebook(monkeypatch: py
         "  /run/kernel-3.json",
         "4  not reactive, running",
         "  /run/kernel-4.json",
+        "n1  reactive, in marimo's editor",
+        "  http://127.0.0.1:2718",
+        "  /home/ada/b.py",
     ]
+    printed = call("kernels", "--json").output
+    assert json.loads(printed)[-1]["server"] == "http://127.0.0.1:2718"
+    assert "secret" not in printed
 
 
 # Pools
