@@ -60,12 +60,13 @@ def test_an_element_acts_and_its_reader_follows(live_lab, name):
 
 
 @pytest.mark.long
-def test_a_lazy_element_a_refresh_and_sections_work(live_lab):
+def test_a_lazy_element_a_refresh_sections_and_a_progress_bar_work(live_lab):
     page = live_lab(
         "import marimo as mo, time\nmo.lazy(lambda: mo.md('made when seen'))",
         "mo.accordion({'more': 'inside', 'other': mo.ui.slider(1, 3)})",
         "e = mo.ui.refresh(default_interval='1s')\ne",
         "import itertools\n_ = e\nprint('value', e.value)",
+        "for number in mo.status.progress_bar(range(3), title='Work', completion_title='Done'):\n    time.sleep(0.1)",
     )
     page.run_all()
     expect(expect_live(page, 1)).to_contain_text("more")
@@ -73,6 +74,7 @@ def test_a_lazy_element_a_refresh_and_sections_work(live_lab):
     expect(live(page, 1).get_by_role("region", name="more").get_by_text("inside")).to_be_visible()
     expect(page.outputs(0).first).to_contain_text("made when seen")
     expect(page.outputs(3)).to_contain_text(["(1)"])
+    expect(page.outputs(4)).to_contain_text(["Done"])
 
 
 @pytest.mark.long

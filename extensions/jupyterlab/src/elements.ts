@@ -3,11 +3,14 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
 const TARGET = 'marimo_kernel_bridge.live';
+/** Code that makes elements. A notebook with it gets marimo's front end while the person reads, before the first element is shown. */
+const MAKES_ELEMENTS = /\bmo\.(ui|lazy|download)\b|\bmarimo\.ui\b|\bfrom marimo import ui\b/;
 
 export class Elements {
   private readonly placeholders: HTMLCollectionOf<Element>;
   private readonly observer = new MutationObserver(() => this.look());
   private kernel: Kernel.IKernelConnection | null = null;
+  private connected = false;
   private end = () => {};
 
   constructor(private readonly panel: NotebookPanel) {
@@ -18,21 +21,34 @@ export class Elements {
   attach(kernel: Kernel.IKernelConnection): void {
     if (kernel === this.kernel) return;
     this.kernel = kernel;
+    this.connected = false;
     this.observer.observe(this.panel.content.node, { childList: true, subtree: true });
     this.look();
+    if (!this.connected && this.expectsElements()) this.begin();
+  }
+
+  private expectsElements(): boolean {
+    const cells = this.panel.content.model?.cells ?? [];
+    for (const cell of cells) if (cell.type === 'code' && MAKES_ELEMENTS.test(cell.sharedModel.getSource())) return true;
+    return false;
   }
 
   detach(): void {
     this.kernel = null;
+    this.connected = false;
     this.observer.disconnect();
     this.end();
     this.end = () => {};
   }
 
   private look(): void {
-    if (!this.placeholders.length) return;
+    if (this.placeholders.length) this.begin();
+  }
+
+  private begin(): void {
     this.observer.disconnect();
-    void this.connect();
+    if (!this.connected) void this.connect();
+    this.connected = true;
   }
 
   private async connect(): Promise<void> {
@@ -48,7 +64,8 @@ export class Elements {
         else comm.open(message as {});
         opened = true;
       },
-      notebook: () => this.panel.content.model
+      notebook: () => this.panel.content.model,
+      expects: true
     });
     comm.onMsg = ({ content, buffers }) => line.receive(content.data as { type: string }, buffers);
     comm.onClose = line.close; // a kernel that does not know the target closes it at once

@@ -19,7 +19,7 @@ export const LOADER = 1;
  * @typedef {{data?: Bundle, [name: string]: any}} Output
  * @typedef {{id: string, outputs: {toJSON(): unknown, fromJSON(outputs: any): void}}} Cell
  * @typedef {{cells: Iterable<any>, toJSON(): any}} Notebook JupyterLab's model of a notebook
- * @typedef {{send(message: Sent): void, notebook(): Notebook | null | undefined}} Carrier
+ * @typedef {{send(message: Sent): void, notebook(): Notebook | null | undefined, expects?: boolean}} Carrier `expects`: elements are likely
  * @typedef {{receive(message: Message, buffers?: Buffers): void, close(): void}} Connection
  * @typedef {{type: string, entry: string, css: string[], mount: object, ready: string, files: [string, number][]}} Assets
  * @typedef {{html: string, host: HTMLElement, theme: HTMLElement}} Drawn
@@ -47,7 +47,7 @@ export const PATCHES = [
   [/\bdocument\.body\.(classList|dataset)\b/g, 'mkbPage.body.$1'], // theme and locks
   [/\bdocument\.body\.(set|remove|get)Attribute\b/g, 'mkbPage.body.$1Attribute'],
   [/\bobserve\(document\.body,\{attributes\b/g, 'observe(mkbPage.body,{attributes'],
-  [/\b(\w+\.)?HTMLElement\.prototype,\s*(["'`])focus\2/g, '{},"focus"'], // overrides it for the whole page
+  [/\bHTMLElement\.prototype,\s*(["'`])focus\1/g, 'HTMLElement.mkbNone??{},"focus"'], // overrides it for the whole page
   [/\.href\.endsWith\((["'`])\.css\1\)/g, '.href.endsWith("\\0")'], // would take the page's style sheets into its elements
   [/https:\/\/cdn\.jsdelivr\.net\/[\w@./-]+\.js\b/g, 'data:text/javascript,'], // nothing is fetched from elsewhere
   [/\bimport\(\s*(["'`])\.\/([^"'`]+\.js)\1\s*\)/g, 'mkbPage.chunk("$2")'],
@@ -263,14 +263,26 @@ class Page {
     }
   }
 
+  /** Start the front end before there is something to draw: it takes a second or more. @param {Line} line */
+  prepare(line) {
+    const start = () => void (this.lines.get(line.key) === line && this.#frontEnd(line).isReady(line));
+    if ('requestIdleCallback' in globalThis) requestIdleCallback(start, { timeout: PATIENCE });
+    else setTimeout(start); // Safari
+  }
+
+  /** @param {Line} line */
+  #frontEnd(line) {
+    return (this.frontEnd ??= new FrontEnd(this, line.assets));
+  }
+
   /** @param {HTMLElement} place @param {Line} line @param {string} out */
   async #draw(place, line, out) {
     const reply = await line.ask({ type: 'get', out });
     if (!reply) return void this.#seen.delete(place); // the line ended
     const [{ html, values }] = reply;
-    if (html === null) return; // it is not there any more
-    const frontEnd = (this.frontEnd ??= new FrontEnd(this, line.assets));
-    if (!(await frontEnd.isReady(line))) return;
+    if (html === null) return hideNatives(place, false); // it is not there any more
+    const frontEnd = this.#frontEnd(line);
+    if (!(await frontEnd.isReady(line))) return hideNatives(place, false);
     const before = line.drawn.get(out);
     const drawn = before && before.html === html && !before.host.isConnected ? before : frontEnd.draw(html, values);
     line.drawn.set(out, drawn);
@@ -302,10 +314,12 @@ export function isForElement({ ctrlKey, metaKey, key }) {
 }
 
 /**
- * A chart comes with its native form after it, for pages without us.
+ * A chart comes with its native form after it, for pages without us. One with scripts waits in a template to be shown.
  * @param {HTMLElement} place @param {boolean} hidden
  */
 function hideNatives(place, hidden) {
+  const { mkbKernel, mkbOut } = place.dataset;
+  if (!hidden) for (const form of document.querySelectorAll(`[data-mkb-native="${mkbKernel}-${mkbOut}"]`)) form.dispatchEvent(new Event('mkb-static'));
   let next = place.closest('.jp-OutputArea-child')?.nextElementSibling;
   for (let left = Number(place.dataset.mkbHides ?? 0); left > 0 && next; left--, next = next.nextElementSibling) {
     /** @type {HTMLElement} */ (next).style.display = hidden ? 'none' : '';
@@ -622,6 +636,7 @@ export function connect(carrier) {
       line.carriers.push(carrier);
       page.lines.set(message.key, line);
       page.scan();
+      if (carrier.expects) page.prepare(line);
     },
     close() {
       stop();

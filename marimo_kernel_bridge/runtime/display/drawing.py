@@ -90,9 +90,15 @@ def draw_object(
 def in_place(drawing: Drawing, shown: ShownObject, out: str) -> list[Bundle]:
     """Return the outputs with a placeholder, for pages with marimo's own front end."""
     assert drawing.front_end is not None
-    shown.place = Placeholder(drawing.front_end, out, len(drawing.outputs) if drawing.stands_in else 0)
-    rest = drawing.outputs if drawing.stands_in else drawing.outputs[1:]
-    return [(shown.shown_data, {}), *rest]
+    shown.place = place = Placeholder(
+        drawing.front_end, out, len(drawing.outputs) if drawing.stands_in else 0
+    )
+    if drawing.stands_in:
+        return [
+            (shown.shown_data, {}),
+            *((place.beside(data), metadata) for data, metadata in drawing.outputs),
+        ]
+    return [(shown.shown_data, {}), *drawing.outputs[1:]]
 
 
 def one_line(value: Html) -> str:

@@ -28,6 +28,27 @@ _OF_JUPYTER_INSIDE: Final = re.compile(
 )
 
 
+_UNLESS_LIVE: Final = """(() => {
+  const place = () => document.querySelector('.mkb-live[data-mkb-kernel="KERNEL"][data-mkb-out="OUT"]');
+  const lines = () => globalThis[Symbol.for("marimo_kernel_bridge.live.1")]?.lines;
+  for (const form of document.querySelectorAll('template[data-mkb-native="KERNEL-OUT"]')) {
+    if (form.dataset.mkbWaits) continue;
+    form.dataset.mkbWaits = "";
+    const show = () => form.replaceWith(document.createRange().createContextualFragment(form.innerHTML));
+    form.addEventListener("mkb-static", show, {once: true});
+    let left = document.querySelector(".jp-NotebookPanel") || document.body.dataset.vscodeThemeKind ? 20 : 0;
+    const look = () => {
+      if (!form.isConnected || place()?.shadowRoot) return;
+      if (lines()?.has("KERNEL") || left-- > 0) setTimeout(look, 250);
+      else show();
+    };
+    look();
+  }
+})()"""
+"""Shows a native form on a page that does not show marimo's: at once, or after five seconds where one may.
+Once the page knows the kernel, it decides, and tells by the event."""
+
+
 @dataclass(frozen=True)
 class Placeholder:
     """The place of a shown object on pages, of `front_end`. `out` is the object's id in the kernel.
@@ -46,6 +67,15 @@ class Placeholder:
             f'<div class="mkb-live" data-mkb-kernel="{self.front_end.key}" data-mkb-out="{self.out}"{hides}>'
         )
         return {**data, "text/html": f"{begin}{data.get('text/html', '')}</div>"}
+
+    def beside(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the data of an output that stands in for the object: its scripts, which may load others, run only where it is not live."""
+        form = data.get("text/html", "")
+        if "<script" not in form:
+            return dict(data)
+        script = _UNLESS_LIVE.replace("KERNEL", self.front_end.key).replace("OUT", self.out)
+        native = f'<template data-mkb-native="{self.front_end.key}-{self.out}">{form}</template>'
+        return {**data, "text/html": f"{native}<script>{script}</script>"}
 
 
 def live_html(text: str) -> str:

@@ -61,4 +61,8 @@ def test_what_a_release_of_marimo_breaks_is_named(front_end: Path, broken: str, 
 
 
 def test_without_the_files_nothing_fails_but_elements_are_static(tmp_path: Path) -> None:
-    assert "cannot be used" in FrontEndFiles(tmp_path).fault()
+    files = FrontEndFiles(tmp_path)
+    fault = files.fault()
+    assert "cannot be used" in fault
+    (tmp_path / "index.html").write_text('<script type="module" src="./assets/a.js"></script>')
+    assert files.fault() == fault, "it is looked for once, not at each element"

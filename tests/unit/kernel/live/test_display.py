@@ -171,6 +171,13 @@ def test_a_chart_is_a_placeholder_and_the_chart_that_pages_hide(
     )
     assert placeholder["data"]["text/plain"] == ""
     assert any(name.startswith(mime_type) for name in native["data"])
+    form = native["data"].get("text/html", "")
+    out = page.out("chart")
+    assert "<script" not in re.sub(r"(?s)<template.*</template><script>\(\(\) => .*</script>", "", form)
+    if form:  # with scripts of its own, which wait
+        assert form.startswith(f'<template data-mkb-native="{page.key}-{out}">\n<style>')
+        assert "KERNEL" not in form
+        assert f'data-mkb-kernel="{page.key}"][data-mkb-out="{out}"' in form
     (element,) = page.ids("chart")
     before = notebook.counts
     page.set({element: selection})
