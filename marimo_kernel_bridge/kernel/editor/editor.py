@@ -19,7 +19,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel import stale_scheduler
 from marimo_kernel_bridge.kernel.cells import Address
 from marimo_kernel_bridge.kernel.documents import loading
-from marimo_kernel_bridge.kernel.editor import edits
+from marimo_kernel_bridge.kernel.editor import edits, markdown
 from marimo_kernel_bridge.kernel.ipython.marimo_magic import is_command
 from marimo_kernel_bridge.kernel.messaging.requests import Cause
 from marimo_kernel_bridge.runtime.editor import interface as wanted
@@ -102,11 +102,13 @@ class NotebookEditor:
     def cells(self) -> Sequence[wanted.EditorCell]:
         notebook = self._host.notebook
         entries = ((cell, notebook.cells.get(cell.cell_id)) for cell in notebook.view.snapshot())
-        return [
+        cells = [
             wanted.EditorCell(cell, entry.log.outputs(), is_command=is_command(cell))
             for cell, entry in entries
             if entry is not None and cell.status != "superseded"
         ]
+        document = self._host.documents.shared.open.active()
+        return cells if document is None else markdown.with_markdown(cells, list(document.cells.values()))
 
     def html(self, shown: str, cell_id: str) -> str | None:
         place = _PLACE.search(shown)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class EditorCell:
     """A cell as the editor shows it. `name` and `config` are those of the notebook's file, where it has any.
 
-    `is_command`: it only steers the notebook, and is no part of an app.
+    `is_command`: it only steers the notebook, and is no part of an app. `is_markdown`: its code is Markdown, which does not run.
     """
 
     cell: Cell
@@ -27,6 +27,7 @@ class EditorCell:
     name: str = "_"
     config: Mapping[str, Any] = field(default_factory=dict)
     is_command: bool = False
+    is_markdown: bool = False
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from marimo._ast.cell import CellConfig
+from marimo._convert.common.format import markdown_to_marimo
 from marimo._messaging.cell_output import CellChannel
 from marimo._messaging.notebook.changes import CreateCell, DeleteCell, ReorderCells, SetCode
 from marimo._messaging.notification import (
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
 _UNDER_WAY: Final = frozenset({"queued", "running"})
 
 
+def code_of(one: EditorCell) -> str:
+    """Return the code that the editor shows: Markdown is a call of `mo.md` there."""
+    return markdown_to_marimo(one.cell.code) if one.is_markdown else one.cell.code
+
+
 @dataclass(frozen=True)
 class _Told:
     """What the editor knows of a cell: its outputs as they are in the kernel, and as marimo shows them."""
@@ -50,6 +56,8 @@ class News:
         self._raw = raw
         self._told: dict[str, _Told] = {}
         self._codes: dict[str, str] = {}
+        self.markdown: dict[str, str] = {}
+        """The code of the cells with Markdown, which the kernel does not know, by their ids."""
         self._order: list[str] = []
         self._variables: VariablesNotification | None = None
 
@@ -77,16 +85,17 @@ class News:
                 first = order[0] if before is None and order else None
                 config = CellConfig.from_dict(dict(one.config))
                 changes.append(
-                    CreateCell(cell_id, one.cell.code, one.name, config, before=first, after=before)
+                    CreateCell(cell_id, code_of(one), one.name, config, before=first, after=before)
                 )
                 order.insert(0 if before is None else order.index(before) + 1, cell_id)
-            elif known.code == self._codes.get(cell_id) != one.cell.code:
-                changes.append(SetCode(cell_id, one.cell.code))
+            elif known.code == self._codes.get(cell_id) != code_of(one):
+                changes.append(SetCode(cell_id, code_of(one)))
             before = cell_id
         if ids != self._order and [cell_id for cell_id in order if cell_id in set(ids)] != ids:
             changes.append(ReorderCells(tuple(map(CellId_t, _arranged(order, ids)))))
         self._order = ids
-        self._codes = {one.cell.cell_id: one.cell.code for one in cells}
+        self._codes = {one.cell.cell_id: code_of(one) for one in cells}
+        self.markdown = {one.cell.cell_id: code_of(one) for one in cells if one.is_markdown}
         return changes
 
     # -- cells ----------------------------------------------------------------------------------------------------

@@ -11,13 +11,15 @@ import re
 import secrets
 import socket
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from marimo import _loggers
 from marimo._config.manager import get_default_config_manager
-from marimo._messaging.notebook.changes import DeleteCell, Transaction
+from marimo._messaging.notebook.changes import DeleteCell as DeleteFromDocument
+from marimo._messaging.notebook.changes import Transaction
 from marimo._messaging.notification import (
     CompletedRunNotification,
     NotebookDocumentTransactionNotification,
@@ -37,10 +39,13 @@ from marimo._session.session import SessionImpl
 from marimo._session.state.session_view import SessionView
 from marimo._types.ids import CellId_t, UIElementId
 
+from marimo_kernel_bridge.protocol.changes import GraphProblem
 from marimo_kernel_bridge.protocol.notebook import EditorLink
+from marimo_kernel_bridge.runtime.editor import answers
 from marimo_kernel_bridge.runtime.editor.commands import command_of, commands_of
 from marimo_kernel_bridge.runtime.editor.guard import CODE, Guard
-from marimo_kernel_bridge.runtime.editor.news import News
+from marimo_kernel_bridge.runtime.editor.interface import Arrange, Configure, DeleteCell, RunCells
+from marimo_kernel_bridge.runtime.editor.news import News, code_of
 from marimo_kernel_bridge.runtime.editor.sessions import Requests, RunningKernel, Sessions
 
 if TYPE_CHECKING:
@@ -54,10 +59,13 @@ if TYPE_CHECKING:
     from marimo._types.ids import ConsumerId
     from starlette.applications import Starlette
 
-    from marimo_kernel_bridge.runtime.editor.interface import EditorCell, EditorHost
+    from marimo_kernel_bridge.runtime.editor.interface import Command, EditorCell, EditorHost
 
 _EMPTY_FILE: Final = "import marimo\n\napp = marimo.App()\n"
 _NEVER: Final = 10**9  # seconds
+_MARKDOWN: Final = GraphProblem(
+    "syntax", "This is Markdown of the notebook: it is edited in Jupyter. What is typed here is not kept.", ()
+)
 _OBJECT_ID: Final = re.compile(r"""object-id=(['"])(.*?)\1""")
 _SETTINGS: Final[dict[str, Any]] = {
     "runtime": {"auto_instantiate": False, "on_cell_change": "autorun"},
@@ -114,7 +122,7 @@ class Site:
         )
         self._file = workspace.load(self._key, AppDefaults.from_config_manager(self._config))
         self._document = self._file.app.cell_manager.document
-        self._document.apply(Transaction(tuple(map(DeleteCell, self._document.cell_ids)), "kernel"))
+        self._document.apply(Transaction(tuple(map(DeleteFromDocument, self._document.cell_ids)), "kernel"))
         self._view = SessionView()
         self._news = News(host.html)
         self._busy = False
@@ -196,12 +204,32 @@ class Site:
                 self.set_value(object_id, value, besides=sender)
         command = command_of(request, self._document)
         if command is not None:
-            self._host.act(command)
+            self._pass_on(command)
 
     def take_transaction(self, transaction: Transaction) -> None:
         """Pass on what a person has changed in the editor's document, which has it already."""
         for command in commands_of(transaction, self._document):
-            self._host.act(command)
+            self._pass_on(command)
+
+    def _pass_on(self, command: Command) -> None:
+        """Have the host carry out a command, without the cells with Markdown, which it does not have."""
+        markdown = self._news.markdown
+        match command:
+            case RunCells(cells=cells) if any(cell_id in markdown for cell_id, _ in cells):
+                for cell_id, code in cells:
+                    if cell_id in markdown and code == markdown[cell_id]:
+                        self._news.forget(cell_id)  # told anew, so that it does not seem to wait
+                    elif cell_id in markdown:
+                        for notification in answers.refusal(cell_id, [_MARKDOWN]):
+                            self.send(notification)
+                command = replace(command, cells=tuple(one for one in cells if one[0] not in markdown))
+            case Configure(disabled=disabled) if any(cell_id in markdown for cell_id, _ in disabled):
+                command = Configure(tuple(one for one in disabled if one[0] not in markdown))
+            case DeleteCell(cell_id=cell_id) if cell_id in markdown:
+                command = Arrange(tuple(self._document.cell_ids))  # so that it is shown again
+            case _:
+                pass
+        self._host.act(command)
 
     # -- to the pages ---------------------------------------------------------------------------------------------
 
@@ -237,7 +265,9 @@ class Site:
 
     def _note_run_codes(self, cells: Sequence[EditorCell]) -> None:
         self._view.last_executed_code = {
-            CellId_t(one.cell.cell_id): one.cell.code for one in cells if one.cell.last_run_at is not None
+            CellId_t(one.cell.cell_id): code_of(one)
+            for one in cells
+            if one.cell.last_run_at is not None or one.is_markdown
         }
 
     def _note_values(self, output: Any) -> None:

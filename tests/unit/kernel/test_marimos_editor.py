@@ -263,3 +263,25 @@ def test_a_function_of_an_element_is_called_and_answered(lab: FrontEnd, pages: P
     (message,) = pages.messages
     assert b'"function_call_id":"call-1"' in message
     assert b'\\"a\\":2' in message
+
+
+def test_the_markdown_of_the_open_document_stands_between_its_code(lab: FrontEnd, pages: Pages) -> None:
+    codes = {"one": "x = 1", "two": "print('x is', x)", "open": "%marimo open"}
+    document = lab.open(codes)
+    document.insert("title", "# Title", None, "markdown")
+    document.insert("words", "Some *words*", "two", "markdown")
+    document.insert("empty", " ", "two", "markdown")
+    document.insert("raw", "as it is", "two", "raw")
+    document.flush()
+    shown = [(one.cell.code, one.is_markdown) for one in pages.host.cells()]
+    assert shown == [
+        ("# Title", True),
+        ("x = 1", False),
+        ("print('x is', x)", False),
+        ("Some *words*", True),
+        ("%marimo open", False),
+    ]
+    assert pages.host.cells()[3].outputs[0]["data"] == {"text/markdown": "Some *words*"}
+    document.delete("words")
+    document.flush()
+    assert [one.cell.code for one in pages.host.cells() if one.is_markdown] == ["# Title"]

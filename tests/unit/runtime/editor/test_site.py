@@ -186,3 +186,31 @@ def test_another_marimo_is_told_and_nothing_is_served(
         server.link(app=False)
     assert refused.value.code == "runtime_mismatch"
     server.refresh()
+
+
+def test_markdown_is_shown_drawn_and_nothing_that_is_done_to_it_reaches_the_kernel(
+    notebook: Notebook, open_site: Callable[[], Browser]
+) -> None:
+    text = display(text_markdown="# Title\n*words*")
+    notebook.commands_shown.append(replace(shown("md-1", "# Title\n*words*", text), is_markdown=True))
+    browser = open_site()
+    with browser.tab() as tab:
+        ready = until(tab, "kernel-ready")
+        code = ready["codes"][2]
+        assert code == 'mo.md(r"""\n# Title\n*words*\n""")'
+        assert ready["last_executed_code"]["md-1"] == code  # it does not seem to wait for its first run
+        drawn = until(tab, "cell-op", cell_id="md-1")["output"]
+        assert "<em>words</em>" in drawn["data"]
+        run = {"cellIds": ["Hbol", "md-1"], "codes": ["x = 1", code]}
+        assert browser.post("/api/kernel/run", run) == 200
+        changed = {"cellIds": ["md-1"], "codes": ['mo.md(r"""mine""")']}
+        assert browser.post("/api/kernel/run", changed) == 200
+        assert browser.post("/api/kernel/delete", {"cellId": "md-1"}) == 200
+        refused = until(tab, "cell-op", cell_id="md-1", status="running")["output"]
+        assert "it is edited in Jupyter" in str(refused["data"])
+        order = ("Hbol", "MJUe", "md-1")
+        assert notebook.commands == [
+            editor.RunCells((("Hbol", "x = 1"),), order),
+            editor.RunCells((), order),
+            editor.Arrange(order),
+        ]
