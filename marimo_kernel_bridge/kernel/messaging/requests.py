@@ -140,6 +140,11 @@ class ReceivedFrames(list[Any]):
         return None if self.message is None else self.message["header"]["msg_id"]
 
     @property
+    def is_execute_request(self) -> bool:
+        """Whether it asks for a run."""
+        return self.message is not None and self.message["header"].get("msg_type") == "execute_request"
+
+    @property
     def session(self) -> str | None:
         """The front end's id."""
         return None if self.message is None else self.message["header"].get("session")

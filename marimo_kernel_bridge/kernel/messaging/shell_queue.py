@@ -53,8 +53,10 @@ class ShellQueue:
         self._unseen: deque[ReceivedFrames] = deque()  # of them, those that were not looked at
         self._at_error: list[_Queued] = []
         self._abort_until = 0.0
-        self._arrived = 0  # messages, ever
-        self._newest = 0.0  # when the last of them came
+        self._newest = 0.0  # when the last message came
+        # A page's messages about elements and widgets are no part of a burst.
+        self._arrived = 0  # execute_requests, ever
+        self._newest_request = 0.0  # when the last of them came
         self._gaps: deque[float] = deque(maxlen=_GAPS)
         self._burst_over_at = -1  # so many had arrived when the last burst was waited for
         self._abort_session: str | None = None
@@ -67,8 +69,10 @@ class ShellQueue:
         """Add a message that was received."""
         self._queued[id(frames)] = _Queued(frames)
         self._unseen.append(frames)
-        self._arrived += 1
         self._newest = time.monotonic()
+        if frames.is_execute_request:
+            self._arrived += 1
+            self._newest_request = self._newest
 
     def dequeue(self, frames: ReceivedFrames) -> bool:
         """Remove a message whose turn has come. Return whether an earlier error, or its sender, aborts it."""
@@ -143,7 +147,7 @@ class ShellQueue:
         gap = self._pace if hurried else max(self._pace, _BURST_GAP)
         deadline = time.monotonic() + _BURST
         while self._arrived != self._burst_over_at:
-            left = min(self._newest + gap, deadline) - time.monotonic()
+            left = min(self._newest_request + gap, deadline) - time.monotonic()
             if left <= 0:
                 break
             await asyncio.sleep(left)

@@ -174,6 +174,17 @@ def test_on_a_busy_machine_requests_of_a_fast_front_end_may_be_slow(
     assert clock.slept == [pytest.approx(wait)]
 
 
+def test_what_a_page_says_of_an_element_begins_no_burst(queue: ShellQueue, clock: Clock) -> None:
+    queue.add(lab_cell(1))
+    asyncio.run(queue.soon())
+    slept = list(clock.slept)
+    for _ in range(3):
+        queue.add(received("comm_msg", {"comm_id": "1", "data": {"type": "set"}}))
+        asyncio.run(queue.soon(hurried=True))
+    assert clock.slept == slept, "each move of a slider would wait for more"
+    assert queue.any_wait()
+
+
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Let the machine have a load average, for each processor."""
