@@ -54,8 +54,10 @@ export const PATCHES = [
   [/__vite__mapDeps\(\[[^\]]*\]\)/g, '[]']
 ];
 
-/** What opens below an output would be cut off by its cell, or covered by the next one. */
-const RAISED = '.jp-Cell:has(.mkb-live:focus-within){content-visibility:visible!important;contain:none!important;position:relative;z-index:10}';
+/** What opens below an output would be cut off by its cell, or covered by the next one or, up to JupyterLab 4.5, by the notebook's footer. */
+const RAISED =
+  '.jp-Cell:has(.mkb-live:focus-within){content-visibility:visible!important;contain:none!important;position:relative;z-index:10}' +
+  '.jp-WindowedPanel-viewport:has(.mkb-live:focus-within){z-index:1}';
 
 const IMPORTS = /((?:\bfrom|\bimport)\s*)(["'`])\.\/([^"'`]+\.js)\2/g;
 
