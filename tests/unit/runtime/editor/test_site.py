@@ -168,6 +168,7 @@ def test_the_app_view_has_controls_and_no_code(
             {"Hbol-0": 5},
         )
         assert until(tab, "cell-op", cell_id="MJUe")["output"]["data"] == "5"
+        until(other, "kernel-ready")  # else it may get the value with its first state
         assert (
             browser.post("/api/kernel/set_ui_element_value", {"objectIds": ["Hbol-0"], "values": [3]}) == 200
         )
