@@ -23,6 +23,7 @@ from zmq.utils.monitor import recv_monitor_message
 from marimo_kernel_bridge.client.channels import BadSignature, Message, NotConnected, Request
 from marimo_kernel_bridge.client.connection import listens, malformed
 from marimo_kernel_bridge.client.received_json import read_json
+from marimo_kernel_bridge.client.replays import Replays
 from marimo_kernel_bridge.client.starting_kernels import require_listening
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ _SOCKET_TYPES: Final[dict[Channel, int]] = {
 }
 _HANDSHAKE_MS: Final = 5000
 _PARTS: Final = 5  # signature, header, parent header, metadata, content; then buffers
-_HEARD_AT_MOST: Final = 65_536
 
 
 class ZmqChannels:
@@ -57,7 +57,7 @@ class ZmqChannels:
         )
         self.session: str = self._session.session
         self._requests = 0
-        self._heard: dict[bytes, None] = {}  # signatures, the oldest first
+        self._replays = Replays()
         self._sockets: dict[Channel, zmq.asyncio.Socket] = {
             channel: self._socket(channel) for channel in ("shell", "control", "iopub")
         }
@@ -92,7 +92,7 @@ class ZmqChannels:
             raise NotConnected from None
 
     async def receive(self, channel: Channel) -> Message:
-        return self._decode(await self._sockets[channel].recv_multipart())
+        return self._decode(await self._sockets[channel].recv_multipart(), channel)
 
     async def connections(self) -> AsyncIterator[bool]:
         while True:
@@ -118,7 +118,7 @@ class ZmqChannels:
         self._sockets["shell"].disable_monitor()
         self._context.destroy(linger=0)
 
-    def _decode(self, frames: list[bytes]) -> Message:
+    def _decode(self, frames: list[bytes], channel: Channel) -> Message:
         """Parse a message. Faster than `Session.deserialize`, which computes the signature twice and parses dates."""
         identities, _ = self._session.feed_identities(frames)
         parts = frames[len(identities) + 1 :]
@@ -127,19 +127,13 @@ class ZmqChannels:
         if self._session.auth is not None:
             if not hmac.compare_digest(parts[0], self._session.sign(parts[1:_PARTS])):
                 raise BadSignature
-            self._require_new(parts[0])
+            self._replays.require_new(parts[0])
         header, parent, metadata, content = map(read_json, parts[1:_PARTS])
+        if isinstance(header, dict) and self._session.auth is not None:
+            self._replays.require_late(channel, header.get("msg_id"))
         if isinstance(header, dict) and str(header.get("version", "5"))[0:1] != "5":
             header, parent, content = _adapted(header, parent, metadata, content)
         return Message.of(header, parent, content)
-
-    def _require_new(self, signature: bytes) -> None:
-        """Refuse a message that was received before, which may be a replay by somebody without the key."""
-        if signature in self._heard:
-            raise ValueError("a message came twice")
-        self._heard[signature] = None
-        if len(self._heard) > _HEARD_AT_MOST:
-            del self._heard[next(iter(self._heard))]
 
     def _socket(self, channel: Channel) -> zmq.asyncio.Socket:
         socket = self._context.socket(_SOCKET_TYPES[channel])

@@ -53,6 +53,11 @@ _LONGEST_READ: Final = 400
 _PUNCTUATION: Final = frozenset(" .,_-+/@()")
 _NOT_FOR_AGENTS: Final = frozenset({"notebook", "person", "you", "user"})
 """Words that stand for the person where names are shown."""
+_LOOK_ALIKE: Final = {
+    "b": "вьъβъᏏ", "e": "еєҽεεեҿᎬꭼ", "k": "кқҝκᏦ", "n": "пոռηνհиɴ", "o": "оοօჿοဝഠөסᴏ", "p": "рҏρթᏢ",
+    "r": "гяᎡᏒгր", "s": "ѕꮪᏚտςσ", "t": "тτԏէᎢ", "u": "υսцүմʋ", "y": "уүყγυұყᎩ",
+}  # fmt: skip
+"""Letters of other scripts, in lower case, that a person may read as a letter of these words."""
 
 
 def agent_name(named: str) -> str:
@@ -83,13 +88,21 @@ def _agent_name(named: str) -> str:
 
 
 def _misleads(word: str) -> bool:
-    """Whether a word stands for the person, or mixes Latin letters with those of another script, which look alike."""
+    """Whether a word stands for the person, looks like one that does, or mixes Latin letters with those of another script."""
     import unicodedata  # noqa: PLC0415  # not needed when a kernel starts
 
     if word.isascii():
         return word in _NOT_FOR_AGENTS
     latin = {unicodedata.name(letter, "").startswith("LATIN ") for letter in word}
-    return len(latin) > 1
+    return len(latin) > 1 or any(_looks_like(word, other) for other in _NOT_FOR_AGENTS)
+
+
+def _looks_like(word: str, other: str) -> bool:
+    """Whether a word of another script looks like one of Latin letters."""
+    return len(word) == len(other) and all(
+        letter == known or letter in _LOOK_ALIKE.get(known, "")
+        for letter, known in zip(word, other, strict=True)
+    )
 
 
 def kernel_id_of(connection_file: Path) -> str:

@@ -153,7 +153,7 @@ def _received(rng: random.Random, channels: ZmqChannels) -> Message:
             multipart = [b"<IDS|MSG>", channels._session.sign(texts), *texts]
             if not rng.randrange(6):
                 del multipart[rng.randrange(len(multipart))]
-            return channels._decode(multipart)
+            return channels._decode(multipart, "iopub")
         case 1:
             broken = {
                 name: part if rng.randrange(3) else _sendable(part, rng) for name, part in parts.items()

@@ -53,7 +53,7 @@ def frames(key: bytes = KEY, **changes: Any) -> list[bytes]:
 
 
 async def test_a_signed_message_is_read(channels: ZmqChannels) -> None:
-    message = channels._decode(frames(session="process-1"))
+    message = channels._decode(frames(session="process-1"), "iopub")
     assert message == Message(
         "stream", {"name": "stdout", "text": "hi"}, "process-1", "r-1", "execute_request", "ada"
     )
@@ -61,7 +61,7 @@ async def test_a_signed_message_is_read(channels: ZmqChannels) -> None:
 
 async def test_a_message_with_another_key_is_not_believed(channels: ZmqChannels) -> None:
     with pytest.raises(BadSignature):
-        channels._decode(frames(b"another"))
+        channels._decode(frames(b"another"), "iopub")
 
 
 @pytest.mark.parametrize(
@@ -81,25 +81,38 @@ async def test_a_message_that_was_changed_is_not_believed(
     message = frames()[1:]
     message[part] = changed(message[part])
     with pytest.raises(BadSignature):
-        channels._decode(message)
+        channels._decode(message, "iopub")
 
 
 async def test_a_message_that_comes_again_is_refused(channels: ZmqChannels) -> None:
     message = frames()
-    channels._decode(message)
+    channels._decode(message, "iopub")
     with pytest.raises(ValueError, match="twice"):
-        channels._decode(message)
+        channels._decode(message, "iopub")
+
+
+async def test_a_message_that_comes_again_after_many_others_is_refused(channels: ZmqChannels) -> None:
+    first, last = frames(msg_id="s_1_7"), frames(msg_id=f"s_1_{7 + 65_536}")
+    channels._decode(first, "iopub")
+    channels._decode(frames(msg_id="s_1_9"), "shell")
+    channels._decode(last, "iopub")
+    channels._replays._signatures.clear()  # as after 65,536 other messages
+    with pytest.raises(ValueError, match="much older"):
+        channels._decode(first, "iopub")
+    channels._decode(frames(msg_id="s_1_8"), "shell")  # a channel that is read later
+    channels._decode(frames(msg_id="t_1_7"), "iopub")  # of a new session
+    channels._decode(frames(msg_id="3e5c0e8a-no-number"), "iopub")
 
 
 async def test_what_is_no_message_is_refused(channels: ZmqChannels) -> None:
     with pytest.raises(ValueError, match="too few parts"):
-        channels._decode([b"<IDS|MSG>", b"signature", b"{}"])
+        channels._decode([b"<IDS|MSG>", b"signature", b"{}"], "iopub")
 
 
 async def test_numbers_that_json_has_not_are_read_as_front_ends_read_them(channels: ZmqChannels) -> None:
     session = Session(key=KEY)
     parts = [b'{"msg_type": "stream", "msg_id": "m"}', b"{}", b"{}", b'{"value": NaN}']
-    content = channels._decode([b"<IDS|MSG>", session.sign(parts), *parts]).content
+    content = channels._decode([b"<IDS|MSG>", session.sign(parts), *parts], "iopub").content
     assert content["value"] != content["value"]  # only NaN does
 
 

@@ -76,6 +76,12 @@ def test_markup_in_an_agents_name_stays_text(name: str) -> None:
             "pe\u0301rson",
         ),
         *("th\u0435 person", "th\u0435 human", "n\u043etebook", "\u03c1erson", "cl\u0430ude"),
+        # Wholly of other scripts: Greek capitals, Cyrillic with Armenian, Greek with Cyrillic.
+        *(
+            "\u039d\u039f\u03a4\u0395\u0392\u039f\u039f\u039a",
+            "\u0440\u0435\u0433\u0455\u043e\u0578",
+            "the \u0443\u03bf\u03c5",
+        ),
     ],
 )
 def test_no_agent_has_the_persons_name(name: str) -> None:
