@@ -41,13 +41,14 @@ class FileContents:
             return
         above = {other for other in self._writes if place.get(other, -1) < place[cell_id] and other in place}
         continued = {path for path in use.appends if not path.endswith(os.sep)}
-        read = {path for path in use.contents | continued if self._is_ahead(path, cell_id, above)}
         ran, earlier = self._writes.pop(cell_id, (code, frozenset()))
+        own = written | earlier if ran == code else written
+        if own or earlier:  # a file that is written once counts as long as the code is the same
+            self._writes[cell_id] = code, own
+        read = {path for path in use.contents | continued if self._is_ahead(path, cell_id, above)}
         _put_last(self._written_by, written, cell_id)
         _put_last(self._made_by, use.made, cell_id)
         self._begun |= use.writes - use.reads
-        if written or earlier:  # a file that is written once counts as long as the code is the same
-            self._writes[cell_id] = code, written | earlier if ran == code else written
         # What is marked runs again once its file is written above it.
         for other, paths in list(self.ahead.items()):
             if place.get(other, -1) > place[cell_id] and not paths.isdisjoint(written):
@@ -79,7 +80,7 @@ class FileContents:
         if writer is None or path not in self._begun:
             return False
         if writer == cell_id:
-            return self._is_written(path, above)
+            return self._is_written(path, above) or not self._is_written(path, {cell_id})
         return not self._is_written(path, above & {writer})
 
     def _exists_too_early(self, path: str, maker: str, until: set[str]) -> bool:

@@ -32,3 +32,12 @@ def test_a_cell_that_writes_a_new_file_each_time_fills_no_memory(monkeypatch: py
     assert files.ahead == {"above": {"/b99"}}
     files.note("above", "above", read("b3"), PLACE)
     assert files.ahead == {}
+
+
+def test_what_the_earlier_code_of_a_cell_has_left_is_not_its_own() -> None:
+    files = FileContents()
+    files.note("above", "write", wrote("a"), PLACE)
+    files.note("above", "read", read("a"), PLACE)
+    assert files.ahead == {"above": {"/a"}}
+    files.note("above", "write", wrote("a"), PLACE)
+    assert files.ahead == {}
