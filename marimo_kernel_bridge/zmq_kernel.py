@@ -460,7 +460,7 @@ class RuntimeLoader:
             MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing, kernel.editor, kernel.views)
         )
         after_runs = AfterRuns(kernel)
-        notebook.settled.append(after_runs.settled)
+        after_runs.attach()
         kernel.session.redirect_outputs(notebook.outputs.route)
         kernel.interrupts.watch_forks()
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - imported]

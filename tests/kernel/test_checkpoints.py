@@ -3,6 +3,7 @@
 import os
 import signal
 
+import pytest
 from front_end import BOUND
 
 from marimo_kernel_bridge.protocol import messages as wire
@@ -34,3 +35,26 @@ def test_what_was_saved_is_back_after_the_process_was_killed(lab, kernel, restar
     ).text  # the first cell that the person runs
     assert looked.startswith("The kernel died at")
     assert looked.endswith("\nTrue 499500 499501")
+
+
+@pytest.mark.long
+def test_what_took_long_is_back_after_the_next_cell_of_a_run_all_killed_the_process(lab, kernel, restart):
+    """The quick twin is `tests/unit/kernel/checkpoints/test_between_cells.py`."""
+    load = "import time, numpy as np\ntime.sleep(5)\ndata = np.arange(1_000_000)"
+    train = (
+        "import os, pathlib, jupyter_core.paths as paths\n"
+        "folder = pathlib.Path(paths.jupyter_data_dir(), 'marimo_kernel_bridge', 'checkpoints')\n"
+        "deadline = time.monotonic() + 10\n"
+        "while not (saved := list(folder.glob('*/auto-*.json'))) and time.monotonic() < deadline: time.sleep(0.01)\n"
+        "if saved: os.kill(os.getpid(), 9)"
+    )
+    lab.send("load", load)
+    for number in range(8):  # on a busy machine the first pause may be too short
+        lab.send(f"train{number}", train)
+    kernel.provisioner.process.wait(120)
+    restart()
+    lab._await_kernel()
+    restored = wire.decode_reply(lab.ask(wire.RestoreCheckpoint(client="claude"), "shell"), Restored)
+    assert restored.fresh
+    assert restored.stale[-1].why == "it had not run"
+    assert lab.run("look", "print(data.sum())").text.endswith("\n499999500000")

@@ -5,7 +5,8 @@ Imported with the runtime. What saves and what reads checkpoints is imported whe
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+import time
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.checkpoints import LONG
@@ -13,8 +14,17 @@ from marimo_kernel_bridge.kernel.checkpoints import LONG
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from marimo_kernel_bridge.kernel.checkpoints.one_save import Queue
     from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+
+
+_WAITS: Final = 0.02
+"""The next cell of a long run may wait for a checkpoint, as a share of the time of the cells before it."""
+_LEAST: Final = 0.02
+"""Seconds of that, below which nothing can be saved. Twice as many as the last time, if those were not enough."""
+_AT_ONCE: Final = 0.1
+"""Seconds after a cell in which no person requests the next one: it was to run anyway, or a program has sent it."""
 
 
 class Timers(Protocol):
@@ -47,6 +57,11 @@ class Host(Protocol):
     def file(self) -> File: ...
 
     @property
+    def queue(self) -> Queue:
+        """The queue of requests on shell."""
+        ...
+
+    @property
     def io_loop(self) -> Timers: ...
 
 
@@ -56,6 +71,39 @@ class AfterRuns:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._first = True
+        self._running = False
+        self._ended = 0.0  # when the last cell did
+        self._long_ended = 0.0  # and the last one whose values are to be kept
+        self._spent = 0.0  # seconds of cells since a save between two of them
+        self._least = _LEAST
+
+    def attach(self) -> None:
+        """Begin, when the runtime is loaded."""
+        execution = self._host.notebook.execution
+        execution.on_begin, execution.on_end = self.cell_begins, self.cell_ended
+        self._host.notebook.settled.append(self.settled)
+
+    def cell_ended(self, seconds: float) -> None:
+        """Note that a cell has run."""
+        self._running, self._ended = False, time.monotonic()
+        self._spent += seconds
+        if seconds >= LONG or self._host.checkpoints == "all":
+            self._long_ended, self._least = self._ended, _LEAST
+
+    async def cell_begins(self) -> None:
+        """Save what took long if the run goes on without a pause, which would be the time for that."""
+        inside, self._running = self._running, True
+        if not inside and self._long_ended and self._host.checkpoints != "off":
+            await self._between_cells()
+
+    async def _between_cells(self) -> None:
+        automatic, now = self._host.checkpointing.automatic, time.monotonic()
+        wait = self._spent * _WAITS
+        asked_before = self._host.queue.newest < self._ended or now - self._ended < _AT_ONCE
+        if self._long_ended < automatic.saved_at or wait < self._least or not asked_before:
+            return
+        self._spent, self._least = 0.0, 2 * wait
+        await automatic.between_cells(wait)
 
     def settled(self) -> None:
         """Save what took long; and after the first cell, say that there is a checkpoint."""

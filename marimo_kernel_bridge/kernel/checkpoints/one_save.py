@@ -1,7 +1,6 @@
 """The writing of one automatic checkpoint: the main thread pickles, and a thread hashes and writes, a step at a time.
 
-Whoever asks the kernel for something comes first. A value that a cell defines or uses which ran meanwhile is pickled anew, so
-each group is as its cells' last run has left it, which is what their keys say.
+Whoever asks the kernel for something comes first. What is written is `choice`'s.
 """
 
 from __future__ import annotations
@@ -9,31 +8,25 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
-from marimo_kernel_bridge.checkpoints.manifest import BlobStream
-from marimo_kernel_bridge.kernel.checkpoints import LONG
 from marimo_kernel_bridge.kernel.checkpoints.capture import capture, capture_outputs
-from marimo_kernel_bridge.kernel.checkpoints.pickling import (
-    OUT_OF_BAND,
-    GivenUpError,
-    PickledGroup,
-    Pickling,
-    Refusal,
-)
-from marimo_kernel_bridge.kernel.checkpoints.saving import encoded, lost_of, manifest_of, saved_group
+from marimo_kernel_bridge.kernel.checkpoints.choice import Choice, parts_of
+from marimo_kernel_bridge.kernel.checkpoints.pickling import GivenUpError, PickledGroup
+from marimo_kernel_bridge.kernel.checkpoints.saving import encoded
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from marimo_kernel_bridge.checkpoints.manifest import Manifest, SavedBuffer, SavedGroup
+    from marimo_kernel_bridge.checkpoints.manifest import Manifest, SavedBuffer
     from marimo_kernel_bridge.checkpoints.store import Saving
     from marimo_kernel_bridge.kernel.checkpoints.capture import Captured
+    from marimo_kernel_bridge.kernel.checkpoints.choice import Owner
     from marimo_kernel_bridge.kernel.checkpoints.saving import Origin
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 
-Mode = Literal["costly", "all", "off"]
+T = TypeVar("T")
 
 _QUIET: Final = 0.3
 """Seconds without a request before anything begins: who has just asked will ask again."""
@@ -73,27 +66,6 @@ class Host(Protocol):
     def log(self) -> logging.Logger: ...
 
 
-class Owner(Protocol):
-    """The automatic checkpoints of a notebook, one of which is written."""
-
-    mode: Mode
-    given_up: int
-
-    def wrote(self, size: int, seconds: float) -> None: ...
-
-    def is_worth(self, size: int, seconds: float) -> bool:
-        """Return whether writing so much takes little of the time that it took to make it."""
-        ...
-
-
-@dataclass
-class _Group:
-    """A group that is written, and when the cells had run that make or use it."""
-
-    saved: SavedGroup
-    ran: Mapping[str, float | None]
-
-
 @dataclass
 class _Attempts:
     """The attempts to pickle: how many were given up in a row, and how long the longest took."""
@@ -111,6 +83,16 @@ class _Attempts:
         )
 
 
+async def in_thread(work: Callable[[], T]) -> T:
+    """Return what work returns that is done in a thread. Who is cancelled meanwhile waits for its end: it has files open."""
+    doing = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        raise
+
+
 class OneSave:
     """The writing of one automatic checkpoint."""
 
@@ -119,13 +101,8 @@ class OneSave:
         self._host = host
         self._notebook = host.notebook
         self._saving = saving
-        self._origin = origin
         self._looked = 0.0
-        self._pickling = Pickling(self._notebook.runtime.values, self._give_up)
-        self._groups: dict[tuple[str, ...], _Group] = {}
-        self._lost: dict[str, Refusal] = {}
-        self._known: dict[str, int] = {}  # values that were looked at, by name
-        self._ran: dict[str, float | None] = {}
+        self._choice = Choice(owner, host.notebook, saving, origin, self._give_up)
         self._attempts = _Attempts()
         self._outputs: SavedBuffer | None = None
 
@@ -137,7 +114,7 @@ class OneSave:
                 begun = time.monotonic()
                 try:
                     captured = capture(self._notebook)
-                    group = self._next(captured)
+                    group = await self._choice.next(captured)
                 except GivenUpError:
                     self._owner.given_up += 1
                     self._attempts.count += 1
@@ -145,127 +122,25 @@ class OneSave:
                     continue
                 self._attempts = _Attempts()
                 if group is None and self._outputs is not None:
-                    return self._manifest(captured)
-                ran = {} if group is None else self._ran_of(group.names)
+                    return self._choice.manifest(captured, self._outputs)
+                ran = {} if group is None else self._choice.ran_of(group.names)
                 outputs = b"" if group is not None else encoded(capture_outputs(self._notebook))
             if group is not None:
                 await self._write(group, captured, ran)
             else:  # a cell that runs meanwhile has others: then they are those of a moment before
                 self._outputs = await self._written(outputs, (), {})
 
-    # -- what is kept ------------------------------------------------------------------------------------------------
-
-    def _next(self, captured: Captured) -> PickledGroup | None:
-        """Pickle the next group that is not written as it is now; None if all are. Raises `GivenUpError`."""
-        wanted = self._wanted(captured)
-        for name in [name for name in self._known if name not in wanted or self._ran_since(name)]:
-            self._pickling.forget(name)
-            del self._known[name]
-        self._ran = self._runs()
-        for name, value in wanted.items():
-            if name not in self._known and name not in self._lost:
-                refusal = self._pickling.look(name, value)
-                if refusal is not None:
-                    self._lost[name] = refusal
-                else:
-                    self._known[name] = id(value)
-        groups = self._pickling.groups()
-        self._groups = {
-            names: group
-            for names, group in self._groups.items()
-            if names in groups and group.ran == self._ran_of(names)
-        }
-        for names in groups:
-            if names in self._groups or names[0] in self._lost:
-                continue
-            pickled = self._pickling.pickled(names)
-            if isinstance(pickled, Refusal):
-                self._lost |= dict.fromkeys(names, pickled)
-                continue
-            size = len(pickled.stream) + sum(buffer.nbytes for buffer in pickled.buffers)
-            if not self._owner.is_worth(size, self._seconds(names, captured)):
-                reason = f"takes longer to write ({size / 1e6:,.0f} MB) than a tenth of what it took to make"
-                self._lost |= dict.fromkeys(names, Refusal("", reason))
-                continue
-            return pickled
-        return None
-
-    def _wanted(self, captured: Captured) -> dict[str, object]:
-        """Return the values to keep: of costly cells, and of those above, without which these would be stale."""
-        if self._owner.mode == "all":
-            return dict(captured.values)
-        costly = self._costly(captured)
-        cells = costly | self._notebook.runtime.ancestors(*costly) if costly else frozenset[str]()
-        return {name: value for name, value in captured.values.items() if captured.makers[name] in cells}
-
-    def _costly(self, captured: Captured) -> frozenset[str]:
-        return frozenset(
-            cell.cell_id for cell in captured.cells if cell.key and (cell.seconds or 0.0) >= LONG
-        )
-
-    def _seconds(self, names: Iterable[str], captured: Captured) -> float:
-        """Return how long the costly cells took that would have to run again without these values."""
-        makers = {captured.makers[name] for name in names}
-        below = makers | self._notebook.runtime.descendants(*makers)
-        return sum(
-            cell.seconds or 0.0 for cell in captured.cells if cell.cell_id in below & self._costly(captured)
-        )
-
-    def _manifest(self, captured: Captured) -> Manifest | None:
-        if not self._groups:
-            return None
-        groups = [group.saved for group in self._groups.values()]
-        return manifest_of(
-            self._notebook,
-            self._saving,
-            self._origin,
-            captured,
-            kind="automatic",
-            groups=groups,
-            lost=lost_of(self._lost, captured),
-            outputs=self._outputs,
-        )
-
-    # -- what ran meanwhile ------------------------------------------------------------------------------------------
-
-    def _runs(self) -> dict[str, float | None]:
-        return {entry.cell.cell_id: entry.cell.last_run_at for entry in self._notebook.cells}
-
-    def _ran_of(self, names: Sequence[str]) -> dict[str, float | None]:
-        """Return when the cells ran that define or use names."""
-        nodes, wanted = self._notebook.runtime.nodes(), set(names)
-        return {
-            entry.cell.cell_id: entry.cell.last_run_at
-            for entry in self._notebook.cells
-            if (node := nodes.get(entry.cell.cell_id)) is not None
-            and not wanted.isdisjoint(node.names.defines | node.names.uses | node.names.local)
-        }
-
-    def _ran_since(self, name: str) -> bool:
-        """Return whether a cell that defines or uses a name has run since the last look."""
-        return any(self._ran.get(cell_id) != at for cell_id, at in self._ran_of([name]).items())
-
     # -- writing -----------------------------------------------------------------------------------------------------
 
     async def _write(self, group: PickledGroup, captured: Captured, ran: Mapping[str, float | None]) -> None:
         """Write a group, as long as no cell runs that makes or uses it."""
-        small = len(group.stream) < OUT_OF_BAND
         blobs: list[SavedBuffer] = []
-        parts = [
-            *(() if small else ((group.stream, False),)),
-            *((each, not group.offsets) for each in group.buffers),
-        ]
-        for data, raw in parts:
+        for data, raw in parts_of(group):
             blob = await self._written(data, group.names, ran, raw=raw)
             if blob is None:
                 return
             blobs.append(blob)
-        if small:
-            saved = saved_group(group, self._saving.pack(group.stream), blobs, captured)
-        else:
-            stream = BlobStream(blobs[0].digest, blobs[0].size)
-            saved = saved_group(group, stream, blobs[1:], captured)
-        self._groups[group.names] = _Group(saved, ran)
+        self._choice.add(group, blobs, captured, ran)
 
     async def _written(
         self,
@@ -280,7 +155,7 @@ class OneSave:
         begun, spent = 0.0, 0.0
         while True:
             begun = time.monotonic()
-            blob = await asyncio.to_thread(writing.step)
+            blob = await in_thread(writing.step)
             spent += time.monotonic() - begun
             if blob is not None:
                 self._owner.wrote(len(data) if isinstance(data, bytes) else data.nbytes, spent)
@@ -289,7 +164,7 @@ class OneSave:
                 await self._quiet(_QUIET)
                 newest = self._host.queue.newest
                 async with self._host.one_at_a_time:
-                    changed = self._ran_of(names) != ran
+                    changed = self._choice.ran_of(names) != ran
                 if changed:
                     writing.discard()
                     return None

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.checkpoints.manifest import Manifest
     from marimo_kernel_bridge.checkpoints.store import OpenCheckpoint
     from marimo_kernel_bridge.kernel.cells import Address, Entry
-    from marimo_kernel_bridge.kernel.checkpoints.one_save import Mode, Queue
+    from marimo_kernel_bridge.kernel.checkpoints.choice import Mode
+    from marimo_kernel_bridge.kernel.checkpoints.one_save import Queue
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.kernel.recording import Recording
@@ -140,6 +141,7 @@ class Checkpoints:
             return
         self.automatic.stop()
         try:
+            await self.automatic.finished()
             save(self._host.notebook, self.store, self.origin(), "", "automatic")
         except Exception:
             self._host.log.exception("The kernel could not save its state before it ends")

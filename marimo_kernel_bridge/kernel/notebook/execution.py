@@ -76,6 +76,10 @@ class Execution:
         self._wake = wake
         self.on_body: Callable[[Entry | None], None] = lambda _: None
         """Called with a cell as its code begins to run, and with None as it ends."""
+        self.on_begin: Callable[[], Awaitable[None]] | None = None
+        """Awaited before a cell begins, when the notebook is as the cells before it have left it."""
+        self.on_end: Callable[[float], None] = lambda _: None
+        """Called with the seconds that a cell took, when all is noted of its run."""
         self.graph = NotebookGraph(state.cells, make_runtime(self), state.published, runner.interrupts.body)
         self.stale_cells = StaleCells(state.cells, self.graph, state.router)
         self.running: tuple[str, float] | None = None  # the cell, and the start time
@@ -261,6 +265,8 @@ class Execution:
     # -- CellHost: what the runtime reports and asks ---------------------------------------------------------------
 
     async def execute(self, cell_id: str) -> Outcome:
+        if self.on_begin is not None and not self._later:
+            await self.on_begin()
         entry = self._cells[cell_id]
         self.running = cell_id, time.time()
         self._cells.change(cell_id, status="running")
@@ -308,6 +314,7 @@ class Execution:
         self.record(cell_id, duration, changed=not same_outputs(*own))
         if early:
             self._early.ran(cell_id, entry.cell.execution_count, entry.cell.error)
+        self.on_end(duration)
         return outcome
 
     def _notify_redefinitions(self, entry: Entry) -> None:

@@ -1,11 +1,14 @@
 """Automatic checkpoints: what is kept, and that whoever asks the kernel for something comes first."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 
 import pytest
 
-from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic, one_save
+from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic, choice, one_save
 from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
+from marimo_kernel_bridge.kernel.checkpoints.pickling import Pickling
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 from tests.inputs import inputs
@@ -19,7 +22,7 @@ COSTLY = 0.05
 def _seconds_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(after_runs, "LONG", COSTLY)
     monkeypatch.setattr(automatic, "LONG", COSTLY)
-    monkeypatch.setattr(one_save, "LONG", COSTLY)
+    monkeypatch.setattr(choice, "LONG", COSTLY)
     monkeypatch.setattr(automatic, "_SHARE", 1e9)
     monkeypatch.setattr(one_save, "_QUIET", 0.02)
 
@@ -124,6 +127,46 @@ def test_a_value_that_changes_while_it_is_written_is_written_as_it_is_in_the_end
     lives.die()
     assert lives.named(lives.restore().fresh) == ["load"]
     assert set(lives.values["data"]) == {ord("2")}
+
+
+def test_others_have_their_turn_between_two_values(lives: Lives, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    look = Pickling.look
+
+    def noted(self: Pickling, name: str, value: object) -> object:
+        if name in {"a", "b", "c"}:
+            seen.append(name)
+            asyncio.get_running_loop().call_soon(seen.append, "turn")
+        return look(self, name, value)
+
+    monkeypatch.setattr(Pickling, "look", noted)
+    lives.run({"load": f"__import__('time').sleep({COSTLY})\na, b, c = [1], [2], [3]"})
+    wait(lives, lambda: bool(checkpoints(lives)))
+    assert seen == ["a", "turn", "b", "turn", "c", "turn"]
+
+
+def test_a_save_that_is_given_up_waits_for_the_thread_that_writes() -> None:
+    """The thread has a file open, whose number another file would get."""
+    order: list[str] = []
+
+    async def give_up() -> None:
+        begun, ends = threading.Event(), threading.Event()
+
+        def write() -> None:
+            begun.set()
+            assert ends.wait(60)
+            order.append("written")
+
+        saving = asyncio.ensure_future(one_save.in_thread(write))
+        await asyncio.to_thread(begun.wait, 60)
+        saving.cancel()
+        asyncio.get_running_loop().call_later(0.01, ends.set)
+        with pytest.raises(asyncio.CancelledError):
+            await saving
+        order.append("given up")
+
+    asyncio.run(give_up())
+    assert order == ["written", "given up"]
 
 
 def test_saving_while_threads_compute_never_hangs(lives: Lives) -> None:
