@@ -105,6 +105,11 @@ class MarimoKernel(IPythonKernel):
         0,
         help="Bytes of memory that the kernel may use, if the system sets no lower limit; 0: as many as there are.",
     ).tag(config=True)
+    memory_guard = Enum(
+        ("error", "interrupt"),
+        "error",
+        help="What a cell gets that uses up a known limit of memory: `MemoryError`, or an interrupt before, at 90 %.",
+    ).tag(config=True)
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs["shell_stream"] = ShellStream.replacing(kwargs["shell_stream"])
@@ -479,7 +484,11 @@ class RuntimeLoader:
         )
         recording.covered = after_runs.take_offer
         recording.begin(
-            kernel.memory_limit, kernel.io_loop, kernel.control_stream.io_loop, kernel.outputs.show_notice
+            kernel.memory_limit,
+            kernel.io_loop,
+            kernel.control_stream.io_loop,
+            kernel.outputs.show_notice,
+            interrupts=kernel.memory_guard == "interrupt",
         )
         kernel.recording = recording
 

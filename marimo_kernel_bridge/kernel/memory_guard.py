@@ -1,7 +1,8 @@
 """The guard of memory: an error in place of a kill where a limit is known, and a warning before either.
 
 A limit is that of the control group, or the one that the kernel was given. Under it the kernel may allocate up to 92 %:
-then Python raises `MemoryError`, the cell fails and the kernel lives. Without a limit nothing is touched. Linux only.
+then Python raises `MemoryError`, the cell fails and the kernel lives. At 90 % it is nearly full: `recording` interrupts the
+cell if the person wants that, and automatic checkpoints are written first. Without a limit nothing is touched. Linux only.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 MAY_USE: Final = 0.92
+NEARLY_FULL_AT: Final = 0.90
 WARNS_AT: Final = 0.75
+_MAY_BE_SOON: Final = 0.5
+"""From here on a cell may use up the rest within a second."""
 WARNS_BELOW: Final = 0.10
 """Of the machine's memory, where there is no limit."""
 _LARGEST: Final = 5
@@ -53,6 +57,13 @@ def warning(used: int, limit: int, available: int, installed: int, largest: Iter
     names = ", ".join(f"`{name}` {gigabytes(size)}" for name, size in largest)
     return (
         f"memory: {how}" + (f"; the largest: {names}" if names else "") + ". `del` frees what no cell needs."
+    )
+
+
+def interrupting(used: int, limit: int) -> str:
+    """Return the sentence with which a cell is interrupted."""
+    return (
+        f"memory: {gigabytes(used)} of {gigabytes(limit)} are in use; the cell is interrupted (memory_guard)."
     )
 
 
@@ -106,6 +117,14 @@ class MemoryGuard:
             yield
         finally:
             self.protect()
+
+    def is_nearly_full(self, used: int) -> bool:
+        """Return whether so much of a known limit is in use that the next allocation may fail."""
+        return 0 < self.limit * NEARLY_FULL_AT <= used
+
+    def may_be_full_soon(self, used: int) -> bool:
+        """Return whether so much of a known limit is in use that a look each second may come too late."""
+        return 0 < self.limit * _MAY_BE_SOON <= used
 
     def look(self) -> tuple[int, int]:
         """Return how much memory is in use, by all processes that share the limit, and what the machine has left."""

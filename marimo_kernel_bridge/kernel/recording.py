@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.black_box import BlackBoxWriter, take_over
-from marimo_kernel_bridge.kernel.memory_guard import MemoryGuard, largest_names, warning
+from marimo_kernel_bridge.kernel.memory_guard import MemoryGuard, interrupting, largest_names, warning
+from marimo_kernel_bridge.kernel.messaging.sigint import interrupt_main_thread
 from marimo_kernel_bridge.protocol.black_box import folder_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOKS_EVERY: Final = 1.0  # seconds, while a cell runs
+LOOKS_OFTEN: Final = 0.05  # where a cell is to be interrupted in time
 
 
 class Timers(Protocol):
@@ -67,6 +69,8 @@ class Recording:
         self._entry: Entry | None = None
         self._parent: Header = {}
         self._warned: object = None  # the run of a cell that has been warned
+        self._interrupted: object = None  # the one that was interrupted
+        self._interrupts = False
         self._show: Callable[[Content, Header], None] = lambda _, __: None
         self._told = False
         self.covered: Callable[[], str] = str
@@ -82,11 +86,15 @@ class Recording:
         timers: Timers,
         other_timers: Timers,
         show: Callable[[Content, Header], None],
+        *,
+        interrupts: bool = False,
     ) -> None:
         """Find the death before, and begin to record. `other_timers` are of a thread that runs while cells do.
 
-        `show` publishes a display from any thread, as an output of the request with a header.
+        `show` publishes a display from any thread, as an output of the request with a header. `interrupts`: a cell is
+        interrupted when memory is nearly full.
         """
+        self._interrupts = interrupts
         self._show, self.guard = show, MemoryGuard(memory_limit)
         box = BlackBoxWriter(self._folder, self._names, self._hidden, self._notebook.view, timers)
         path = self._file.path()
@@ -111,6 +119,10 @@ class Recording:
         if self._box is not None:
             self._box.close()
 
+    def is_nearly_full(self) -> bool:
+        """Return whether the memory under a known limit is nearly used up, so that what can be saved should be."""
+        return self.guard.limit > 0 and self.guard.is_nearly_full(self.guard.look()[0])
+
     def other_code(self, code: str | None) -> None:
         """Record that code which is no cell begins to run, None: that it has ended."""
         if self._box is not None:
@@ -134,6 +146,7 @@ class Recording:
 
     def _look(self, timers: Timers) -> None:
         """Look at the memory while a cell runs, and warn once for each run. In the thread of `other_timers`."""
+        wait = LOOKS_EVERY
         try:
             entry = self._entry
             if entry is not None:
@@ -141,9 +154,20 @@ class Recording:
                 if self._box is not None:
                     self._box.heard(used)
                 self._warn(entry, used, available)
+                if self._interrupts:
+                    self._interrupt(entry, used)
+                    wait = LOOKS_OFTEN if self.guard.may_be_full_soon(used) else wait
         except Exception:
             logger.exception("The memory in use could not be looked at")
-        timers.call_later(LOOKS_EVERY, lambda: self._look(timers))
+        timers.call_later(wait, lambda: self._look(timers))
+
+    def _interrupt(self, entry: Entry, used: int) -> None:
+        """Interrupt a cell, once, when memory is nearly full."""
+        run = (entry.cell.cell_id, self._notebook.running)
+        if self.guard.is_nearly_full(used) and run != self._interrupted and entry is self._entry:
+            self._interrupted = run
+            self._show(notices.memory(interrupting(used, self.guard.limit)), self._parent)
+            interrupt_main_thread()
 
     def _warn(self, entry: Entry, used: int, available: int) -> None:
         guard, run = self.guard, (entry.cell.cell_id, self._notebook.running)

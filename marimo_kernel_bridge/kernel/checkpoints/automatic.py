@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.checkpoints import LONG
-from marimo_kernel_bridge.kernel.checkpoints.between_cells import BetweenCells, finish
+from marimo_kernel_bridge.kernel.checkpoints.between_cells import BetweenCells, finish, why_not
 from marimo_kernel_bridge.kernel.checkpoints.one_save import OneSave, in_thread
 from marimo_kernel_bridge.kernel.checkpoints.pickling import OUT_OF_BAND
 
@@ -80,8 +80,8 @@ class AutomaticSaving:
             self._due = False
             try:
                 await self._save()
-            except BridgeError as refusal:
-                self._host.log.warning("No automatic checkpoint: %s", refusal)
+            except (BridgeError, MemoryError) as refusal:
+                self._host.log.warning("No automatic checkpoint: %s", why_not(refusal))
             except Exception:
                 self._host.log.exception(
                     "An automatic checkpoint failed. This is a bug in marimo_kernel_bridge."
@@ -122,8 +122,8 @@ class AutomaticSaving:
                     self._finishing = asyncio.get_running_loop().run_in_executor(None, last)
                     if unfinished.whole:
                         self.saved_at = begun
-        except BridgeError as refusal:
-            self._host.log.warning("No automatic checkpoint: %s", refusal)
+        except (BridgeError, MemoryError) as refusal:
+            self._host.log.warning("No automatic checkpoint: %s", why_not(refusal))
         except Exception:
             self._host.log.exception("An automatic checkpoint failed. This is a bug in marimo_kernel_bridge.")
         self._task = None

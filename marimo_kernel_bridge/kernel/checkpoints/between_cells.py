@@ -116,7 +116,12 @@ def finish(
             extras = msgspec.structs.replace(manifest.extras, outputs=outputs)
             saving.commit(msgspec.structs.replace(manifest, extras=extras))
         collect()
-    except BridgeError as refusal:
-        log.warning("No automatic checkpoint: %s", refusal)
+    except (BridgeError, MemoryError) as refusal:
+        log.warning("No automatic checkpoint: %s", why_not(refusal))
     except Exception:
         log.exception("An automatic checkpoint failed. This is a bug in marimo_kernel_bridge.")
+
+
+def why_not(refusal: BridgeError | MemoryError) -> str:
+    """Return why there is no checkpoint, as a clause."""
+    return str(refusal) or "no memory is left"

@@ -5,10 +5,7 @@ Composes `EditorEdits` with the pages' server, which `runtime.editor` implements
 
 from __future__ import annotations
 
-import _thread
 import re
-import signal
-import threading
 import uuid
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -22,6 +19,7 @@ from marimo_kernel_bridge.kernel.documents import loading
 from marimo_kernel_bridge.kernel.editor import edits, markdown
 from marimo_kernel_bridge.kernel.ipython.marimo_magic import is_command
 from marimo_kernel_bridge.kernel.messaging.requests import Cause
+from marimo_kernel_bridge.kernel.messaging.sigint import interrupt_main_thread
 from marimo_kernel_bridge.runtime.editor import interface as wanted
 
 if TYPE_CHECKING:
@@ -202,12 +200,7 @@ class NotebookEditor:
         return len(code) - reply["cursor_start"], [(name, kinds.get(name, "")) for name in reply["matches"]]
 
     def interrupt(self) -> None:
-        if hasattr(signal, "pthread_kill"):
-            main = threading.main_thread().ident
-            assert main is not None, "it runs"
-            signal.pthread_kill(main, signal.SIGINT)
-        else:  # Windows
-            _thread.interrupt_main()
+        interrupt_main_thread()
 
     def _refused(self, cell_id: str, problems: Sequence[GraphProblem]) -> None:
         if self._pages is not None:

@@ -42,6 +42,16 @@ def leave_out_handler(error: KeyboardInterrupt) -> None:
         traceback = traceback.tb_next
 
 
+def interrupt_main_thread() -> None:
+    """Send the main thread an interrupt, as from the keyboard. Any thread."""
+    if hasattr(signal, "pthread_kill"):
+        main = threading.main_thread().ident
+        assert main is not None, "it runs"
+        signal.pthread_kill(main, signal.SIGINT)
+    else:  # Windows
+        _thread.interrupt_main()
+
+
 def on_main_thread() -> bool:
     """Return whether this is the thread on which Python runs signal handlers, and the kernel cells."""
     return threading.current_thread() is threading.main_thread()

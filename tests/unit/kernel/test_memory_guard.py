@@ -1,11 +1,13 @@
 """What the guard of memory decides: which limit holds, how much may be allocated under it, and when to warn."""
 
 import resource
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from marimo_kernel_bridge.kernel import memory_guard
+from marimo_kernel_bridge.kernel import memory_guard, recording
 from marimo_kernel_bridge.kernel.memory_guard import (
     MemoryGuard,
     known_limit,
@@ -14,6 +16,7 @@ from marimo_kernel_bridge.kernel.memory_guard import (
     warning,
 )
 from marimo_kernel_bridge.protocol import cgroups
+from tests.unit.kernel.notebook_in_memory import KernelInMemory
 
 GB = 1_000_000_000
 
@@ -97,3 +100,51 @@ def test_files_that_are_mapped_are_not_taken_from_what_cells_may_allocate(
     with guard.room_for(4 * GB):
         assert limits[-1] == (9 * GB, 60 * GB)
     assert limits[-1] == (9_200_000_000 + 4 * GB, 60 * GB)  # 4 GB of the mapped ones are in files
+
+
+class Timers:
+    """Takes what is to be called later; nothing calls it."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def call_later(self, delay: float, callback: Callable[[], Any]) -> object:
+        self.waits.append(delay)
+        return callback
+
+    def add_callback(self, callback: Callable[[], Any]) -> None:
+        callback()
+
+
+@pytest.mark.parametrize("interrupts", [True, False])
+def test_a_cell_is_interrupted_once_when_memory_is_nearly_full_if_the_person_wants_that(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *, interrupts: bool
+) -> None:
+    interrupted: list[str] = []
+    monkeypatch.setattr(recording, "interrupt_main_thread", lambda: interrupted.append("cell"))
+    monkeypatch.setattr(MemoryGuard, "protect", lambda _: None)
+    kernel = KernelInMemory(tmp_path)
+    try:
+        lab = kernel.connect()
+        assert lab.run("a", "a = 1").ok
+        notebook, timers, shown = kernel.kernel.notebook, Timers(), []
+        own = recording.Recording(str(tmp_path / "kernel.json"), notebook, kernel.kernel.file, {}, ())
+        own.begin(10 * GB, timers, timers, lambda content, _: shown.append(content), interrupts=interrupts)
+        own.guard.limit = 10 * GB
+        entry = next(iter(notebook.cells))
+        waited = {}
+        for used in (4 * GB, 6 * GB, 9 * GB, 95 * GB // 10):
+            monkeypatch.setattr(own.guard, "look", lambda used=used: (used, 0))
+            own._body(entry)
+            own._look(timers)
+            waited[used] = timers.waits[-1]
+        own.close()
+    finally:
+        kernel.close()
+    assert interrupted == (["cell"] if interrupts else [])
+    texts = [content["data"]["text/plain"] for content in shown]
+    assert (
+        "memory: 9.0 GB of 10.0 GB are in use; the cell is interrupted (memory_guard)." in texts
+    ) == interrupts
+    assert waited[4 * GB] == recording.LOOKS_EVERY
+    assert waited[6 * GB] == (recording.LOOKS_OFTEN if interrupts else recording.LOOKS_EVERY)

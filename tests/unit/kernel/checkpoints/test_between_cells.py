@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
 import pytest
 
 from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic, between_cells, choice, one_save
+from marimo_kernel_bridge.kernel.recording import Recording
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 
@@ -183,3 +185,38 @@ def test_a_kernel_that_ends_itself_waits_for_what_is_being_written(
     lives.kernel._loop.run_until_complete(lives.kernel.kernel.checkpointing.save_before_end())
     may_end.set()
     assert [each.name for each in checkpoints(lives)] == [f"auto-{numbers[0] + 1}", f"auto-{numbers[0]}"]
+
+
+def test_when_memory_is_nearly_full_what_is_due_is_saved_before_the_next_cell_whoever_requests_it(
+    lives: Lives, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(after_runs, "_WAITS", 0.0)
+    monkeypatch.setattr(after_runs, "_WAITS_WHEN_FULL", 1_000.0)
+    monkeypatch.setattr(after_runs, "_AT_ONCE", 0.0)
+    recording = Recording("", lives.kernel.kernel.notebook, lives.kernel.kernel.file, {}, ())
+    lives.kernel.kernel.recording = recording
+    lives.run({"load": f"{LOAD}loaded = [1]", "next": "y = 1"})
+    assert waits == []  # without a limit
+    recording.guard.limit = 10
+    monkeypatch.setattr(recording.guard, "look", lambda: (9, 0))
+    lives.run({"load": f"{LOAD}loaded = [2]", "next": "y = 2", "more": "z = 1"})
+    assert len(waits) == 2  # before `load` begins anew, and after it
+    finish(lives)
+    lives.die()
+    assert "load" in lives.named(lives.restore().fresh)
+    assert lives.values["loaded"] == [2]
+
+
+def test_a_kernel_without_memory_for_a_checkpoint_says_so_and_goes_on(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    kind = type(lives.kernel.kernel)
+
+    def no_memory(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(kind, "checkpointing", property(no_memory), raising=False)
+    monkeypatch.setattr(after_runs, "get_logger", lambda: logging.getLogger("kernel"))
+    replies = lives.lab.run_all({"load": f"{LOAD}loaded = [1]", "next": "y = loaded"})
+    assert all(reply.ok for reply in replies)
+    assert "No automatic checkpoint: no memory is left" in caplog.text
