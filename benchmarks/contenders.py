@@ -23,6 +23,7 @@ import psutil
 from jupyter_client import KernelManager
 
 from benchmarks.measuring import (
+    ALL_SAVED,
     BEFORE,
     FLOW,
     NOT_RECORDED,
@@ -58,6 +59,7 @@ _MODULES = {
     OURS: [MODULE, "kernel"],
     POOL: [MODULE, "kernel"],
     NOT_RECORDED: [MODULE, "kernel", "--MarimoKernel.records=False"],
+    ALL_SAVED: [MODULE, "kernel", "--MarimoKernel.checkpoints=all"],
     BEFORE: [MODULE, "kernel"],
     XEUS: ["xpython_launcher"],
     FLOW: ["ipyflow.kernel"],

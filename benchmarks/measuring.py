@@ -29,6 +29,7 @@ SUBJECTS = (
     "documents",
     "live",
     "checkpoints",
+    "saving",
     "sessions",
     "deaths",
     "views",
@@ -39,6 +40,7 @@ OURS = "marimo-kernel-bridge"
 POOL = "marimo-kernel-bridge, warm pool"
 BEFORE = "marimo-kernel-bridge, before"
 NOT_RECORDED = "marimo-kernel-bridge, nothing recorded"
+ALL_SAVED = "marimo-kernel-bridge, all saved"
 STOCK = "ipykernel"
 XEUS = "xeus-python"
 FLOW = "ipyflow"
