@@ -121,6 +121,17 @@ class Store:
             opened.until_closed(working.pop_all())
             return opened
 
+    def verify(self, shelf: str) -> dict[str, BridgeError | None]:
+        """Compare everything of a notebook's checkpoints with what was signed. Return why each cannot be used, None if it can."""
+        found: dict[str, BridgeError | None] = {}
+        for manifest in self.manifests(shelf):
+            try:
+                with self.open(shelf, manifest.name, verify_buffers=True):
+                    found[manifest.name] = None
+            except BridgeError as refusal:
+                found[manifest.name] = refusal
+        return {**found, **self.refused(shelf)}
+
     def saving(self, shelf: str, name: str, kind: Kind) -> Saving:
         """Return a checkpoint that is being written. A context manager: what is not committed leaves nothing.
 

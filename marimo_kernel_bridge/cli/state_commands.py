@@ -127,17 +127,15 @@ def checkpoints(
 
 def _show(store: Store, shelf: str, *, verify: bool) -> int:
     """Print the checkpoints of a notebook; return how many cannot be used."""
-    broken = 0
+    broken, verified = 0, store.verify(shelf) if verify else {}
     for manifest in store.manifests(shelf):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(manifest.at))
         facts = f"{manifest.kind}, {when}, {len(manifest.cells)} cells, {_size(manifest.size())}"
         state = ""
-        if verify:
-            try:
-                with store.open(shelf, manifest.name, verify_buffers=True):
-                    state = ": whole"
-            except BridgeError as refusal:
-                state, broken = f": [{refusal.code}] {refusal}", broken + 1
+        if manifest.name in verified:
+            refusal = verified[manifest.name]
+            state = ": whole" if refusal is None else f": [{refusal.code}] {refusal}"
+            broken += refusal is not None
         click.echo(f"{manifest.notebook or manifest.kernel_id}  {manifest.name}\n  {facts}{state}")
     for name, why in store.refused(shelf).items():
         click.echo(f"{shelf}  {name}\n  [{why.code}] {why}")

@@ -68,6 +68,7 @@ COMPLETED = {
     ],
     "%marimo st": ["status", "strict"],
     "%marimo run ": ["stale"],
+    "%marimo checkpoints ": ["delete", "verify"],
     "%marimo forget ": ["1"],
     "%marimo view ": ["--close", "--list", "a"],
     "%marim": ["%marimo"],

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.kernel import notices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from marimo_kernel_bridge.errors import BridgeError
     from marimo_kernel_bridge.kernel.cells import CellTable
     from marimo_kernel_bridge.protocol.checkpoints import (
         CheckpointSaved,
@@ -54,6 +55,15 @@ def listed(checkpoints: Sequence[CheckpointSummary]) -> str:
         f"{each.name:<12} {_time(each.at)}  {_cells(each.cells):>9}  {_size(each.size):>9}"
         + (f"  without {', '.join(lost.name for lost in each.lost[:5])}" if each.lost else "")
         for each in checkpoints
+    )
+
+
+def verified(states: Mapping[str, BridgeError | None]) -> str:
+    """Return which checkpoints are as they were saved."""
+    if not states:
+        return listed(())
+    return "\n".join(
+        f"{name:<12} {'whole' if why is None else f'[{why.code}] {why}'}" for name, why in states.items()
     )
 
 

@@ -216,6 +216,10 @@ class Checkpoints:
         """Return the list of checkpoints as the person sees it."""
         return answers.listed(self.list())
 
+    def verified(self) -> str:
+        """Return whether each checkpoint is as it was saved, as the person sees it. Reads all of their data."""
+        return answers.verified(self.store.verify(self.origin().shelf))
+
     def delete(self, name: str) -> None:
         """Delete a checkpoint. Any thread. Raises `BridgeError`: no_such_checkpoint."""
         self.store.delete(self.origin().shelf, name)

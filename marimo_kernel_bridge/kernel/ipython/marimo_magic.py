@@ -45,6 +45,8 @@ COMMANDS: Final = {
     "save [NAME]": "save the values of the fresh cells as a checkpoint, which a later kernel can restore",
     "restore [NAME]": "restore a checkpoint: its values, where code and inputs are as they were; the other cells become stale",
     "checkpoints": "the checkpoints of this notebook",
+    "checkpoints verify": "compare all of their data with what was saved",
+    "checkpoints delete NAME": "delete one of them",
     "open [--app]": "an address of this notebook in marimo's own editor, or with --app as an app without code",
     "view NAME [--close]": "an address of a table in a tab of its own: rows, sort, filters, statistics; with --close, close it",
     "view --list": "the views that are open",
@@ -65,6 +67,14 @@ class Checkpoints(Protocol):
 
     def restore_soon(self, name: str | None, entry: Entry) -> None:
         """Restore when no cell runs any more, and show the answer in a cell."""
+        ...
+
+    def verified(self) -> str:
+        """Return whether each is as it was saved."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Delete one. Raises `BridgeError`."""
         ...
 
     def listing(self) -> str: ...
@@ -149,8 +159,8 @@ class MarimoMagics(Magics):
                 self._agents(command)
             case ["save" | "restore" as command, *name] if len(name) <= 1:
                 (self._save if command == "save" else self._restore)("".join(name))
-            case ["checkpoints"]:
-                self._list_checkpoints()
+            case ["checkpoints"] | ["checkpoints", "verify"] | ["checkpoints", "delete", _] as words:
+                self._show_checkpoints(*words[1:])
             case ["open", *options] if options in ([], ["--app"]):
                 self._open(app=bool(options))
             case ["view", *arguments] if arguments:
@@ -276,8 +286,14 @@ class MarimoMagics(Magics):
             raise UsageError("Run `%marimo restore` in a cell.")
         self._checkpoints().restore_soon(name or None, self._notebook.cells[running[0]])
 
-    def _list_checkpoints(self) -> None:
-        print(self._checkpoints().listing())  # noqa: T201
+    def _show_checkpoints(self, action: str = "", name: str = "") -> None:
+        checkpoints = self._checkpoints()
+        if action == "delete":
+            try:
+                checkpoints.delete(name)
+            except BridgeError as error:
+                raise UsageError(str(error)) from None
+        print(checkpoints.verified() if action == "verify" else checkpoints.listing())  # noqa: T201
 
     def _open(self, *, app: bool) -> None:
         try:
@@ -324,6 +340,8 @@ class MarimoMagics(Magics):
                 words = ["stale"]
             case ["open", *_]:
                 words = ["--app"]
+            case ["checkpoints", *_]:
+                words = ["delete", "verify"]
             case ["view", *_]:
                 names = {name for cell in self._cells() for name in cell.defines}
                 words = [*sorted(names), "--close", "--list"]

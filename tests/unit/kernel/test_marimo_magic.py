@@ -77,6 +77,8 @@ def test_help_lists_every_command(lab: FrontEnd) -> None:
         "save [NAME]",
         "restore [NAME]",
         "checkpoints",
+        "checkpoints verify",
+        "checkpoints delete NAME",
         "open [--app]",
         "view NAME [--close]",
         "view --list",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from marimo_kernel_bridge.checkpoints.store import Store
 from tests.unit.kernel.checkpoints.lives import Lives
 
 NOTEBOOK = {
@@ -104,6 +105,27 @@ def test_the_person_saves_restores_and_lists_with_magics(lives: Lives) -> None:
     assert lives.fresh() >= {"x", "y"}
     assert (lives.values["x"], lives.values["y"]) == (1, 2)
     assert lives.output("y") == "2"
+
+
+def test_the_person_verifies_and_deletes_with_magics(lives: Lives) -> None:
+    lives.run({"x": "import numpy as np\nx = np.arange(100_000)"})
+    lives.save("first")
+    lives.save("second")
+    assert lives.lab.run("v", "%marimo checkpoints verify").text.split() == [
+        "second",
+        "whole",
+        "first",
+        "whole",
+    ]
+    store = Store()
+    (blob,) = [path for path in store.folder.glob("blobs/*") if path.stat().st_size == 800_000]
+    blob.write_bytes(b"\1" + blob.read_bytes()[1:])  # of an array: a restore takes it as it is
+    assert "[checkpoint_broken]" in lives.lab.run("v", "%marimo checkpoints verify").text
+    left = lives.lab.run("d", "%marimo checkpoints delete first").text
+    assert left.startswith("second ")
+    assert "\n" not in left
+    assert not lives.lab.run("d", "%marimo checkpoints delete first").ok
+    assert not lives.lab.run("d", "%marimo checkpoints delete").ok
 
 
 def test_a_new_kernel_says_once_that_there_is_a_checkpoint(lives: Lives) -> None:
