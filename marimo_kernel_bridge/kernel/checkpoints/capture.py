@@ -54,10 +54,14 @@ class Captured:
 
 @dataclass(frozen=True)
 class Process:
-    """What is kept of the process: the states of libraries, and `sys.path`."""
+    """What is kept of the process: the states of libraries, and what cells added to `sys.path`, at its begin and behind.
+
+    The rest of the path is the interpreter's: another one would import packages that are not its own.
+    """
 
     states: list[Any] = field(default_factory=list)
-    path: list[str] = field(default_factory=list)
+    first_paths: list[str] = field(default_factory=list)
+    last_paths: list[str] = field(default_factory=list)
 
 
 def capture(session: NotebookSession) -> Captured:
@@ -114,7 +118,14 @@ def capture(session: NotebookSession) -> Captured:
 
 def capture_process(session: NotebookSession) -> Process:
     """Return what is kept of the process."""
-    return Process(session.execution.graph.redefinitions.saved_states(), [path for path in sys.path if path])
+    states, own = session.execution.graph.redefinitions.saved_states(), set(session.path_at_start)
+    first = next((place for place, path in enumerate(sys.path) if path in own), len(sys.path))
+    added = [path not in own and bool(path) for path in sys.path]
+    return Process(
+        states,
+        [path for place, path in enumerate(sys.path) if added[place] and place < first],
+        [path for place, path in enumerate(sys.path) if added[place] and place > first],
+    )
 
 
 def capture_outputs(session: NotebookSession) -> dict[str, tuple[Output, ...]]:

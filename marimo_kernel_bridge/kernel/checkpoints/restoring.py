@@ -231,9 +231,8 @@ class Restoring:
             self._told.append(f"The states of libraries are not back: {error}.")
             return Process()
         assert isinstance(process, Process)
-        for place, path in enumerate(process.path):
-            if path not in sys.path:
-                sys.path.insert(place, path)
+        sys.path[:0] = [path for path in process.first_paths if path not in sys.path]
+        sys.path += [path for path in process.last_paths if path not in sys.path]
         return process
 
     def _bring_back_process(self, process: Process, matches: Matches) -> None:

@@ -7,6 +7,7 @@ a docstring says "any thread".
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -79,9 +80,12 @@ class NotebookSession:
         self.document = DocumentOrder(self.cells, queue)
         self.settled: list[Callable[[], None]] = []
         """Called when a request and what it caused is over."""
+        self.path_at_start: tuple[str, ...] = ()
+        """`sys.path` before any cell ran."""
 
     def load(self, make_runtime: Callable[[CellHost], Runtime], runner: BodyRunner) -> None:
         """Create the runtime and the parts that need it, once. `runner` runs the bodies of cells."""
+        self.path_at_start = tuple(sys.path)
         # Imported here, so that the first kernel_info_reply is not delayed.
         from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands  # noqa: PLC0415
         from marimo_kernel_bridge.kernel.notebook.execution import Execution  # noqa: PLC0415

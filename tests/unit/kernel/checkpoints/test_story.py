@@ -1,6 +1,7 @@
 """A kernel dies, and the next one restores what a checkpoint has: which cells are fresh, and what their values are."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -186,6 +187,20 @@ def test_random_numbers_and_the_working_directory_go_on(lives: Lives) -> None:
     lives.restore()
     lives.run({"next": "second = random.random()"})
     assert (Path.cwd(), lives.values["second"]) == (folder, second)
+
+
+def test_the_import_path_gets_what_cells_added_and_nothing_of_the_former_interpreter(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, "/of/the/former/site-packages"])
+    lives.die()
+    lives.run({"path": "import sys\nsys.path.insert(0, '/mine/first')\nsys.path.append('/mine/last')"})
+    lives.save()
+    own = [path for path in sys.path if not path.startswith(("/mine", "/of/the/former"))]
+    monkeypatch.setattr(sys, "path", own.copy())
+    lives.die()
+    assert lives.named(lives.restore().fresh) == ["path"]
+    assert sys.path == ["/mine/first", *own, "/mine/last"]
 
 
 def test_each_version_of_a_name_that_cannot_be_kept_has_its_reason(lives: Lives) -> None:
