@@ -25,6 +25,7 @@ measuring.begin()  # before the conftest.py of a folder imports the package
 
 MAY_SKIP: dict[str, str] = {
     "tests/kernel/test_deaths.py::test_memory_runs_out": "only root can make a control group: `make oom`",
+    "tests/kernel/test_other_python.py": "not every machine has another Python",
 }
 """The beginning of a test's id -> why it may be skipped."""
 
