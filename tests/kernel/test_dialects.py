@@ -15,16 +15,17 @@ def run(notebook, kernelspec: str) -> None:
     nbclient.NotebookClient(notebook, kernel_name=kernelspec, timeout=60).execute()
 
 
+def printed(cell) -> str:
+    """Return what a cell has printed: as several outputs if the machine is slow, as with ipykernel."""
+    return "".join(output["text"] for output in cell.outputs)
+
+
 def test_nbclient_sees_what_ipykernel_shows_where_a_name_is_defined_again(kernelspec):
     cells = ["a = 1", "a * 10", "print('is', a)", "a = 2", "print('is', a)"]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
     run(notebook, kernelspec)
     assert notebook.cells[1].outputs[0]["data"]["text/plain"] == "10"
-    assert [cell.outputs[0]["text"] if cell.outputs else "" for cell in notebook.cells[2:]] == [
-        "is 1\n",
-        "",
-        "is 2\n",
-    ]
+    assert [printed(cell) for cell in notebook.cells[2:]] == ["is 1\n", "", "is 2\n"]
 
 
 def test_nbclient_sees_dependents_of_a_strict_redefinition_in_the_saved_notebook(kernelspec):
@@ -32,11 +33,8 @@ def test_nbclient_sees_dependents_of_a_strict_redefinition_in_the_saved_notebook
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
     run(notebook, kernelspec)
     assert notebook.cells[2].outputs[0]["data"]["text/plain"] == "20"
-    assert notebook.cells[3].outputs[0]["text"] == "is 1\n"
-    assert (
-        "".join(output["text"] for output in notebook.cells[4].outputs)
-        == "↻ cell [4] `print('is', a)`\nis 2\n"
-    )
+    assert printed(notebook.cells[3]) == "is 1\n"
+    assert printed(notebook.cells[4]) == "↻ cell [4] `print('is', a)`\nis 2\n"
     nbformat.validate(notebook)
 
 
