@@ -310,6 +310,9 @@ _SHORT: Final = 3
 _RARE_ENDS: Final = frozenset("_-.=")
 _SINGLY: Final = tuple(form for form in FORMATS if not all(part[-1] in _RARE_ENDS for part in form[1]))
 _TOGETHER: Final = tuple(form for form in FORMATS if form not in _SINGLY)
+_LITERALS: Final = tuple((number, part) for number, form in enumerate(FORMATS) for part in form[1])
+"""Each literal of a format, with the place of the format in the list."""
+_LITERALS_SINGLY: Final = tuple((number, part) for number, part in _LITERALS if FORMATS[number] in _SINGLY)
 _ANY: Final = _finder([part for form in _TOGETHER for part in form[1]])
 
 
@@ -324,8 +327,9 @@ def likely(text: str) -> list[Format]:
 
 def with_literals(text: str) -> list[Format]:
     """Return the formats of which a literal is in a text, in their order."""
-    candidates = FORMATS if _ANY.search(text) else _SINGLY
-    return [form for form in candidates if _any_in(form[1], text)]
+    literals = _LITERALS if _ANY.search(text) else _LITERALS_SINGLY
+    found = {number for number, literal in literals if literal in text}
+    return [FORMATS[number] for number in sorted(found)]
 
 
 def _may_be_in(form: Format, text: str) -> bool:
