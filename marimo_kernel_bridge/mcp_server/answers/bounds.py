@@ -8,10 +8,12 @@ would leave a part of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import is_dataclass, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from marimo_kernel_bridge.mcp_server.answers.view import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +89,7 @@ def first_items(view: _Viewed) -> _Viewed:
     """Return an answer with at most `MOST_ITEMS` items in each of its lists, and a note about the others."""
     long = {
         field.name: items
-        for field in fields(view)
+        for field in fields_of(type(view))
         if isinstance(items := getattr(view, field.name), tuple) and len(items) > MOST_ITEMS
     }
     if not long:
@@ -123,7 +125,7 @@ def _names_to_bound(kind: type) -> tuple[str, ...]:
     """Return the names of the fields of a part of an answer that are bounded here; of other values, none."""
     if not is_dataclass(kind):
         return ()
-    return tuple(field.name for field in fields(kind) if "paged" not in field.metadata)
+    return tuple(field.name for field in fields_of(kind) if "paged" not in field.metadata)
 
 
 def _first_names(names: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -150,22 +152,23 @@ def _way_to_the_whole(value: Any) -> str:
 def _within(view: _Viewed, budget: int) -> _Viewed:
     """Return the view with its longest lists shortened until its text fits, and a note about it."""
     whole = view
-    paged = sum(len(getattr(view, field.name)) for field in fields(view) if "paged" in field.metadata)
+    fields = fields_of(type(view))
+    paged = sum(len(getattr(view, field.name)) for field in fields if "paged" in field.metadata)
     while (size := len(view.text()) - paged) > budget:
-        lists = [(field.name, getattr(view, field.name)) for field in fields(view)]
+        lists = [(field.name, getattr(view, field.name)) for field in fields]
         long = [(name, items) for name, items in lists if isinstance(items, tuple) and len(items) > 1]
         if not long:
             break
         name, longest = max(long, key=lambda entry: len(str(entry[1])))
         kept = len(longest) // 2 if size > 2 * budget else len(longest) * 3 // 4
         view = replace(view, **{name: longest[:kept]})
+    if view is whole:
+        return view
     left_out = [
         f"{len(getattr(whole, field.name)) - len(getattr(view, field.name))} of {len(getattr(whole, field.name))} {field.name}"
-        for field in fields(view)
+        for field in fields
         if getattr(view, field.name) != getattr(whole, field.name)
     ]
-    if not left_out:
-        return view
     note = f"Cut to about {budget} characters: {', '.join(left_out)} left out. A larger max_chars shows more."
     notes: dict[str, Any] = {"note": " ".join(filter(None, (getattr(view, "note", ""), note)))}
     return replace(view, **notes)

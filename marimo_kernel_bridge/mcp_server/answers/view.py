@@ -7,7 +7,8 @@ Only images are exclusive to the content list with the text. Independent of kern
 from __future__ import annotations
 
 import re
-from dataclasses import fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Final, Protocol
 
 CODE_WIDTH: Final = 80
@@ -32,6 +33,12 @@ def as_data(view: View) -> dict[str, Any]:
     return data
 
 
+@lru_cache(maxsize=256)
+def fields_of(kind: type[View]) -> tuple[Field[Any], ...]:
+    """Return the fields of a part of an answer: `fields` goes through all that a class has, each time."""
+    return fields(kind)
+
+
 def first_line(code: str) -> str:
     """Return the first line of code that is not blank, cut to a width; empty if blank lines take more than `_BLANK`."""
     found = _FIRST_LINE.search(code, 0, _BLANK)
@@ -51,8 +58,11 @@ def quoted(code: str) -> str:
 
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
-        values = ((field, getattr(value, field.name)) for field in fields(value))
-        return {field.name: _plain(item) for field, item in values if item != field.default}
+        return {
+            field.name: _plain(item)
+            for field in fields_of(type(value))  # type: ignore[arg-type]  # mypy: classes are not Hashable
+            if (item := getattr(value, field.name)) != field.default
+        }
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return round(value, 3) if isinstance(value, float) else value
