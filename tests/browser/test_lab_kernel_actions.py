@@ -127,6 +127,7 @@ def test_after_a_reload_dependents_are_shown_under_the_cell_that_ran_until_they_
     expect(page.outputs(0)).to_have_count(0)
 
 
+@pytest.mark.long
 def test_the_name_of_a_deleted_cell_is_gone_and_free_again(lab):
     page = lab("a = 1", "a + 1", "b = 5")
     page.run_all()

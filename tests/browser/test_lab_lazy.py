@@ -8,6 +8,7 @@ pytestmark = pytest.mark.browser
 MARK = "stale: an input changed since this cell ran. Run it, or %marimo run stale."
 
 
+@pytest.mark.long
 def test_stale_cells_say_so_under_their_own_outputs_until_they_are_fresh(lab):
     page = lab("%marimo lazy", "a = 1", "b = a\nb", "print('b is', b)", "%marimo run stale")
     for index in range(4):
