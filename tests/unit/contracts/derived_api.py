@@ -219,7 +219,7 @@ def _of_arguments(
         owner = imported.get(annotation.partition("[")[0].partition(" |")[0])
         if owner is not None and ":" in owner and _is_private_path(owner):
             classes[argument.arg] = owner
-    for node in ast.walk(function):
+    for node in ast.walk(function) if classes else ():
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in classes:
             owner = classes[node.value.id]
             cls = patching.resolve(owner)
