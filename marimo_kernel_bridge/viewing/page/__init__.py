@@ -12,6 +12,8 @@ import re
 from functools import cache
 from importlib import resources
 
+from marimo_kernel_bridge.protocol.lines import split_lines
+
 _IMPORT = re.compile(r'^import .* from "\./(.+)";$', re.MULTILINE)
 _LEFT_OUT = re.compile(r"^\s*(?://|/?\*).*$|^import .*$|^\s+", re.MULTILINE)
 _TYPE = re.compile(r"/\*\* @(?:type|param) .*?\*/ ?")
@@ -46,7 +48,7 @@ def _add(name: str, ordered: dict[str, str]) -> None:
     for imported in _IMPORT.findall(text):
         if imported not in ordered:
             _add(imported, ordered)
-    lines = _EXPORT.sub("", _TYPE.sub("", _LEFT_OUT.sub("", text))).splitlines()
+    lines = split_lines(_EXPORT.sub("", _TYPE.sub("", _LEFT_OUT.sub("", text))))
     ordered[name] = "\n".join(line for line in lines if line)
 
 

@@ -8,6 +8,7 @@ import shutil
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.views import Column, Detail, Statistics
 from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
 from marimo_kernel_bridge.viewing.tables import duck_sql, duck_statistics
@@ -240,9 +241,8 @@ class DuckTable:
             return self._database.run(sql, values, cancellation)
         except self._database.error as error:
             self._unchanged()
-            raise BridgeError(
-                "bad_data", f"DuckDB cannot read this: {str(error).splitlines()[0][:300]}"
-            ) from None
+            [first, *_] = split_lines(str(error)) or [""]
+            raise BridgeError("bad_data", f"DuckDB cannot read this: {first[:300]}") from None
 
     def _unchanged(self) -> None:
         """Raise `BridgeError` (data_changed, data_gone) if what was read may be of another file than was opened."""
