@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Tables = dict[str, object]
 
 _MOST_TABLES: Final = 100
+_FEW_TABLES: Final = 5
 _MOST_ROWS: Final = 10_000
 """Rows of a table that are compared. Of a larger one, their number is."""
 _MOST_CONNECTIONS: Final = 20
@@ -67,22 +68,20 @@ class Statements:
 class Databases:
     """The databases of DuckDB that cells use: a connection for each, whichever connection or cursor a cell has."""
 
-    _known: list[Any] = field(default_factory=list)
+    _known: list[tuple[Any, Any]] = field(default_factory=list)
+    """Connections, each with the one that stands for its database. They are kept alive, so that no other has their identity."""
 
     def of(self, value: object) -> Any:
         """Return the connection that stands for the database of a connection, a relation or the module; None for none."""
         connection = _connection(value)
         if connection is None:
             return None
-        try:
-            same = next((known for known in self._known if known is connection), None) or next(
-                (known for known in self._known if _is_same(known, connection)), None
-            )
-        except Exception:  # noqa: BLE001  # as in `tables`
-            return None
-        if same is None:
-            self._known = [*self._known[-_MOST_CONNECTIONS:], connection]
-        return connection if same is None else same
+        for known, database in self._known:
+            if known is connection:
+                return database
+        same = next((database for known, database in self._known if _is_same(known, connection)), connection)
+        self._known = [*self._known[1 - _MOST_CONNECTIONS :], (connection, same)]
+        return same
 
 
 def is_database(value: object) -> bool:
@@ -92,8 +91,11 @@ def is_database(value: object) -> bool:
     )
 
 
-def tables(connection: Any) -> Tables | None:
-    """Return what is known of each table and view, by name. None: of none, only the text of the SQL counts."""
+def tables(connection: Any, words: frozenset[str]) -> Tables | None:
+    """Return what is known of each table and view, by name. None: of none, only the text of the SQL counts.
+
+    The rows are compared of tables that `words` name; of all, where there are few.
+    """
     try:
         with connection.cursor() as cursor:
             if cursor.execute(_OTHERS).fetchone()[0]:
@@ -101,8 +103,12 @@ def tables(connection: Any) -> Tables | None:
             rows = cursor.execute(_CATALOG).fetchmany(_MOST_TABLES + 1)
             if len(rows) > _MOST_TABLES:
                 return None
+            few = len(rows) <= _FEW_TABLES
             return {
-                name: (oid, _contents(cursor, size, (database, schema, name)))
+                name: (
+                    oid,
+                    _contents(cursor, size, (database, schema, name)) if few or name in words else size,
+                )
                 for name, oid, size, database, schema in rows
             }
     except Exception:  # noqa: BLE001  # closed, or locked: DuckDB's errors have no class of their own here
@@ -131,10 +137,13 @@ def _connection(value: object) -> Any:
 
 def _is_same(first: Any, second: Any) -> bool:
     """Return whether two connections are to one database: one more on the second is one more on the first."""
-    with first.cursor() as counting:
-        before = _connections(counting)
-        with second.cursor():
-            return _connections(counting) > before
+    try:
+        with first.cursor() as counting:
+            before = _connections(counting)
+            with second.cursor():
+                return _connections(counting) > before
+    except Exception:  # noqa: BLE001  # as in `tables`
+        return False
 
 
 def _connections(cursor: Any) -> int:

@@ -268,11 +268,11 @@ def _use(  # noqa: PLR0917  # what is known of a name
     value = values[name]
     if is_database(value):
         database = databases.of(value)
-        state = None if database is None else tables(database)
         if database is None:
             return None
-        said = Statements.in_texts(texts)
-        reads = (words_of("\n".join(texts)) & (state or {}).keys()) | said.reads
+        said, words = Statements.in_texts(texts), frozenset(words_of("\n".join(texts)))
+        state = tables(database, words)
+        reads = (words & (state or {}).keys()) | said.reads
         return Use(database, state or {}, reads | ({""} if said.unnamed else set()), said)
     state = state_of(value)
     if state is None:

@@ -155,10 +155,33 @@ def test_a_connection_that_is_closed_has_no_tables() -> None:
 
     connection = duckdb.connect()
     connection.execute("create table t as select 1 as a")
-    assert list(tables(connection) or ()) == ["t"]
-    assert Databases().of(connection) is connection
+    assert list(tables(connection, frozenset()) or ()) == ["t"]
     connection.close()
-    assert tables(connection) is None
+    assert tables(connection, frozenset()) is None
+
+
+def test_connections_are_to_one_database_or_to_several() -> None:
+    import duckdb  # noqa: PLC0415  # slow to import
+
+    databases = Databases()
+    first, other = duckdb.connect(), duckdb.connect()
+    assert databases.of(first) is first
+    assert databases.of(other) is other
+    assert databases.of(first.cursor()) is first
+    first.close()
+    assert databases.of(other.cursor()) is other
+
+
+def test_of_many_tables_the_rows_are_compared_of_those_that_a_cell_names() -> None:
+    import duckdb  # noqa: PLC0415  # slow to import
+
+    connection = duckdb.connect()
+    for number in range(10):
+        connection.execute(f"create table t{number} as select 1 as a")
+    before = tables(connection, frozenset({"t1"})) or {}
+    connection.execute("update t1 set a = 2; update t2 set a = 2; insert into t3 values (5)")
+    after = tables(connection, frozenset({"t1"})) or {}
+    assert {name for name in before if before[name] != after[name]} == {"t1", "t3"}
 
 
 def test_the_tables_in_sql_are_found() -> None:
