@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 @click.option("--list", "lists", is_flag=True, help="List the files that are open, also those of agents.")
 @click.option("--stop", is_flag=True, help="Close all of them, and end the process that shows them.")
 def view(*, file: Path | None, table: str, no_browser: bool, lists: bool, stop: bool) -> None:
-    """Show a table in a file: its rows, sorted and filtered as you like, and statistics of its columns.
+    """Show a table in a file in a tab of your browser.
 
-    FILE is CSV, TSV, JSON, JSON Lines, Parquet, Arrow, Feather, Excel or SQLite. It opens in a tab of your browser. One
-    process shows all files, and ends half an hour after the last tab is closed. A table in a notebook's memory is
-    shown by `%marimo view NAME` there.
+    The page sorts, filters and searches the rows, and shows statistics of the columns. FILE is CSV, TSV, JSON, JSON
+    Lines, Parquet, Arrow, Feather, Excel or SQLite. One process shows all files, and ends half an hour after the last
+    tab is closed. A table in a notebook's memory is shown by `%marimo view NAME` there.
     """
     if (file is not None) + lists + stop != 1:
         raise click.UsageError("Give a FILE, --list or --stop.")
