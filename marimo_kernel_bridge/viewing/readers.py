@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHARE: Final = 0.02
+SHARE: Final = 0.015
 """The part of the time that reads may take while a cell runs. The cell waits for them: Python runs one thread at a time."""
 _LONGEST_REST: Final = 1.0  # seconds
-_STEP: Final = 0.02  # seconds between looks whether the cell has ended
+_STEP: Final = 0.1  # seconds between looks whether the cell has ended
 
 _T = TypeVar("_T")
 _Work = tuple["asyncio.Future[Any]", "Callable[[], Any]"]
@@ -27,7 +27,8 @@ _Work = tuple["asyncio.Future[Any]", "Callable[[], Any]"]
 class Pace:
     """The rests between reads, so that the kernel's cells are not slower while somebody scrolls.
 
-    Counts the processor time of the threads that read. A read is not interrupted: the rest comes after it, and has a limit.
+    Counts the processor time of the threads that read, and of the loop's. A read is not interrupted: the rest comes after it, and
+    has a limit.
     """
 
     def __init__(self, busy: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
@@ -62,11 +63,13 @@ class Readers:
         self._waiting: SimpleQueue[_Work | None] = SimpleQueue()
         self._threads = 0
         self._turn = asyncio.Lock()
+        self._loop_time = time.thread_time()
 
     async def run(self, act: Callable[[], _T]) -> _T:
         """Run a function in one of the threads, when it is its turn."""
         if self._pace is not None:
             async with self._turn:
+                self._pace.spent(self._since_the_last())
                 await self._pace.wait()
         if self._threads < self._count:
             self._threads += 1
@@ -74,6 +77,12 @@ class Readers:
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._waiting.put((future, act))
         return await future
+
+    def _since_the_last(self) -> float:
+        """Return the processor time of the loop's own thread since the last read: requests and answers cost some, too."""
+        now = time.thread_time()
+        taken, self._loop_time = now - self._loop_time, now
+        return taken
 
     def stop(self) -> None:
         """End the threads when they have read what they read now."""
