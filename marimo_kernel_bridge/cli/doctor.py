@@ -22,7 +22,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 from mcp import MCPError
 
 from marimo_kernel_bridge import __version__
-from marimo_kernel_bridge.cli import editor_check, lab_extension, live_elements, vscode
+from marimo_kernel_bridge.cli import editor_check, lab_extension, live_elements, tables, vscode
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.client.marimo_editor import host as marimo
@@ -95,6 +95,7 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
         found(_lab_extension())
     found(*_vscode())
     found(_live_elements())
+    found(Finding("tables", *tables.state()))
     return findings
 
 

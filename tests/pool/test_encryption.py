@@ -44,7 +44,10 @@ async def test_a_kernel_that_we_start_is_encrypted_and_nobody_without_its_keys_h
         assert connection.curve_publickey
         async with await KernelClient.attach(connection, "ann") as client:
             assert await answer_of(client) == "42"
+            await client.runs.wait(await client.execute("rows = [{'x': 1}, {'x': 2}]"), 60.0)
             assert await client.liveness() == "alive"
+            view = await client.views.open("rows", "ann#1")
+            assert (view.description.rows, view.description.kind) == (2, "list of dicts")
         keyless = replace(connection, curve_publickey=None, curve_secretkey=None)
         with pytest.raises(BridgeError):
             await KernelClient.attach(keyless, "eve", bound=1.0)
