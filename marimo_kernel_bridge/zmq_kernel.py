@@ -152,6 +152,8 @@ class MarimoKernel(IPythonKernel):
         self._switch_interval = ShortSwitchInterval()
         self.use_of: Callable[[ReceivedMessage | None], AbstractContextManager[object]] = nullcontext
         """Returns the context of a request, which keeps the kernel from ending itself."""
+        self.used: Callable[[], None] = lambda: None
+        """Keeps the kernel from ending itself soon. Any thread."""
         self.control_handlers |= self.subshells.handlers
         self.shell_handlers[message_names.REQUEST] = self.bridge_requests.reply
         self.control_handlers[message_names.REQUEST] = self.bridge_requests.reply_on_control
@@ -175,7 +177,8 @@ class MarimoKernel(IPythonKernel):
         if self.ttl > 0:
             from marimo_kernel_bridge.kernel.idle_end import OwnEnd  # noqa: PLC0415  # kernels of sessions only
 
-            self.use_of = OwnEnd(self, self.ttl).use_of
+            own_end = OwnEnd(self, self.ttl)
+            self.use_of, self.used = own_end.use_of, own_end.used
 
     def pre_handler_hook(self) -> None:
         """Record that user code may run. Keep the signal handler: ipykernel's own cannot interrupt dependents."""

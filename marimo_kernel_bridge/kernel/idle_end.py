@@ -129,6 +129,11 @@ class OwnEnd:
             return nullcontext()
         return self._idle.use()
 
+    def used(self) -> None:
+        """Note a use that is no request: what a page of a view asks for. A page that only stands open is none."""
+        with self._idle.use():
+            pass
+
     async def _end(self) -> None:
         """Save, and end as if a client had shut the kernel down, which tells those that are connected."""
         host = self._host

@@ -33,10 +33,14 @@ class Views:
     """The views of a kernel, or of the viewer's process."""
 
     def __init__(
-        self, discard: Callable[[Table], object], clock: Callable[[], float] = time.monotonic
+        self,
+        discard: Callable[[Table], object],
+        on_use: Callable[[], object] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`discard` closes a table that is not shown any more, in some thread."""
+        """`discard` closes a table that is not shown any more, in some thread. `on_use` is called at each use of a view."""
         self._discard = discard
+        self._on_use = on_use
         self._clock = clock
         self._views: dict[str, View] = {}
         self._codes: dict[str, tuple[str, float]] = {}  # the view of each, and when it ends
@@ -96,11 +100,12 @@ class Views:
     def use(self, view: View) -> None:
         """Note that somebody uses a view."""
         self._used[view.id] = self._clock()
+        self._on_use()
 
     def unused_since(self, view: View) -> float:
         """Return for how many seconds nobody has used a view; 0 while it has a page."""
         if view.pages:
-            self.use(view)
+            self._used[view.id] = self._clock()
         return self._clock() - self._used[view.id]
 
     # -- the way of a page ----------------------------------------------------------------------------------------

@@ -114,6 +114,10 @@ class NotebookView:
         cells = [entry.cell for entry in self._cells if not entry.deleted]
         return Outline(tuple(self._placed(cell) for cell in cells[offset : offset + limit]), len(cells))
 
+    def cell(self, cell_id: str) -> Cell:
+        """Return a cell with its place in the graph. Raises `BridgeError`: no_such_cell."""
+        return self._placed(self._cells.find(cell_id).cell)
+
     def read(self, cell_id: str) -> CellWithOutputs:
         """Return a cell and its outputs. Raises `BridgeError`: no_such_cell."""
         entry = self._cells.find(cell_id)

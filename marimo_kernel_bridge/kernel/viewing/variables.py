@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from marimo_kernel_bridge.errors import BridgeError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from marimo_kernel_bridge.protocol.notebook import Cell
 
@@ -32,10 +34,12 @@ class View(Protocol):
 
     def snapshot(self) -> list[Cell]: ...
 
+    def cell(self, cell_id: str) -> Cell: ...
+
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """The value of a name, and the runs of the cells that define it."""
+    """The value of a name, and the runs of the cells that define it, or may change it unseen."""
 
     value: Any  # anything that a notebook holds
     runs: tuple[tuple[str, float | None], ...]
@@ -52,19 +56,21 @@ class Variables:
         self._names = names
         self._notebook = notebook
 
-    def get(self, name: str) -> Held:
-        """Return what a name holds now."""
-        runs = tuple(
-            (cell.cell_id, cell.last_run_at)
-            for cell in self._notebook.view.snapshot()
-            if name in cell.defines
-        )
-        return Held(self._names.get(name, GONE), runs)
+    def get(self, names: Collection[str]) -> dict[str, Held]:
+        """Return what names hold now."""
+        runs: dict[str, list[tuple[str, float | None]]] = {name: [] for name in names}
+        for cell in self._notebook.view.snapshot():
+            for name in runs.keys() & {*cell.defines, *cell.not_watched}:
+                runs[name].append((cell.cell_id, cell.last_run_at))
+        return {name: Held(self._names.get(name, GONE), tuple(runs[name])) for name in names}
 
     def is_unsettled(self, name: str) -> bool:
         """Return whether a cell runs that may change what a name holds."""
         running = self._notebook.running
         if running is None:
             return False
-        cells = (cell for cell in self._notebook.view.snapshot() if cell.cell_id == running[0])
-        return any(name in cell.defines or name in cell.uses for cell in cells)
+        try:
+            cell = self._notebook.view.cell(running[0])
+        except BridgeError:  # it has left the notebook meanwhile
+            return True
+        return name in cell.defines or name in cell.uses

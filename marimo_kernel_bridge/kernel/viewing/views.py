@@ -53,6 +53,10 @@ class Host(Protocol):
     @property
     def shell(self) -> ReactiveShell: ...
 
+    def used(self) -> None:
+        """Note that somebody uses the kernel, which then does not end itself. Any thread."""
+        ...
+
 
 class KernelViews:
     """The views of one kernel."""
@@ -138,7 +142,9 @@ class KernelViews:
                 notebook, variables = self._host.notebook, self._variables
                 pace = Pace(lambda: notebook.running is not None)
                 self._thread = ViewThread(
-                    lambda: ViewServer(pace, lambda view: variables.is_unsettled(view.data.key))
+                    lambda: ViewServer(
+                        pace, lambda view: variables.is_unsettled(view.data.key), on_use=self._host.used
+                    )
                 )
                 notebook.settled.append(self._settled)
             return self._thread
@@ -149,7 +155,7 @@ class KernelViews:
             self._thread.stop()
 
     async def _open(self, name: str, session: str, server: ViewServer) -> OpenedView:
-        shell, held = self._host.shell, self._variables.get(name)
+        shell, held = self._host.shell, self._variables.get([name])[name]
         if held.value is GONE:
             find(shell.user_ns, name, shell.user_ns_hidden)  # which says what there is
         make = partial(open_value, held.value)
@@ -168,10 +174,9 @@ class KernelViews:
     def _settled(self) -> None:
         """Tell the views what their names hold now. On the main thread, when a request and what it caused is over."""
         thread = self._thread
-        names = set() if thread is None else {view.data.key for view in thread.server.views}
+        names = frozenset() if thread is None else {view.data.key for view in thread.server.views}
         if thread is not None and names:
-            now = {name: self._variables.get(name) for name in names}
-            thread.call(partial(self._compare, now, thread.server))
+            thread.call(partial(self._compare, self._variables.get(names), thread.server))
 
     def _compare(self, newest: dict[str, Held], server: ViewServer) -> None:
         open_views = {view.id: view for view in server.views}

@@ -66,8 +66,11 @@ class ViewServer:
         unsettled: Callable[[View], bool] = lambda _: False,
         idle: float = IDLE,
         more_addresses: Sequence[MoreAddress] = (),
+        on_use: Callable[[], object] = lambda: None,
     ) -> None:
         """Listen. `pace` slows the reading of rows; `unsettled`: whether a running cell may change a view's data.
+
+        `on_use` is called when somebody asks for something of a view.
 
         For the thread of the running event loop. Raises `BridgeError`: not_offered, if nothing can listen.
         """
@@ -86,7 +89,7 @@ class ViewServer:
         self._idle = idle
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
-        self.views = Views(self._discard)
+        self.views = Views(self._discard, on_use)
         self.downloads = Downloads()
         self.requests = PageRequests(self.rows, self.slower, self.downloads, unsettled)
         self.control = ViewControl(self.views, self.requests, self.slower, self._address, self.port)

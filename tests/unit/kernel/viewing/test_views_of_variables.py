@@ -149,6 +149,19 @@ def test_a_value_changed_in_place_is_shown_when_its_cell_has_run_again(person: P
     assert person.now(tab.event("changed"))["view"]["rows"] == 3
 
 
+def test_a_change_that_nobody_saw_is_shown_when_its_cell_has_run_again(person: Person) -> None:
+    """What is too large to be compared before and after each run; the cell's text does not say that it changes it."""
+    person.lab.run("a", "big = [{'n': n} for n in range(60_000)]; small = [{'n': 1}]")
+    person.lab.run("b", "getattr(big[30_000], 'up' + 'date')(n=-1); len(small)")
+    big, small = person.open("big"), person.open("small")
+    tab = person.tab(big)
+    person.lab.run("b", "getattr(big[30_000], 'up' + 'date')(n=-2); len(small)")
+    version = person.now(tab.event("changed"))["view"]["version"]
+    rows = person.now(tab.ask("rows", start=30_000, count=1, columns=[0], version=version))["rows"]
+    assert rows == [[-2]]
+    assert person.read(small).version == 1
+
+
 def test_a_run_that_has_nothing_to_do_with_the_variable_tells_nothing(person: Person) -> None:
     person.lab.run("a", FRAME)
     view = person.open()
@@ -230,6 +243,22 @@ def test_rows_are_read_while_a_cell_runs_and_say_that_it_may_change_them(person:
     person.lab.run("c", "look(); len(sales)")
     assert [len(answer["rows"]) for answer in seen] == [6, 6]
     assert [answer.get("unsettled", False) for answer in seen] == [False, True]
+
+
+def test_what_a_page_asks_is_a_use_of_the_kernel_and_a_page_that_stands_open_is_none(person: Person) -> None:
+    """A kernel of an agent's notebook ends itself when nobody uses it."""
+    used: list[int] = []
+    person.kernel.kernel.used = lambda: used.append(1)
+    person.lab.run("a", FRAME)
+    tab = person.tab(person.open())
+    before = len(used)
+    person.now(tab.ask("rows", start=0, count=1, columns=[0], version=1))
+    assert len(used) > before
+    before = len(used)
+    (view,) = person.kernel.kernel.views().all()
+    views = person.kernel.kernel.views()._thread.server.views  # type: ignore[union-attr]  # there is one
+    assert views.unused_since(next(iter(views))) < 60
+    assert len(used) == before, view
 
 
 def test_requests_about_views_go_on_control(person: Person) -> None:
