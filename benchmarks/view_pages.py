@@ -99,6 +99,15 @@ class Ours:
         )
         self.set(StateChange(filters=()))
 
+    def loaded(self, rows: int) -> None:
+        """Wait until a file that is read behind its first rows is read."""
+        self.page.wait_for_function(
+            "rows => document.querySelector('#count').textContent.includes(rows)",
+            arg=f"{rows:,}",
+            timeout=BOUND,
+            polling=5,
+        )
+
     def statistics(self) -> None:
         """Wait until each column says its range or its most frequent values."""
         self.page.wait_for_function(

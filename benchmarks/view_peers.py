@@ -74,7 +74,7 @@ def _served(command: list[Any], url: str) -> subprocess.Popen[bytes]:
         process = subprocess.Popen(
             [str(part) for part in command], stdout=log, stderr=log, env=os.environ | {"HOME": str(home)}
         )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + BOUND / 1000
     while time.monotonic() < deadline and process.poll() is None:
         if _answers(url):
             return process
@@ -102,7 +102,7 @@ class Buckaroo(Peer):
             {"Content-Type": "application/json"},
         )
         urllib.request.urlopen(request, timeout=120).close()  # noqa: S310  # as above
-        self.page.goto(f"http://127.0.0.1:{self.PORT}/s/s")
+        self.page.goto(f"http://127.0.0.1:{self.PORT}/s/s", timeout=BOUND)
         until_shown(self.page, first)
 
     def sort(self, column: str, first: str) -> None:
@@ -141,7 +141,7 @@ class MarimoTable(Peer):
 
     def open(self, known: Known, first: str) -> None:
         del known
-        self.page.goto(f"http://127.0.0.1:{self.PORT}/")
+        self.page.goto(f"http://127.0.0.1:{self.PORT}/", timeout=BOUND)
         until_shown(self.page, first)
 
     def sort(self, column: str, first: str) -> None:
@@ -202,7 +202,7 @@ class Perspective(Peer):
 
     def open(self, known: Known, first: str) -> None:
         del known
-        self.page.goto(f"http://127.0.0.1:{self.PORT}/?load")
+        self.page.goto(f"http://127.0.0.1:{self.PORT}/?load", timeout=BOUND)
         until_shown(self.page, first)
 
     def sort(self, column: str, first: str) -> None:
