@@ -125,9 +125,12 @@ class Database:
         """The class of DuckDB's errors."""
         return self._duckdb.Error
 
-    def register(self, name: str, value: object) -> None:
-        """Make a value with Arrow's interface readable under a name."""
-        self._connection.register(name, value)
+    def load(self, value: object, count: int) -> None:
+        """Create the table "loaded" of at most so many rows of a value with Arrow's interface."""
+        with self._cursor(None) as cursor:
+            cursor.register("given", value)
+            cursor.execute(f"CREATE TABLE loaded AS SELECT * FROM given LIMIT {count}").fetchall()
+            cursor.unregister("given")
 
     def close(self) -> None:
         """End what runs, and remove the folder."""

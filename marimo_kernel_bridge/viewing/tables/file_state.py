@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 class FileState:
     """A regular file as it was when it was opened. Raises `BridgeError`: data_gone, data_locked, bad_data."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, beside: tuple[str, ...] = ()) -> None:
+        """`beside` are endings of further files that hold newer parts of it, if they are there."""
         self.path = path
+        self._beside = [path.with_name(path.name + ending) for ending in beside]
         try:
             opened = path.stat()
             if not stat.S_ISREG(opened.st_mode):
@@ -33,15 +35,18 @@ class FileState:
         except (OSError, ValueError) as error:
             raise BridgeError("bad_data", f"{path.name} cannot be read: {error}.") from None
         self.size = opened.st_size
-        self._identity = _identity(opened)
+        self._identity = self._identities(opened)
         if not self.size:
             raise BridgeError("bad_data", f"{path.name} is empty.")
 
     def altered(self) -> Literal["", "changed", "gone"]:
         try:
-            return "" if _identity(self.path.stat()) == self._identity else "changed"
+            return "" if self._identities(self.path.stat()) == self._identity else "changed"
         except OSError:
             return "gone"
+
+    def _identities(self, opened: os.stat_result) -> list[tuple[int, ...]]:
+        return [_identity(opened), *(_identity(one.stat()) for one in self._beside if one.exists())]
 
     def require_unchanged(self) -> None:
         """Raise `BridgeError` (data_changed, data_gone) if it is another file, or has other content."""

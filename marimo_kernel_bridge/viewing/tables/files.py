@@ -117,9 +117,23 @@ def _read_arrow(path: Path, state: FileState) -> Table:
     return frame_table("Arrow file", native, names, dtypes, altered=state.altered)
 
 
+def _sqlite(path: Path, table: str, _suffix: str) -> Table:
+    from marimo_kernel_bridge.viewing.tables.sqlite_files import open_sqlite  # noqa: PLC0415  # rarely needed
+
+    return open_sqlite(path, table)
+
+
+def _excel(path: Path, table: str, _suffix: str) -> Table:
+    from marimo_kernel_bridge.viewing.tables.excel_files import open_excel  # noqa: PLC0415  # rarely needed
+
+    return open_excel(path, table)
+
+
 _KINDS: Final[dict[str, Callable[[Path, str, str], Table]]] = {
     **dict.fromkeys((".csv", ".csv.gz", ".tsv", ".tsv.gz"), _csv),
     **dict.fromkeys((".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz"), _json),
     **dict.fromkeys((".parquet", ".pq"), _parquet),
     **dict.fromkeys((".arrow", ".feather", ".ipc"), _arrow),
+    **dict.fromkeys((".sqlite", ".sqlite3", ".db", ".db3"), _sqlite),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"), _excel),
 }

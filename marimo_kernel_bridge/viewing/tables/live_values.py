@@ -13,9 +13,12 @@ from marimo_kernel_bridge.viewing.tables.plain import Array, Lists, PlainTable, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from marimo_kernel_bridge.viewing.table import Table
+    from marimo_kernel_bridge.viewing.table import Cancellation, Table
 
 _NAME_MAX: Final = 200
+_HEAD: Final = 500
+_MEMORY_SHARE: Final = 0.25
+_RELATION_MAX: Final = 5_000_000
 _POINTERS_MAX: Final = 500
 """Columns whose place in memory is compared."""
 
@@ -100,7 +103,7 @@ def _pandas_series(series: Any) -> Table:
     return _pandas_frame(series.to_frame())
 
 
-def _polars_frame(frame: Any, kind: str = "polars DataFrame") -> Table:
+def _polars_frame(frame: Any, kind: str = "polars DataFrame", notes: Sequence[str] = ()) -> Table:
     from marimo_kernel_bridge.viewing.tables.frames import sampled  # noqa: PLC0415  # narwhals is slow to import
 
     if not frame.width:
@@ -112,6 +115,7 @@ def _polars_frame(frame: Any, kind: str = "polars DataFrame") -> Table:
         taken,
         list(frame.columns),
         [str(dtype) for dtype in frame.dtypes],
+        notes=notes,
         fingerprint=lambda: (
             frame.shape,
             tuple(frame.columns),
@@ -134,6 +138,76 @@ def _arrow_table(table: Any) -> Table:
     names = [str(number) for number in range(table.num_columns)]
     dtypes = [str(field.type) for field in table.schema]
     return frame_table("pyarrow Table", table.rename_columns(names), list(table.column_names), dtypes)
+
+
+def _polars_lazy(frame: Any) -> Table:
+    """Show the first rows at once, and all of them when the plan has run once more: not again for each page."""
+    import polars as pl  # noqa: PLC0415  # imported: the value is polars'
+
+    from marimo_kernel_bridge.viewing.tables.loading import LoadingTable  # noqa: PLC0415  # rarely needed
+
+    try:
+        first = frame.head(_HEAD).collect()
+    except pl.exceptions.PolarsError as error:
+        raise BridgeError("bad_data", f"The plan of the LazyFrame fails: {str(error)[:300]}") from None
+
+    def load(cancellation: Cancellation) -> Table:
+        most = _rows_in_memory(first.estimated_size() / max(1, first.height))
+        read = frame.head(most + 1).collect(engine="streaming")
+        cancellation.check()
+        cut = read.height > most
+        notes = (f"Shown are the first {most:,} rows: more would fill the memory.",) if cut else ()
+        read = read.head(most)
+        return _polars_frame(read, "polars LazyFrame", notes)
+
+    return LoadingTable(_polars_frame(first, "polars LazyFrame"), "Running the plan", load, lambda: None)
+
+
+def _rows_in_memory(size: float) -> int:
+    """Return how many rows of this size fit into a part of the memory that is free."""
+    import psutil  # type: ignore[import-untyped]  # noqa: PLC0415  # it has no types; rarely needed
+
+    return max(_HEAD, int(psutil.virtual_memory().available * _MEMORY_SHARE / max(1.0, size)))
+
+
+def _relation(relation: Any) -> Table:
+    """Read a relation of DuckDB into a database of ours, at once.
+
+    It belongs to the person's connection, which does one thing at a time: a page that read it later would make the
+    person's own statements fail.
+    """
+    import duckdb  # noqa: PLC0415  # imported: the value is DuckDB's
+
+    from marimo_kernel_bridge.viewing.tables.duck import Database  # noqa: PLC0415  # needs DuckDB
+    from marimo_kernel_bridge.viewing.tables.duck_table import loaded_table  # noqa: PLC0415  # as above
+
+    database = Database()
+    try:
+        database.load(_Stream(relation.limit(_RELATION_MAX)), _RELATION_MAX)
+        cut = database.run("SELECT count(*) FROM loaded")[0][0] == _RELATION_MAX
+        notes = (f"Shown are the first {_RELATION_MAX:,} rows.",) if cut else ()
+        return loaded_table(database, "DuckDB relation", None, notes)
+    except duckdb.Error as error:
+        database.close()
+        text = str(error).splitlines()[0][:300]
+        if "in use" in text.lower() or "busy" in text.lower():
+            raise BridgeError(
+                "kernel_busy", f"The relation's connection is in use: {text}", "Try it again later."
+            ) from None
+        raise BridgeError("bad_data", f"The relation cannot be read: {text}") from None
+    except BaseException:
+        database.close()
+        raise
+
+
+class _Stream:
+    """A relation by its Arrow interface alone: DuckDB refuses relations of other connections."""
+
+    def __init__(self, relation: Any) -> None:
+        self._relation = relation
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._relation.__arrow_c_stream__(requested_schema)
 
 
 def _array(array: Any) -> Table:
@@ -211,8 +285,9 @@ def _installed(library: str) -> bool:
 
 _KINDS: Final = {
     "pandas": (("DataFrame", _pandas_frame), ("Series", _pandas_series)),
-    "polars": (("DataFrame", _polars_frame), ("Series", _polars_series)),
+    "polars": (("DataFrame", _polars_frame), ("Series", _polars_series), ("LazyFrame", _polars_lazy)),
     "pyarrow": (("Table", _arrow_table), ("RecordBatch", _arrow_table)),
+    "duckdb": (("DuckDBPyRelation", _relation),),
     "numpy": (("ndarray", _array),),
 }
 """By library, so that a value of one that is not imported is not looked for."""

@@ -179,7 +179,7 @@ class PlainTable:
         for index, name in enumerate(source.names):
             kind, dtype = python_values.kind_of(source.values(index, sample))
             columns.append(
-                Column(index, name, kind, type_name(source.dtypes[index] if source.dtypes else dtype))
+                Column(index, name, kind, type_name((source.dtypes and source.dtypes[index]) or dtype))
             )
         self._columns = tuple(columns)
 

@@ -1,0 +1,93 @@
+"""Sheets of Excel and OpenDocument files, read with python-calamine: DuckDB's reader would be fetched from the network."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.viewing.tables.file_state import FileState
+from marimo_kernel_bridge.viewing.tables.plain import PlainTable, Tuples
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from marimo_kernel_bridge.viewing.table import Table
+
+_OLE: Final = b"\xd0\xcf\x11\xe0"
+"""The start of an .xls file, and of an encrypted .xlsx."""
+_UNPACKED_MAX: Final = 2_000_000_000
+
+
+def open_excel(path: Path, table: str) -> Table:
+    """Return a sheet of a workbook, the first one if none is named.
+
+    Raises `BridgeError`: bad_data, data_locked, data_gone, not_installed, too_large.
+    """
+    state = FileState(path)
+    try:
+        from python_calamine import CalamineError, CalamineWorkbook, PasswordError  # noqa: PLC0415  # an extra
+    except ImportError:
+        raise BridgeError(
+            "not_installed",
+            "Workbooks are read with python-calamine, which is not installed here.",
+            "Install `marimo-kernel-bridge[view]`.",
+        ) from None
+    if path.suffix.lower() != ".xls":
+        _check_package(path, state)
+    try:
+        workbook = CalamineWorkbook.from_path(str(path))
+        names = list(workbook.sheet_names)
+        if not names:
+            raise BridgeError("bad_data", f"{path.name} has no sheet.")
+        if table and table not in names:
+            raise BridgeError(
+                "bad_data", f"{path.name} has no sheet {table[:100]!r}.", f"It has {', '.join(names[:20])}."
+            )
+        shown = table or names[0]
+        rows = workbook.get_sheet_by_name(shown).to_python(skip_empty_area=False)
+    except PasswordError:
+        raise BridgeError("data_locked", f"{path.name} needs a password.") from None
+    except (CalamineError, OSError, ValueError) as error:
+        raise BridgeError("bad_data", f"{path.name} cannot be read: {str(error)[:300]}.") from None
+    state.require_unchanged()
+    others = (
+        (f"Shown is {shown}, of the sheets {', '.join(names[:20])}.",) if len(names) > 1 and not table else ()
+    )
+    columns, body = _header(rows)
+    return PlainTable(Tuples(f"Excel sheet {shown}", columns, [""] * len(columns), body, state), others)
+
+
+def _check_package(path: Path, state: FileState) -> None:
+    """Raise `BridgeError` for what is encrypted, broken, or grows beyond all measure when it is unpacked."""
+    if state.head.startswith(_OLE):
+        raise BridgeError("data_locked", f"{path.name} needs a password.")
+    try:
+        with zipfile.ZipFile(path) as package:
+            unpacked = sum(one.file_size for one in package.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise BridgeError(
+            "bad_data", f"{path.name} is no workbook, or only a part of one: {error}."
+        ) from None
+    if unpacked > _UNPACKED_MAX:
+        raise BridgeError("too_large", f"{path.name} has {unpacked:,} bytes when it is unpacked.")
+
+
+def _header(rows: list[list[Any]]) -> tuple[list[str], list[list[Any]]]:
+    """Return the names of the columns and the other rows. The first row has the names if all its cells are text."""
+    cleared = [[None if value == "" else value for value in row] for row in rows]
+    width = max((len(row) for row in cleared), default=0)
+    cleared = [row + [None] * (width - len(row)) for row in cleared]
+    if cleared and all(isinstance(value, str) for value in cleared[0]):
+        return [str(value) for value in cleared[0]], cleared[1:]
+    return [_letters(number) for number in range(width)], cleared
+
+
+def _letters(number: int) -> str:
+    """Return the name that a spreadsheet gives a column: A, B, …, Z, AA."""
+    letters = ""
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters

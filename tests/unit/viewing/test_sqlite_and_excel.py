@@ -1,0 +1,217 @@
+"""Tables of SQLite files and sheets of workbooks."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.views import Filter, Marked, SortKey
+from marimo_kernel_bridge.viewing.table import Query, Table
+from marimo_kernel_bridge.viewing.tables import open_file, sqlite_files
+from tests.unit.viewing.rows_by_hand import all_ids, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@contextlib.contextmanager
+def opened(path: Path, table: str = "") -> Iterator[Table]:
+    found = open_file(path, table)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    path = tmp_path / "shop ü?.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(
+            """
+            CREATE TABLE orders(id INTEGER PRIMARY KEY, price REAL, "na""me" TEXT, photo BLOB, mixed, empty);
+            INSERT INTO orders VALUES (9007199254740993, 1.5, '007', x'00ff', 1, NULL), (2, 3, '', NULL, 'one', NULL),
+                                      (3, 9e999, NULL, x'', NULL, NULL);
+            CREATE TABLE zones(name TEXT);
+            CREATE VIEW evil AS SELECT randomblob(1000000000);
+            """
+        )
+    return path
+
+
+def test_values_of_a_sqlite_table_and_columns_of_several_types(shop: Path) -> None:
+    with opened(shop) as table:
+        assert [(one.name, one.kind) for one in table.columns] == [
+            ("id", "integer"),
+            ("price", "number"),
+            ('na"me', "text"),
+            ("photo", "bytes"),
+            ("mixed", "text"),
+            ("empty", "text"),
+        ]
+        assert shown(table) == [
+            [2, 3.0, "", None, "one", None],
+            [3, Marked("inf", "inf"), None, Marked("", "bytes"), None, None],
+            [Marked("9007199254740993", "big"), 1.5, "007", Marked("00ff", "bytes"), "1", None],
+        ]
+        assert table.notes == (
+            "Shown is orders, of the tables orders, zones.",
+            "Shown as text, because their values have several types: mixed.",
+        )
+        assert all_ids(table, Query(filters=(Filter(0, "=", "9007199254740993"),))) == [2]
+    with opened(shop, "zones") as table:
+        assert (table.rows, table.notes) == (0, ())
+
+
+def test_views_which_run_what_the_file_says_are_not_shown(shop: Path) -> None:
+    with pytest.raises(BridgeError) as refused:
+        open_file(shop, "evil")
+    assert refused.value.code == "bad_data"
+    assert "orders, zones" in refused.value.hint
+
+
+def test_a_sqlite_file_shows_its_first_rows_while_it_loads(
+    shop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_files, "_SMALL", 0)
+    with opened(shop) as opened_table:
+        table: Any = opened_table
+        assert shown(table)[0][0] == 2
+        assert table.wait(60)
+        assert all_ids(table, Query(sort=(SortKey(0, descending=True),))) == [2, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code"),
+    [
+        ("a.sqlite", b"no database", "bad_data"),
+        ("a.db", b"SQLite format 3\x00 half of one", "bad_data"),
+        ("a.sqlite", b"", "bad_data"),
+    ],
+)
+def test_files_that_are_no_databases_are_told(tmp_path: Path, name: str, content: bytes, code: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BridgeError) as told:
+        open_file(tmp_path / name)
+    assert (told.value.code, name in told.value.message) == (code, True)
+
+
+def test_a_locked_database_is_told(shop: Path) -> None:
+    with contextlib.closing(sqlite3.connect(shop, isolation_level=None)) as writer:
+        writer.execute("PRAGMA locking_mode = EXCLUSIVE")
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(BridgeError) as told:
+            open_file(shop)
+    assert told.value.code == "data_locked"
+
+
+def test_a_row_that_is_added_is_noticed(shop: Path) -> None:
+    with opened(shop, "zones") as table:
+        assert table.altered() == ""
+        with contextlib.closing(sqlite3.connect(shop)) as writer:
+            writer.execute("INSERT INTO zones VALUES ('x')")
+            writer.commit()
+        assert table.altered() == "changed"
+
+
+def _workbook(path: Path, *sheets: list[list[Any]]) -> Path:
+    """Write a workbook as Excel reads it: numbers, booleans and text, and dates by the style 1."""
+    with zipfile.ZipFile(path, "w") as package:
+        names = range(1, len(sheets) + 1)
+        package.writestr(
+            "[Content_Types].xml",
+            '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+            '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+            '<Default Extension="xml" ContentType="application/xml"/></Types>',
+        )
+        package.writestr(
+            "_rels/.rels",
+            '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+            '<Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
+            'officeDocument" Target="xl/workbook.xml"/></Relationships>',
+        )
+        package.writestr(
+            "xl/workbook.xml",
+            '<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
+            'xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"><sheets>'
+            + "".join(f'<sheet name="S{n}" sheetId="{n}" r:id="r{n}"/>' for n in names)
+            + "</sheets></workbook>",
+        )
+        package.writestr(
+            "xl/_rels/workbook.xml.rels",
+            '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+            + "".join(
+                f'<Relationship Id="r{n}" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
+                f'worksheet" Target="worksheets/sheet{n}.xml"/>'
+                for n in names
+            )
+            + "</Relationships>",
+        )
+        for number, rows in enumerate(sheets, 1):
+            package.writestr(
+                f"xl/worksheets/sheet{number}.xml",
+                '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+                + "".join(
+                    f'<row r="{r}">'
+                    + "".join(_cell(f"{chr(65 + c)}{r}", v) for c, v in enumerate(row))
+                    + "</row>"
+                    for r, row in enumerate(rows, 1)
+                )
+                + "</sheetData></worksheet>",
+            )
+    return path
+
+
+def _cell(place: str, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return f'<c r="{place}" t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, str):
+        return f'<c r="{place}" t="inlineStr"><is><t>{value}</t></is></c>'
+    return f'<c r="{place}"><v>{value}</v></c>'
+
+
+def test_a_sheet_has_its_first_row_as_names_if_it_is_text(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine")
+    path = _workbook(tmp_path / "a.xlsx", [["name", "n"], ["Ada", 1.5], [None, 2]], [[1, 2], [3, True]])
+    with opened(path) as table:
+        assert [one.name for one in table.columns] == ["name", "n"]
+        assert shown(table) == [["Ada", 1.5], [None, 2]]
+        assert table.notes == ("Shown is S1, of the sheets S1, S2.",)
+    with opened(path, "S2") as table:
+        assert [one.name for one in table.columns] == ["A", "B"]
+        assert shown(table) == [[1, 2], [3, True]]
+
+
+def test_workbooks_that_are_broken_or_need_a_password_are_told(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine")
+    path = _workbook(tmp_path / "a.xlsx", [["a"], [1]])
+    content = path.read_bytes()
+    for broken, code in (
+        (content[: len(content) // 2], "bad_data"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "data_locked"),
+        (b"text", "bad_data"),
+    ):
+        path.write_bytes(broken)
+        with pytest.raises(BridgeError) as told:
+            open_file(path)
+        assert told.value.code == code
+
+
+def test_without_its_reader_a_workbook_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys  # noqa: PLC0415  # for this alone
+
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    path = _workbook(tmp_path / "a.xlsx", [["a"], [1]])
+    with pytest.raises(BridgeError) as told:
+        open_file(path)
+    assert told.value.code == "not_installed"
