@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.views import CellValue, Column
     from marimo_kernel_bridge.viewing.tables.duck_sql import Sql
 
+_COUNTED_MAX: Final = 200_000
+"""Rows of which distinct values are counted, not estimated."""
 _EXACT_MAX: Final = 2_000_000
-"""Rows of which distinct values are counted and the median is found exactly."""
+"""Rows of which the median is found."""
 _ORDERED: Final = frozenset({"integer", "number", "decimal", "date", "datetime"})
 
 
@@ -29,11 +31,10 @@ def statistics_of(  # noqa: PLR0917  # each is a part of the statement
 ) -> Statistics:
     """Return the statistics of the values that a condition leaves."""
     exact = length <= _EXACT_MAX
-    distinct = (
-        f"count(DISTINCT {name})" if exact and column.kind != "other" else f"approx_count_distinct({name})"
-    )
+    counts_exactly = length <= _COUNTED_MAX and column.kind != "other"
+    distinct = f"count(DISTINCT {name})" if counts_exactly else f"approx_count_distinct({name})"
     if column.kind not in _ORDERED:
-        return _counted(column, name, run, source, where, distinct, exact=exact)
+        return _counted(column, name, run, source, where, distinct, exact=counts_exactly)
     finite = f"FILTER (WHERE isfinite({name}))" if column.kind in {"number", "date", "datetime"} else ""
     present = f"FILTER (WHERE NOT isnan({name}))" if column.kind == "number" else ""
     numbers = column.kind in {"integer", "number", "decimal"}
@@ -62,7 +63,7 @@ def statistics_of(  # noqa: PLR0917  # each is a part of the statement
         rows=rows,
         nulls=rows - count,
         distinct=values,
-        distinct_exact=exact,
+        distinct_exact=counts_exactly,
         min=shown[0],
         max=shown[1],
         mean=cell(mean),
@@ -119,7 +120,7 @@ def _counted(  # noqa: PLR0917  # as above
         rows=rows,
         nulls=rows - count,
         distinct=values,
-        distinct_exact=exact and column.kind != "other",
+        distinct_exact=exact,
         top=tuple((shown_cell(value, column), int(times)) for value, times in top),
         other=count - sum(int(times) for _, times in top),
     )

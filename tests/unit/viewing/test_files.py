@@ -6,6 +6,7 @@ import gzip
 import os
 import sys
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -367,3 +368,23 @@ def test_the_order_of_a_large_file_is_the_same_at_once_and_after(
     late = table.page(query, 20_000, 200, [0], Cancellation())
     assert (late.ids, late.matching) == (expected[20_000:20_200], len(expected))
     assert table.page(query, 0, 200, [0], Cancellation()).ids == expected[:200]
+
+
+@pytest.mark.long
+def test_a_page_anywhere_in_fifty_million_rows_is_read_without_the_others(
+    tmp_path: Path, opened: Callable[..., Table]
+) -> None:
+    duckdb.sql(
+        f"COPY (SELECT i AS id, i * 7919 % 1000003 AS n FROM range(50000000) r(i)) TO '{tmp_path}/a.parquet'"
+    )
+    table = opened("a.parquet")
+    before = time.process_time()
+    for start in (0, 25_000_000, 49_999_900):
+        page = table.page(Query(), start, 100, [0, 1], Cancellation())
+        assert page.rows == [[number, number * 7919 % 1_000_003] for number in range(start, start + 100)]
+        assert page.matching == 50_000_000
+    assert time.process_time() - before < 3
+    first = table.page(Query(sort=(SortKey(1, descending=True),)), 0, 3, [1], Cancellation())
+    assert first.rows == [[1_000_002]] * 3
+    found = table.page(Query(filters=(Filter(1, "=", 5),)), 0, 500, [1], Cancellation())
+    assert (found.matching, {row[0] for row in found.rows}) == (50, {5})
