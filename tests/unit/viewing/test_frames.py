@@ -198,6 +198,14 @@ def test_a_snapshot_is_shown_while_pandas_changes_the_frame_and_the_change_is_to
     assert table.altered() == "changed"
 
 
+def test_one_changed_cell_of_many_in_a_frame_of_pandas_is_noticed() -> None:
+    frame = pd.DataFrame({"a": range(1000), "b": ["x"] * 1000})
+    table = open_value(frame)
+    frame.loc[1, "a"] = -5
+    assert table.altered() == "changed"
+    assert shown(table)[1] == [1, "x"]
+
+
 def test_polars_keeps_what_was_shown_and_the_change_is_told() -> None:
     frame = pl.DataFrame({"a": [3, 1, 2]})
     table = open_value(frame)
