@@ -199,7 +199,7 @@ class FrameTable:
         for number, key in enumerate(query.sort):
             cancellation.check()
             column = self._columns[key.column]
-            if key.column in self._as_python:
+            if key.column in self._as_python and self._schema[key.column] not in _SORTED_NATIVELY:
                 ranks = python_values.sort_ranks(column, self._values(key.column, ids), cancellation)
                 one = nw.new_series("rank", ranks, nw.Float64, backend=self._frame.implementation)
             else:
@@ -284,6 +284,10 @@ _KINDS: Final[tuple[tuple[Any, ColumnKind], ...]] = (
     (nw.Categorical, "category"),
     (nw.Enum, "category"),
 )
+
+
+_SORTED_NATIVELY: Final = (nw.Decimal, nw.Time)
+"""Types that are filtered as Python's values, and that libraries sort as those."""
 
 
 def sampled(native: Any, length: int, columns: Sequence[Any]) -> tuple[object, ...]:

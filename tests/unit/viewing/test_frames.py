@@ -198,6 +198,18 @@ def test_a_snapshot_is_shown_while_pandas_changes_the_frame_and_the_change_is_to
     assert table.altered() == "changed"
 
 
+def test_decimals_are_sorted_by_their_library_at_once_and_after() -> None:
+    values = np.random.default_rng(3).permutation(60_000)
+    table: Any = open_value(pl.DataFrame({"a": values}).select(pl.col("a").cast(pl.Decimal(12, 2))))
+    query = Query(sort=(SortKey(0, descending=True),))
+    asked = []
+    table._values = lambda *given: asked.append(given)
+    ids = table._ids(query, 0, 300, Cancellation())[0]
+    late = table._ids(query, 50_000, 10, Cancellation())[0]
+    order = np.argsort(-values, kind="stable").tolist()
+    assert (ids, late, asked) == (order[:300], order[50_000:50_010], [])
+
+
 def test_one_changed_cell_of_many_in_a_frame_of_pandas_is_noticed() -> None:
     frame = pd.DataFrame({"a": range(1000), "b": ["x"] * 1000})
     table = open_value(frame)
