@@ -15,6 +15,7 @@ from copy import copy, deepcopy
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from marimo_kernel_bridge.kernel.versions.shallow_copies import PLAIN, ShallowCopies
 from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, shares
 from marimo_kernel_bridge.runtime.interface import is_private, version_name
 
@@ -23,14 +24,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.analysis.value_flows import Flow
-    from marimo_kernel_bridge.kernel.versions.object_graph import Fingerprint
     from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
 
 T = TypeVar("T")
 
 _NOTHING: Final = object()
-_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
-_CONTAINERS: Final = (list, dict, set)
 _OUTSIDE: Final = ""
 """The version of a name that no cell made."""
 
@@ -55,8 +53,7 @@ class VersionValues:
         self._consumed: set[str] = set()  # versions with an object that a later cell has mutated
         self._sizes: dict[str, int] = {}  # sizes of versions that are copies, in bytes
         self._standing: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
-        # Copies for the present body that share their items with what it mutates, and their state.
-        self._shallow: list[tuple[object, Fingerprint | None]] = []
+        self._shallow = ShallowCopies()
         # The cells that have made a `_name` without versions, the last run last: no graph says whose its value is.
         self._private: dict[str, list[str]] = {}
 
@@ -219,7 +216,7 @@ class VersionValues:
             above = [maker for maker in makers if flow.place[maker] < place and self.is_made(name, maker)]
             for version in (version_name(name, maker) for maker in above[:-1]):
                 value = self._values.get(version)
-                if version in self._consumed or type(value) in _PLAIN:
+                if version in self._consumed or type(value) in PLAIN:
                     continue
                 from marimo_kernel_bridge.kernel.versions.object_graph import reached  # noqa: PLC0415  # a client waits for the sockets
 
@@ -294,30 +291,17 @@ class VersionValues:
                 copies = self._copied(values[version], _COPYING.get(how, deepcopy), flow)
                 self._replace_with_copy(values[version], copies)
                 if how in _COPYING and copies is not None:
-                    self._note_shallow(copies.value)
-
-    def _note_shallow(self, own_copy: Any) -> None:
-        """Note a copy that shares its items with the object which the cell mutates."""
-        items = own_copy.values() if type(own_copy) is dict else own_copy
-        if type(own_copy) in _CONTAINERS and any(type(item) not in _PLAIN for item in items):
-            from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint  # noqa: PLC0415  # a client waits for the sockets
-
-            self._shallow.append((own_copy, fingerprint(own_copy)))
+                    self._shallow.note(copies.value)
 
     def _consume_shallow(self) -> None:
         """Record copies as consumed whose items the body has mutated as well, through another name."""
-        shallow, self._shallow = self._shallow, []
-        for own_copy, before in shallow:
-            from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint  # noqa: PLC0415  # as above
-
-            after = fingerprint(own_copy)
-            if before is not None and (after is None or after.state != before.state):
-                self._consumed.update(
-                    version_name(name, maker)
-                    for name, makers in self.makers.items()
-                    for maker in makers
-                    if self._values.get(version_name(name, maker)) is own_copy
-                )
+        for own_copy in self._shallow.changed():
+            self._consumed.update(
+                version_name(name, maker)
+                for name, makers in self.makers.items()
+                for maker in makers
+                if self._values.get(version_name(name, maker)) is own_copy
+            )
 
     def _copied(self, value: T, copying: Callable[[T], T], flow: ValueFlow) -> ValueCopy[T] | None:
         try:
