@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.viewing.server.thread import ViewThread
 
+Scheme: TypeAlias = Literal["light", "dark"]
+
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 ROWS = 1_000_000
 STATES = {"CA": 0.3, "NY": 0.2, "TX": 0.16, "FL": 0.12, "WA": 0.1, "IL": 0.07, "OR": 0.05}
 REVENUE, STATE, TAGS = 4, 2, 7
@@ -51,12 +54,12 @@ def main(folder: Path) -> None:
     frame = orders()
     with view_thread() as thread, sync_playwright() as playwright:
         browser = launch(playwright)
-        for scheme in ("light", "dark"):
+        for scheme in SCHEMES:
             _take(thread, browser, frame, scheme, folder)
         browser.close()
 
 
-def _take(thread: ViewThread, browser: Browser, frame: pd.DataFrame, scheme: str, folder: Path) -> None:
+def _take(thread: ViewThread, browser: Browser, frame: pd.DataFrame, scheme: Scheme, folder: Path) -> None:
     context = browser.new_context(
         viewport={"width": 1080, "height": 520}, device_scale_factor=1.25, color_scheme=scheme
     )
