@@ -74,7 +74,11 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ViewState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How a view shows its table. `selected` are row ids; `by` is who changed it last."""
+    """How a view shows its table.
+
+    `selected` are row ids, as many of the `selected_count` as the page knows. `by` is who changed the sort, the filters or the
+    search last.
+    """
 
     sort: tuple[SortKey, ...] = ()
     filters: tuple[Filter, ...] = ()
@@ -83,6 +87,7 @@ class ViewState(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pinned: tuple[int, ...] = ()
     widths: dict[int, int] = {}
     selected: tuple[int, ...] = ()
+    selected_count: int = 0
     selected_column: int | None = None
     first_row: int = 0
     by: Literal["person", "agent"] = "person"
@@ -98,6 +103,7 @@ class StateChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     pinned: Annotated[tuple[_Index, ...], Meta(max_length=_MOST_MARKED)] | UnsetType = UNSET
     widths: Annotated[dict[_Index, _Width], Meta(max_length=_MOST_MARKED)] | UnsetType = UNSET
     selected: Annotated[tuple[_Index, ...], Meta(max_length=_MOST_MARKED)] | UnsetType = UNSET
+    selected_count: _Index | UnsetType = UNSET
     selected_column: _Index | UnsetType | None = UNSET
     first_row: _Index | UnsetType = UNSET
 

@@ -20,10 +20,12 @@ from marimo_kernel_bridge.viewing import page_requests as asked
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from marimo_kernel_bridge.protocol.views import Column
     from marimo_kernel_bridge.viewing.downloads import Downloads
     from marimo_kernel_bridge.viewing.readers import Readers
+    from marimo_kernel_bridge.viewing.table import Page as Rows
     from marimo_kernel_bridge.viewing.table import Table
     from marimo_kernel_bridge.viewing.view import Page, View
 
@@ -85,6 +87,8 @@ class PageRequests:
             request = asked.decode(text)
             number = request.id
             answer = await self._answer(view, request, asker)
+            if len(answer) > asker.longest and isinstance(request, asked.News):
+                answer = _encoded(request, {"events": [], "n": view.told, "missed": True})
             if len(answer) <= asker.longest:
                 return answer.decode()
             refusal = BridgeError("too_large", "That is too much at once.", "Ask for fewer rows or columns.")
@@ -111,7 +115,10 @@ class PageRequests:
     ) -> bytes:
         match request:
             case asked.Describe():
-                return _encoded(request, _fields(view.describe()), n=view.told)
+                return _described(request, view, asker.longest)
+            case asked.Columns():
+                columns = view.require(request.version).columns[request.start :]
+                return _columns_within(request, columns, {"version": request.version}, asker.longest)
             case asked.Set():
                 state = view.change(request.state, "person", asker.page)
                 return _encoded(request, {"state": state, "matching": view.matching})
@@ -134,17 +141,13 @@ class PageRequests:
         before = self._unsettled(view)
 
         def read(cancellation: Cancellation) -> tuple[bytes, int | None]:
+            cancellation.check()
             page = table.page(query, request.start, request.count, request.columns, cancellation)
             extra = {"unsettled": True} if before or self._unsettled(view) else {}
-            answer = {
-                "rows": page.rows,
-                "ids": page.ids,
-                "matching": page.matching,
-                "version": request.version,
-            }
-            return _encoded(request, answer | extra), page.matching
+            answer = {"matching": page.matching, "version": request.version, **extra}
+            return _rows_within(request, page, answer, asker.longest), page.matching
 
-        with asker.waiting(Cancellation()) as cancellation:
+        with view.reading(query) as cancellation, asker.waiting(cancellation):
             answer, matching = await self._rows.run(partial(read, cancellation))
         view.counted(query, request.version, matching)
         return answer
@@ -198,6 +201,47 @@ def _fields(value: Any) -> dict[str, Any]:  # a struct
 
 def _encoded(request: asked.PageRequest, answer: dict[str, Any], **more: Any) -> bytes:
     return msgspec.json.encode({"id": request.id, **answer, **more})
+
+
+def _described(request: asked.Describe, view: View, longest: int) -> bytes:
+    """Return the description, with as many columns as an answer may hold."""
+    description = view.describe()
+    whole = _encoded(request, _fields(description), n=view.told)
+    if len(whole) <= longest:
+        return whole
+    fields = _fields(description) | {"n": view.told, "columns_total": len(description.columns)}
+    return _columns_within(request, description.columns, fields, longest)
+
+
+def _columns_within(
+    request: asked.PageRequest, columns: Sequence[Column], answer: dict[str, Any], longest: int
+) -> bytes:
+    """Return an answer with as many of the columns as it may hold."""
+    parts = [msgspec.json.encode(column) for column in columns]
+    room = longest - len(_encoded(request, answer | {"columns": []}))
+    shown = [msgspec.Raw(part) for part in parts[: _most_within(parts, room)]]
+    return _encoded(request, answer | {"columns": shown})
+
+
+def _rows_within(request: asked.Rows, page: Rows, answer: dict[str, Any], longest: int) -> bytes:
+    """Return an answer with as many of the rows as it may hold, and one at least; `cut` says that there are more."""
+    whole = _encoded(request, answer, rows=page.rows, ids=page.ids)
+    if len(whole) <= longest or len(page.rows) <= 1:
+        return whole
+    rows = [msgspec.json.encode(row) for row in page.rows]
+    room = longest - len(_encoded(request, answer, rows=[], ids=page.ids, cut=True))
+    kept = max(1, _most_within(rows, room))
+    shown = [msgspec.Raw(row) for row in rows[:kept]]
+    return _encoded(request, answer, rows=shown, ids=page.ids[:kept], cut=True)
+
+
+def _most_within(parts: list[bytes], room: int) -> int:
+    """Return how many of the first elements of a JSON array have room."""
+    for number, part in enumerate(parts):
+        room -= len(part) + 1
+        if room < 0:
+            return number
+    return len(parts)
 
 
 def _exported_text(export: Callable[[Path], None], longest: int) -> str:

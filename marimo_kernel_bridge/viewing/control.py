@@ -6,7 +6,9 @@ Only here is data named. For the thread of one event loop.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Literal
+from weakref import WeakValueDictionary
 
 from marimo_kernel_bridge.protocol import view_requests as wire
 from marimo_kernel_bridge.protocol.views import OpenedView, ViewAnswer
@@ -22,32 +24,50 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.viewing.view import Data, View
     from marimo_kernel_bridge.viewing.views import Views
 
+logger = logging.getLogger(__name__)
+
 
 class ViewControl:
     """Opens and closes views, and reads and sets them."""
 
     def __init__(
-        self, views: Views, requests: PageRequests, slower: Readers, address: Callable[[str], str], port: int
+        self, views: Views, requests: PageRequests, opening: Readers, address: Callable[[str], str], port: int
     ) -> None:
-        """`address` returns the address that opens a page by a code; `port` is that of the server."""
+        """Have tables made by `opening`. `address` returns the address that opens a page by a code; `port` is that of the server."""
         self._views = views
         self._requests = requests
-        self._slower = slower
+        self._making = opening
         self._address = address
         self._port = port
-        self._opening = asyncio.Lock()
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    def turn(self, key: str, session: str) -> asyncio.Lock:
+        """Return the lock for what a session opens of some data. What opens slowly holds up nothing else."""
+        return self._turns.setdefault((key, session), asyncio.Lock())
 
     async def open(self, data: Data, session: str, make: Callable[[], Table], advice: str = "") -> OpenedView:
         """Open a view of some data, or find the session's own. `make` makes its table, in another thread; it may refuse."""
-        async with self._opening:
-            view = self._views.of_data(data.key, session)
-            if view is None:
-                view = self._views.add(data, session, await self.made(make))
-                self.watch(view)
-            elif view.table is None or view.table.altered():
-                await self.renew(view, make)
-            else:
-                view.show()
+        async with self.turn(data.key, session):
+            return await self.open_in_turn(data, session, make, advice)
+
+    async def open_in_turn(
+        self,
+        data: Data,
+        session: str,
+        make: Callable[[], Table],
+        advice: str = "",
+        *,
+        is_newer: Callable[[View], bool] = lambda _: False,
+    ) -> OpenedView:
+        """Open a view, for who has its `turn`. `is_newer`: whether there is newer data than a view shows."""
+        view = self._views.of_data(data.key, session)
+        if view is None:
+            view = self._views.add(data, session, await self.made(make))
+            self.watch(view)
+        elif is_newer(view) or await self.altered(view):
+            await self.renew(view, make)
+        else:
+            view.show()
         self._views.use(view)
         return OpenedView(
             description=view.describe(),
@@ -60,12 +80,26 @@ class ViewControl:
     async def renew(self, view: View, make: Callable[[], Table]) -> None:
         """Show newer data in a view. Raises what `make` raises; the view then shows what it showed."""
         table = await self.made(make)
+        if not self._views.has(view):  # closed meanwhile
+            self._views.discard(table)
+            return
         self._views.discard(view.replace(table))
         self.watch(view)
 
+    async def altered(self, view: View) -> bool:
+        """Return whether a view's data is another than it shows; what cannot be compared is."""
+        table = view.table
+        if table is None:
+            return True
+        try:
+            return bool(await self._making.run(table.altered))
+        except Exception as error:  # noqa: BLE001  # objects of the user may raise anything
+            logger.debug("The data of a view cannot be compared: %s", type(error).__name__)
+            return True
+
     async def made(self, make: Callable[[], Table]) -> Table:
         """Make a table in another thread."""
-        return await self._slower.run(make)
+        return await self._making.run(make)
 
     def watch(self, view: View) -> None:
         """Tell a view's pages of what its table loads."""

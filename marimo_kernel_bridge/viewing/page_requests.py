@@ -27,11 +27,21 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="do", forbid
 
 
 class Describe(_Request, frozen=True, tag="describe"):
-    """Answer: the fields of `ViewDescription`."""
+    """Answer: the fields of `ViewDescription`, and `n`. Where it cannot hold all `columns`, `columns_total` says how many there are."""
+
+
+class Columns(_Request, frozen=True, tag="columns"):
+    """Answer: `columns` from the index `start` on, as many as it can hold."""
+
+    start: _Index
+    version: _Version
 
 
 class Rows(_Request, frozen=True, tag="rows"):
-    """Answer: `rows`, `ids`, `matching`, `version`; `unsettled` if a running cell may be changing them."""
+    """Answer: `rows`, `ids`, `matching`, `version`; `unsettled` if a running cell may be changing them.
+
+    `cut`: there are fewer rows than asked for, because they would be too large; the next ones are asked for.
+    """
 
     start: _Index
     count: Annotated[int, Meta(ge=1, le=ROWS_MAX)]
@@ -78,7 +88,7 @@ class _OnlyId(msgspec.Struct, frozen=True):
     id: _Id
 
 
-PageRequest = Describe | Rows | StatisticsOf | Set | DetailOf | Export | News
+PageRequest = Describe | Columns | Rows | StatisticsOf | Set | DetailOf | Export | News
 
 _DECODER: Final = msgspec.json.Decoder(PageRequest)
 _ID: Final = msgspec.json.Decoder(_OnlyId)

@@ -12,6 +12,8 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from marimo_kernel_bridge.viewing.behind import set_behind
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -63,7 +65,11 @@ class Readers:
         self._waiting: SimpleQueue[_Work | None] = SimpleQueue()
         self._threads = 0
         self._turn = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop_time = time.thread_time()
+        self.behind: Readers | None = None
+        """Reads what reads here leave to be done later; else that has threads of its own."""
 
     async def run(self, act: Callable[[], _T]) -> _T:
         """Run a function in one of the threads, when it is its turn."""
@@ -84,6 +90,22 @@ class Readers:
         taken, self._loop_time = now - self._loop_time, now
         return taken
 
+    def later(self, act: Callable[[], object]) -> None:
+        """Run a function in one of the threads, for nobody who waits. In a thread of other readers of the same loop."""
+
+        async def read() -> None:
+            with suppress(Exception):  # it is for whoever asks for the result to know
+                await self.run(act)
+
+        def begin() -> None:
+            task = loop.create_task(read())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+        loop = self._loop
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(begin)
+
     def stop(self) -> None:
         """End the threads when they have read what they read now."""
         for _ in range(self._threads):
@@ -91,6 +113,8 @@ class Readers:
         self._threads = 0
 
     def _work(self) -> None:
+        if self.behind is not None:
+            set_behind(self.behind.later)
         while (work := self._waiting.get()) is not None:
             if not work[0].cancelled():
                 self._do(*work)

@@ -6,6 +6,7 @@ For the thread of one event loop, except what a docstring allows. Reads of the t
 from __future__ import annotations
 
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
@@ -16,7 +17,7 @@ from marimo_kernel_bridge.protocol.views import Filter, SortKey, StateChange, Vi
 from marimo_kernel_bridge.viewing.table import Cancellation, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from marimo_kernel_bridge.protocol.views import Column
     from marimo_kernel_bridge.viewing.table import Table
@@ -66,6 +67,7 @@ class View:
         """The number of the newest event."""
         self._forgotten = 0
         self._statistics: set[Cancellation] = set()
+        self._rows: dict[Cancellation, str] = {}  # reads of rows, and the query of each
         self._last = self._description(table)
 
     # -- what it is -----------------------------------------------------------------------------------------------
@@ -123,15 +125,22 @@ class View:
     ) -> ViewState:
         """Set fields of the state, and tell it to all pages but one. Raises `BridgeError`: bad_request, data_gone."""
         table = self.require(self.version)
-        given = {
+        before = self.query.key
+        given: dict[str, Any] = {
             name: value
             for name in change.__struct_fields__
             if (value := getattr(change, name)) is not msgspec.UNSET
         }
-        new = msgspec.structs.replace(self.state, **given, by=by)
+        new = msgspec.structs.replace(self.state, **given)
+        if Query.of(new).key != before:
+            new = msgspec.structs.replace(new, by=by, **(_NOTHING_SELECTED | given))
+        if "selected" in given:
+            count = max(given.get("selected_count", 0), len(new.selected))
+            new = msgspec.structs.replace(new, selected_count=count)
         self._check(new, table)
         narrowed_anew = _narrowing(Query.of(new)) != _narrowing(self.query)
         self.state = new
+        self.cancel_rows()
         if narrowed_anew:
             self.cancel_statistics()
         self._tell({"event": "state", "state": new}, but=page)
@@ -145,6 +154,24 @@ class View:
         if any(column >= columns for column in named):
             raise BridgeError("bad_request", f"There are {columns} columns, from 0 on.")
         table.check(Query.of(state))
+
+    @contextmanager
+    def reading(self, query: Query) -> Iterator[Cancellation]:
+        """Read rows of a query. What it gives ends the read when the rows shown are those of another."""
+        cancellation = Cancellation()
+        self._rows[cancellation] = query.key
+        try:
+            yield cancellation
+        finally:
+            self._rows.pop(cancellation, None)
+
+    def cancel_rows(self, *, all_of_them: bool = False) -> None:
+        """Cancel the reads of rows that are not shown any more."""
+        shown = "" if all_of_them else self.query.key
+        for cancellation, key in list(self._rows.items()):
+            if key != shown:
+                cancellation.cancel()
+                del self._rows[cancellation]
 
     def statistics_begin(self) -> Cancellation:
         """Return what ends statistics under the present filters when those change."""
@@ -167,6 +194,7 @@ class View:
     def replace(self, table: Table, note: str = "") -> Table | None:
         """Show newer data, with the sort, filters and widths of the columns that are still there. Returns the older table."""
         older, before = self.table, self._last.columns
+        self.cancel_rows(all_of_them=True)
         self.cancel_statistics()
         self.table, self.ended, self.version = table, "", self.version + 1
         self._matching = None
@@ -180,6 +208,7 @@ class View:
         if self.table is None and self.ended == why:
             return None
         older, self.table = self.table, None
+        self.cancel_rows(all_of_them=True)
         self.cancel_statistics()
         self.ended = why
         self._tell({"event": "ended", "ended": why})
@@ -229,6 +258,10 @@ def _narrowing(query: Query) -> str:
     return Query((), query.filters, query.search).key
 
 
+_NOTHING_SELECTED: Final[dict[str, Any]] = {"selected": (), "selected_column": None, "selected_count": 0}
+"""A selection is of rows by position in one version of the data, as one order shows them: it goes with both."""
+
+
 def _carried_over(state: ViewState, before: tuple[Column, ...], table: Table) -> ViewState:
     """Return a state for the columns of newer data: those of the same names, in their order among columns of one name."""
     places = _places(table.columns)
@@ -245,9 +278,8 @@ def _carried_over(state: ViewState, before: tuple[Column, ...], table: Table) ->
         hidden=tuple(now[column] for column in state.hidden if column in now),
         pinned=tuple(now[column] for column in state.pinned if column in now),
         widths={now[column]: width for column, width in state.widths.items() if column in now},
-        selected_column=None if state.selected_column is None else now.get(state.selected_column),
-        selected=tuple(row for row in state.selected if table.rows is None or row < table.rows),
         first_row=state.first_row,
+        **_NOTHING_SELECTED,
     )
     try:
         table.check(Query.of(new))

@@ -60,6 +60,10 @@ class Views:
         self.use(view)
         return view
 
+    def has(self, view: View) -> bool:
+        """Return whether a view is open."""
+        return self._views.get(view.id) is view
+
     def of(self, session: str) -> list[View]:
         """Return the views of a session, all for the person."""
         return [view for view in self if session in {view.session, PERSON}]

@@ -2,7 +2,7 @@
 
 Pages are served by a thread with an event loop, which the first view starts. Requests on control are passed to it, and answered
 on control when it has the answer. After a run the main thread tells it what the viewed names hold: it compares, and
-makes tables anew. Nothing is copied, and a value is kept no longer than it is shown.
+makes tables anew. A value is kept no longer than it is shown.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
@@ -67,8 +68,8 @@ class KernelViews:
         self._thread: ViewThread | None = None
         self._variables = Variables(host.shell.user_ns, host.notebook)
         self._held: dict[str, Held] = {}  # what each view shows; for the thread of the views
-        self._turn = asyncio.Lock()
-        self._renewing: set[asyncio.Task[None]] = set()
+        self._newest: dict[str, Held] = {}  # what each view is to be compared with
+        self._following: dict[str, asyncio.Task[None]] = {}
 
     # -- requests -------------------------------------------------------------------------------------------------
 
@@ -107,7 +108,15 @@ class KernelViews:
     def open(self, name: str) -> OpenedView:
         """Open a view for the person. On the main thread. Raises `BridgeError`."""
         thread = self._started()
-        return thread.submit(self._open(name, PERSON, thread.server)).result(_PERSON_WAITS)
+        opening = thread.submit(self._open(name, PERSON, thread.server))
+        try:
+            return opening.result(_PERSON_WAITS)
+        except (TimeoutError, FutureTimeoutError):
+            raise BridgeError(
+                "kernel_busy",
+                f"{name} is still being read, after {_PERSON_WAITS:.0f} s.",
+                f"It goes on. Run `%marimo view {name}` again later.",
+            ) from None
 
     def all(self) -> list[ViewDescription]:
         """Describe all views, also those of agents. On the main thread."""
@@ -159,12 +168,13 @@ class KernelViews:
         if held.value is GONE:
             find(shell.user_ns, name, shell.user_ns_hidden)  # which says what there is
         make = partial(open_value, held.value)
-        async with self._turn:
-            view = server.views.of_data(name, session)
-            if view is not None and held.is_newer_than(self._held.get(view.id, _NOTHING)):
-                await server.control.renew(view, make)
-            opened = await server.control.open(
-                Data(name, name, "variable"), session, make, advice(server.port)
+        async with server.control.turn(name, session):
+            opened = await server.control.open_in_turn(
+                Data(name, name, "variable"),
+                session,
+                make,
+                advice(server.port),
+                is_newer=lambda view: held.is_newer_than(self._held.get(view.id, _NOTHING)),
             )
             self._held[opened.description.view] = held
         return opened
@@ -184,26 +194,45 @@ class KernelViews:
             del self._held[view_id]
         for view_id, view in open_views.items():
             now = newest.get(view.data.key)
-            altered = view.table is not None and bool(view.table.altered())
-            if now is not None and (altered or now.is_newer_than(self._held.get(view_id, _NOTHING))):
-                self._held[view_id] = now
-                task = asyncio.get_running_loop().create_task(self._renew(view, now, server))
-                self._renewing.add(task)
-                task.add_done_callback(self._renewing.discard)
+            if now is None:
+                continue
+            self._newest[view_id] = now
+            if view_id not in self._following:
+                task = asyncio.get_running_loop().create_task(self._follow(view, server))
+                self._following[view_id] = task
+                task.add_done_callback(partial(self._followed, view_id))
+
+    def _followed(self, view_id: str, task: asyncio.Task[None]) -> None:
+        del self._following[view_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("A view cannot follow the notebook", exc_info=error)
+
+    async def _follow(self, view: View, server: ViewServer) -> None:
+        """Show in a view what is newest, until that is shown. One view waits for no other."""
+        while (now := self._newest.pop(view.id, None)) is not None:
+            async with server.control.turn(view.data.key, view.session):
+                if now.is_newer_than(self._held.get(view.id, _NOTHING)) or (
+                    view.table is not None and await server.control.altered(view)
+                ):
+                    await self._renew(view, now, server)
+            del now  # what is not shown is not kept
 
     async def _renew(self, view: View, now: Held, server: ViewServer) -> None:
-        async with self._turn:
-            if self._held.get(view.id) is not now:  # there is a newer one already, or the view is closed
+        if not server.views.has(view):
+            return
+        before, self._held[view.id] = self._held.get(view.id, _NOTHING), now
+        if now.value is GONE:
+            server.views.discard(view.end("deleted"))
+            return
+        try:
+            await server.control.renew(view, partial(open_value, now.value))
+        except Exception as error:  # noqa: BLE001  # objects of the user may raise anything
+            if isinstance(error, BridgeError) and error.code == "kernel_busy":
+                self._held[view.id] = before  # its connection is in use: the next run is another occasion
                 return
-            if now.value is GONE:
-                server.views.discard(view.end("deleted"))
-                return
-            try:
-                await server.control.renew(view, partial(open_value, now.value))
-            except Exception as error:  # noqa: BLE001  # objects of the user may raise anything
-                what = error.message if isinstance(error, BridgeError) else type(error).__name__
-                server.views.discard(view.end(f"no table any more: {what}"))
-                self._held[view.id] = Held(None, now.runs)  # what is not shown is not kept
+            what = error.message if isinstance(error, BridgeError) else type(error).__name__
+            server.views.discard(view.end(f"no table any more: {what}"))
+            self._held[view.id] = Held(None, now.runs)  # what is not shown is not kept
 
 
 async def _called(act: Callable[[], _T]) -> _T:

@@ -85,6 +85,8 @@ class ViewServer:
         self.port: int = sockets[0].getsockname()[1]
         self.rows = Readers("view-rows", 2, pace)
         self.slower = Readers("view-statistics", 2, pace)
+        self.rows.behind = self.slower
+        self.opening = Readers("view-opening", 4, pace)
         self._closing = Readers("view-closing", 1)
         self._idle = idle
         self._tasks: set[asyncio.Task[None]] = set()
@@ -92,7 +94,7 @@ class ViewServer:
         self.views = Views(self._discard, on_use)
         self.downloads = Downloads()
         self.requests = PageRequests(self.rows, self.slower, self.downloads, unsettled)
-        self.control = ViewControl(self.views, self.requests, self.slower, self._address, self.port)
+        self.control = ViewControl(self.views, self.requests, self.opening, self._address, self.port)
         site = Site(
             Rules(self.port),
             self.views,
@@ -139,7 +141,7 @@ class ViewServer:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_HEAD_BOUND)
         await self._server.close_all_connections()
-        for readers in (self.rows, self.slower, self._closing):
+        for readers in (self.rows, self.slower, self.opening, self._closing):
             readers.stop()
         self.downloads.close()
 

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from marimo_kernel_bridge.viewing.behind import run_behind
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Orders(Generic[T]):
                     if self._behind_key == key:
                         self._behind_key = ""
 
-        threading.Thread(target=work, name="order of a view", daemon=True).start()
+        run_behind(work, "order of a view")
 
     def close(self) -> None:
         """Forget all results; computing behind ends."""

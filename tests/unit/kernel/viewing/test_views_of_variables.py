@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import json
+import threading
 import weakref
 from collections.abc import Awaitable, Iterator
 from typing import Any, TypeVar
 
 import pytest
 
+from marimo_kernel_bridge.kernel.viewing import views as kernel_views
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import view_requests as views
 from marimo_kernel_bridge.protocol.views import (
@@ -19,6 +21,7 @@ from marimo_kernel_bridge.protocol.views import (
     ViewAnswer,
     ViewDescription,
 )
+from marimo_kernel_bridge.viewing.tables import open_value
 from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory
 from tests.unit.viewing.server.view_browser import Browser, Tab
 
@@ -273,7 +276,38 @@ def test_without_a_view_nothing_is_started(person: Person) -> None:
     assert person.kernel.kernel.views()._thread is None
 
 
+def test_a_value_that_cannot_be_compared_is_shown_anew_and_holds_up_no_other_view(person: Person) -> None:
+    person.lab.run("k", "class Rows(list):\n    def __len__(self): return 1 // self.good\n    good = 1")
+    person.lab.run("a", "bad = Rows([{'x': 1}]); good = [{'x': 1}]")
+    bad, good = person.open("bad"), person.open("good")
+    tab = person.tab(good)
+    person.lab.run("b", "Rows.good = 0; getattr(good, 'app' + 'end')({'x': 2})")
+    assert person.now(tab.event("changed"))["view"]["rows"] == 2
+    assert "ZeroDivisionError" in person.now(person.tab(bad).ask("describe"))["ended"]
+
+
 # The person's command
+
+
+def test_the_persons_command_says_when_a_table_takes_long(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_open = threading.Event()
+
+    def slow(value: Any) -> Any:
+        assert may_open.wait(60)
+        return open_value(value)
+
+    monkeypatch.setattr(kernel_views, "open_value", slow)
+    monkeypatch.setattr(kernel_views, "_PERSON_WAITS", 0.05)
+    person.lab.run("a", FRAME)
+    outcome = person.lab.run("v", "%marimo view sales")
+    assert not outcome.ok
+    assert "sales is still being read" in outcome.text
+    may_open.set()
+    monkeypatch.setattr(kernel_views, "_PERSON_WAITS", 60.0)
+    assert "list of dicts, 6 rows" in person.lab.run("v", "%marimo view sales").text
+    assert len(person.kernel.kernel.views().all()) == 1
 
 
 def test_the_persons_command_shows_an_address_that_opens_the_view(person: Person) -> None:
