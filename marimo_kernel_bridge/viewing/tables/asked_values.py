@@ -48,7 +48,7 @@ def _value(column: Column, given: str | float | bool) -> Any:  # noqa: FBT001, P
         case "integer" | "number":
             return _number(given)
         case "decimal":
-            return Decimal(text)
+            return _decimal(text)
         case "boolean":
             if text.lower() in _TRUE | _FALSE:
                 return text.lower() in _TRUE
@@ -77,6 +77,13 @@ def _number(given: str | float | bool) -> int | float:  # noqa: FBT001  # a cell
     except ValueError:
         number = float(given)
     if math.isnan(number):
+        raise ValueError
+    return number
+
+
+def _decimal(text: str) -> Decimal:
+    number = Decimal(text)
+    if number.is_nan():
         raise ValueError
     return number
 

@@ -80,42 +80,22 @@ class Database:
     ) -> list[Any]:
         """Return the rows of a statement. Raises `BridgeError`: disk_full; `CancelledError`; and DuckDB's own errors."""
         with self._cursor(cancellation) as cursor:
-            if cancellation is not None:
-                cancellation.check()
-            try:
-                return cursor.execute(statement, list(values)).fetchall()  # type: ignore[no-any-return]  # mypy skips it
-            except self._duckdb.InterruptException:
-                raise CancelledError from None
-            except self._duckdb.OutOfMemoryException:
-                raise BridgeError(
-                    "too_large", "DuckDB has not enough memory for this.", "Filter the rows first."
-                ) from None
-            except self._duckdb.IOException as error:
-                if "No space left" in str(error):
-                    raise BridgeError(
-                        "disk_full", f"There is no space left in {self.folder.parent}."
-                    ) from None
-                raise
+            return cursor.execute(statement, list(values)).fetchall()  # type: ignore[no-any-return]  # mypy skips it
 
     def create(self, statement: str, cancellation: Cancellation, *, rejecting: bool = False) -> list[Any]:
-        """Run a statement that reads a file, and return the lines that `store_rejects` left out of it."""
+        """Run a statement that reads a file, and return the lines that `store_rejects` left out of it. Raises as `run`."""
         with self._cursor(cancellation) as cursor:
-            cancellation.check()
-            try:
-                cursor.execute(statement).fetchall()
-                if not rejecting:
-                    return []
-                lines = cursor.execute("SELECT DISTINCT line FROM reject_errors ORDER BY line").fetchall()
-            except self._duckdb.InterruptException:
-                raise CancelledError from None
-            return list(lines)
+            cursor.execute(statement).fetchall()
+            if not rejecting:
+                return []
+            return list(cursor.execute("SELECT DISTINCT line FROM reject_errors ORDER BY line").fetchall())
 
     def described(self, statement: str) -> list[tuple[str, str]]:
         """Return the names and types of a query's columns."""
         return self.head(statement, 0)[0]
 
     def head(self, statement: str, count: int) -> tuple[list[tuple[str, str]], list[Any]]:
-        """Return the names and types of a query's columns, and its first rows."""
+        """Return the names and types of a query's columns, and its first rows. Raises as `run`."""
         with self._cursor(None) as cursor:
             found = cursor.execute(f"{statement} LIMIT {count}")
             return [(str(name), str(dtype)) for name, dtype, *_ in found.description], found.fetchall()
@@ -146,7 +126,7 @@ class Database:
 
     @contextlib.contextmanager
     def _cursor(self, cancellation: Cancellation | None) -> Iterator[Any]:
-        """Give a connection of its own to each statement, so that none waits for another."""
+        """Give a connection of its own to each statement, so that none waits for another. Raises as `run` says."""
         with self._lock:
             if self._closed:
                 raise CancelledError
@@ -160,7 +140,19 @@ class Database:
         if cancellation is not None:
             cancellation.stopped_by(stop)
         try:
+            if cancellation is not None:
+                cancellation.check()
             yield cursor
+        except self._duckdb.InterruptException:
+            raise CancelledError from None
+        except self._duckdb.OutOfMemoryException:
+            raise BridgeError(
+                "too_large", "DuckDB has not enough memory for this.", "Filter the rows first."
+            ) from None
+        except self._duckdb.IOException as error:
+            if "No space left" in str(error):
+                raise BridgeError("disk_full", f"There is no space left in {self.folder.parent}.") from None
+            raise
         finally:
             if cancellation is not None:
                 cancellation.finished(stop)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS, asked_values, at_zone
@@ -125,6 +126,8 @@ def _condition(column: Column, name: str, condition: Filter) -> Sql:
     if condition.op in TEXT_OPERATORS:
         function = "contains" if condition.op == "contains" else "starts_with"
         return Sql(f"{function}(lower({text}), ?)", (values[0].lower(),))
+    if column.dtype.startswith("DECIMAL"):
+        return _decimals(name, column.dtype, condition.op, values)
     left = text if column.kind in _COMPARED_AS_TEXT or column.dtype in {"UUID", "BIT"} else name
     if condition.op == "one_of":
         present = tuple(value for value in values if value is not None)
@@ -135,6 +138,33 @@ def _condition(column: Column, name: str, condition: Filter) -> Sql:
     if column.kind == "number" and condition.op != "!=":
         compared = f"({compared} AND NOT isnan({name}))"
     return Sql(compared, (values[0],))
+
+
+def _decimals(name: str, dtype: str, operator: str, values: list[Any]) -> Sql:
+    """Compare decimals with values of their own type: DuckDB's common type of two may have no room for either."""
+    width, scale = (int(one) for one in dtype.removeprefix("DECIMAL(").removesuffix(")").split(","))
+    parts: list[Sql] = []
+    if operator == "one_of":
+        parts += [_decimal(name, width, scale, "=", value) for value in values if value is not None]
+        parts += [Sql(f"{name} IS NULL")] if None in values else []
+        text = " OR ".join(part.text for part in parts) or "false"
+        return Sql(f"({text})", tuple(value for part in parts for value in part.values))
+    return _decimal(name, width, scale, operator, values[0])
+
+
+def _decimal(name: str, width: int, scale: int, operator: str, value: Decimal) -> Sql:
+    most = Decimal(10) ** (width - scale)
+    above, below = value >= most, value <= -most
+    if above or below:  # beyond all that the type holds
+        met = operator == "!=" or operator in (("<", "<=") if above else (">", ">="))
+        return Sql(f"{name} IS NOT NULL" if met else "false")
+    with localcontext(Context(prec=width + 2)):
+        floor = value.quantize(Decimal(1).scaleb(-scale), ROUND_FLOOR)
+    if floor != value:  # between two neighbours
+        if operator in {"=", "!="}:
+            return Sql("false" if operator == "=" else f"{name} IS NOT NULL")
+        operator = {">=": ">", "<": "<="}.get(operator, operator)
+    return Sql(f"{name} {OPERATORS[operator]} CAST(? AS DECIMAL({width}, {scale}))", (str(floor),))
 
 
 def _comparable(column: Column, value: Any) -> Any:

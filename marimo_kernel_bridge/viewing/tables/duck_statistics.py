@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.protocol.views import Statistics
+from marimo_kernel_bridge.protocol.views import Bin, Statistics
 from marimo_kernel_bridge.viewing.tables.bins import TOP, bins, edges
 from marimo_kernel_bridge.viewing.tables.cells import cell, shown_cell
 
@@ -56,8 +56,12 @@ def statistics_of(  # noqa: PLR0917  # each is a part of the statement
     )[0]
     mean, deviation, median = (*moments, None, None, None)[:3]
     shown: list[CellValue] = [shown_cell(one, column) for one in (least, greatest)]
-    marks = edges(low, high) if counted else []
-    below = _below(name, run, source, where, marks, finite_only=bool(finite))
+    bars: tuple[Bin, ...] = ()
+    if isinstance(low, str) or isinstance(high, str):  # dates that Python has not
+        bars = (Bin(shown_cell(str(low), column), shown_cell(str(high), column), counted),)
+    elif counted:
+        marks = edges(low, high)
+        bars = bins(marks, _below(name, run, source, where, marks, finite_only=bool(finite)), counted)
     return Statistics(
         column=column.index,
         rows=rows,
@@ -69,7 +73,7 @@ def statistics_of(  # noqa: PLR0917  # each is a part of the statement
         mean=cell(mean),
         sd=cell(deviation),
         median=cell(median),
-        bins=bins(marks, below, counted) if counted else (),
+        bins=bars,
         not_finite=count - counted,
     )
 

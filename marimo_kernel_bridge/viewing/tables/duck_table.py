@@ -8,11 +8,11 @@ import shutil
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.views import Column, Detail, Statistics
 from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
 from marimo_kernel_bridge.viewing.tables import duck_sql, duck_statistics
 from marimo_kernel_bridge.viewing.tables.cells import detail, shown_cell, type_name
+from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from marimo_kernel_bridge.viewing.tables.writing import distinct_names
 
@@ -185,9 +185,10 @@ class DuckTable:
             if numbered and matching > len(ids):
                 self._orders.behind(query.key, lambda behind: self._numbered(query, behind))
             return ids, matching
-        table, matching = self._orders.get(query.key, lambda own: self._numbered(query, own), cancellation)
-        sql = f"SELECT {self._id} FROM {table} WHERE rowid >= {int(start)} AND rowid < {int(start + count)} ORDER BY rowid"
-        return [int(one) for (one,) in self._run(sql, (), cancellation)], matching
+        with self._orders.read(query.key, lambda own: self._numbered(query, own), cancellation) as kept:
+            table, matching = kept
+            sql = f"SELECT {self._id} FROM {table} WHERE rowid >= {int(start)} AND rowid < {int(start + count)} ORDER BY rowid"
+            return [int(one) for (one,) in self._run(sql, (), cancellation)], matching
 
     def _matching(self, query: Query, cancellation: Cancellation) -> int:
         """Return how many rows the filters leave."""
@@ -241,8 +242,7 @@ class DuckTable:
             return self._database.run(sql, values, cancellation)
         except self._database.error as error:
             self._unchanged()
-            [first, *_] = split_lines(str(error)) or [""]
-            raise BridgeError("bad_data", f"DuckDB cannot read this: {first[:300]}") from None
+            raise BridgeError("bad_data", f"The data cannot be read: {reason(error)}.") from None
 
     def _unchanged(self) -> None:
         """Raise `BridgeError` (data_changed, data_gone) if what was read may be of another file than was opened."""

@@ -6,6 +6,7 @@ import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.file_state import FileState
 from marimo_kernel_bridge.viewing.tables.plain import PlainTable, Tuples
 
@@ -49,7 +50,7 @@ def open_excel(path: Path, table: str) -> Table:
     except PasswordError:
         raise BridgeError("data_locked", f"{path.name} needs a password.") from None
     except (CalamineError, OSError, ValueError) as error:
-        raise BridgeError("bad_data", f"{path.name} cannot be read: {str(error)[:300]}.") from None
+        raise BridgeError("bad_data", f"{path.name} cannot be read: {reason(error)}.") from None
     state.require_unchanged()
     others = (
         (f"Shown is {shown}, of the sheets {', '.join(names[:20])}.",) if len(names) > 1 and not table else ()
@@ -67,7 +68,7 @@ def _check_package(path: Path, state: FileState) -> None:
             unpacked = sum(one.file_size for one in package.infolist())
     except (zipfile.BadZipFile, OSError, ValueError) as error:
         raise BridgeError(
-            "bad_data", f"{path.name} is no workbook, or only a part of one: {error}."
+            "bad_data", f"{path.name} is no workbook, or only a part of one: {reason(error)}."
         ) from None
     if unpacked > _UNPACKED_MAX:
         raise BridgeError("too_large", f"{path.name} has {unpacked:,} bytes when it is unpacked.")

@@ -9,8 +9,9 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.duck_sql import literal
 from marimo_kernel_bridge.viewing.tables.duck_table import DuckTable, loaded_table
+from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.file_state import FileState
-from marimo_kernel_bridge.viewing.tables.text_files import open_text, told
+from marimo_kernel_bridge.viewing.tables.text_files import open_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,10 +68,9 @@ def _parquet(path: Path, _table: str, suffix: str) -> Table:
                 return loaded_table(database, "Parquet file", state)
             return DuckTable("Parquet file", database, source, _ROW, state, read_again=True)
         except database.error as error:
-            message = told(error)
-            if "ncrypt" in message:
-                raise BridgeError("data_locked", f"{path.name} is encrypted: {message}") from None
-            raise BridgeError("bad_data", f"{path.name} cannot be read: {message}") from None
+            if "ncrypt" in str(error):
+                raise BridgeError("data_locked", f"{path.name} is encrypted.") from None
+            raise BridgeError("bad_data", f"{path.name} cannot be read: {reason(error)}.") from None
     except BaseException:
         database.close()
         raise
@@ -84,7 +84,7 @@ def _arrow(path: Path, _table: str, _suffix: str) -> Table:
     except BridgeError:
         raise
     except Exception as error:  # noqa: BLE001  # libraries raise many classes for a broken file
-        raise BridgeError("bad_data", f"{path.name} cannot be read: {told(error)}") from None
+        raise BridgeError("bad_data", f"{path.name} cannot be read: {reason(error)}.") from None
 
 
 def _read_arrow(path: Path, state: FileState) -> Table:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.viewing.tables.cells import bounded_text
+from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.plain import Array, Lists, PlainTable, Records
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _polars_lazy(frame: Any) -> Table:
     try:
         first = frame.head(_HEAD).collect()
     except pl.exceptions.PolarsError as error:
-        raise BridgeError("bad_data", f"The plan of the LazyFrame fails: {str(error)[:300]}") from None
+        raise BridgeError("bad_data", f"The plan of the LazyFrame fails: {reason(error)}.") from None
 
     def load(cancellation: Cancellation) -> Table:
         most = _rows_in_memory(first.estimated_size() / max(1, first.height))
@@ -189,12 +190,11 @@ def _relation(relation: Any) -> Table:
         return loaded_table(database, "DuckDB relation", None, notes)
     except duckdb.Error as error:
         database.close()
-        text = str(error).splitlines()[0][:300]
-        if "in use" in text.lower() or "busy" in text.lower():
+        if isinstance(error, getattr(duckdb, "ResourceInUseException", ())):
             raise BridgeError(
-                "kernel_busy", f"The relation's connection is in use: {text}", "Try it again later."
+                "kernel_busy", "The relation's connection is in use.", "Try it again later."
             ) from None
-        raise BridgeError("bad_data", f"The relation cannot be read: {text}") from None
+        raise BridgeError("bad_data", f"The relation cannot be read: {reason(error)}.") from None
     except BaseException:
         database.close()
         raise

@@ -15,6 +15,7 @@ from marimo_kernel_bridge.viewing.table import (
     Query,
     Table,
 )
+from marimo_kernel_bridge.viewing.tables.failures import reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,8 +114,10 @@ class LoadingTable:
 
     def close(self) -> None:
         """End the loading too."""
-        self._cancellation.cancel()
-        self._table.close()
+        with self._lock:
+            self._cancellation.cancel()
+            table = self._table
+        table.close()
 
     @property
     def _loaded(self) -> bool:
@@ -133,19 +136,19 @@ class LoadingTable:
     def _work(self) -> None:
         try:
             loaded = self._load(self._cancellation)
-            if self._cancellation.cancelled:
+            with self._lock:  # `close` closes the one table or the other
+                closed = self._cancellation.cancelled
+                if not closed:
+                    self._table = loaded
+            if closed:
                 loaded.close()
-            else:
-                self._table = loaded
         except CancelledError:
             self._abandoned()
         except BridgeError as failure:
             self._failure = failure
             self._abandoned()
         except Exception as error:  # noqa: BLE001  # of a library: whoever asks for the rows is told
-            self._failure = BridgeError(
-                "bad_data", f"The data cannot be read: {type(error).__name__}: {str(error)[:300]}"
-            )
+            self._failure = BridgeError("bad_data", f"The data cannot be read: {reason(error)}.")
             self._abandoned()
         with self._lock:
             self._done.set()

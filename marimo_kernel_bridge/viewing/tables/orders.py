@@ -6,15 +6,16 @@ What one thread computes, others that want the same wait for. What nobody waits 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from marimo_kernel_bridge.viewing.behind import run_behind
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _KEPT: Final = 4
 _POLL: Final = 0.05
@@ -29,6 +30,8 @@ class Orders(Generic[T]):
         self._dropped = dropped
         self._lock = threading.Lock()
         self._known: OrderedDict[str, Future[T]] = OrderedDict()
+        self._readers: Counter[Future[T]] = Counter()
+        self._forgotten: set[Future[T]] = set()  # what is still read
         self._behind = Cancellation()
         self._behind_key = ""
 
@@ -53,6 +56,28 @@ class Orders(Generic[T]):
             if _succeeded(future):
                 return future.result()
             # It was cancelled by whoever waited for it, or failed: what this caller wants it computes itself
+
+    @contextmanager
+    def read(self, key: str, compute: Callable[[Cancellation], T], cancellation: Cancellation) -> Iterator[T]:
+        """Yield the result for a key as `get` returns it. Until the end of the block it is not dropped."""
+        while True:
+            self.get(key, compute, cancellation)
+            with self._lock:
+                future = self._known.get(key)
+                if future is not None and _succeeded(future):
+                    self._readers[future] += 1
+                    break
+            cancellation.check()  # it was forgotten meanwhile: once more
+        try:
+            yield future.result()
+        finally:
+            with self._lock:
+                self._readers[future] -= 1
+                if drop := not self._readers[future] and future in self._forgotten:
+                    self._forgotten.remove(future)
+                self._readers = +self._readers
+            if drop:
+                self._dropped(future.result())
 
     def behind(self, key: str, compute: Callable[[Cancellation], T]) -> None:
         """Compute the result for a key in a thread, in place of the one before."""
@@ -94,7 +119,12 @@ class Orders(Generic[T]):
         return future, True
 
     def _forget(self, futures: list[Future[T]]) -> None:
+        with self._lock:
+            read = {future for future in futures if future in self._readers}
+            self._forgotten |= read
         for future in futures:
+            if future in read:
+                continue
             future.add_done_callback(lambda done: self._dropped(done.result()) if _succeeded(done) else None)
 
     def _computed(

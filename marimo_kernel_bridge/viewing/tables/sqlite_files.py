@@ -19,6 +19,7 @@ from marimo_kernel_bridge.viewing.table import Cancellation
 from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.duck_sql import literal, quoted
 from marimo_kernel_bridge.viewing.tables.duck_table import loaded_table
+from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.file_state import FileState
 from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
 from marimo_kernel_bridge.viewing.tables.plain import PlainTable, Tuples
@@ -62,7 +63,7 @@ def open_sqlite(path: Path, table: str) -> Table:
     try:
 
         def load(cancellation: Cancellation) -> Table:
-            with _told(path), _connected(path, cancellation) as reading:
+            with _told(path, database.error), _connected(path, cancellation) as reading:
                 mixed = _load(reading, name, names, database, cancellation)
             state.require_unchanged()
             return loaded_table(database, f"SQLite table {name}", state, (*notes, *mixed))
@@ -167,12 +168,13 @@ def _connected(path: Path, cancellation: Cancellation) -> Iterator[sqlite3.Conne
 
 
 @contextlib.contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _told(path: Path, other: type[Exception] = sqlite3.Error) -> Iterator[None]:
+    """Tell errors of SQLite, and of a further class, as those of the file."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, other) as error:
         if "locked" in str(error):
             raise BridgeError(
                 "data_locked", f"{path.name} is locked by another program.", "Try it again later."
             ) from None
-        raise BridgeError("bad_data", f"{path.name} cannot be read: {error}.") from None
+        raise BridgeError("bad_data", f"{path.name} cannot be read: {reason(error)}.") from None

@@ -13,6 +13,7 @@ from marimo_kernel_bridge.viewing.table import Cancellation
 from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.duck_sql import literal, quoted
 from marimo_kernel_bridge.viewing.tables.duck_table import loaded_table
+from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.file_state import FileState
 from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
 from marimo_kernel_bridge.viewing.tables.plain import PlainTable, Tuples
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _HEAD: Final = 500
 _SMALL: Final = 4_000_000
 """Bytes of a file that is loaded at once."""
-_SHOWN_MAX: Final = 300
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _LATIN: Final = "The file is not UTF-8: it is read as Latin-1."
 _WHOLE: Final = "Types were found from the whole file: a later row did not fit those of the first ones."
@@ -75,7 +75,7 @@ def _first_that_reads(
         if len(found) == 1 and function == "read_csv" and "," in found[0][0] and "delim" not in arguments:
             continue  # no separator made all first lines of one length
         return arguments, notes, found, rows
-    raise BridgeError("bad_data", f"{state.path.name} cannot be read: {told(failure)}")
+    raise BridgeError("bad_data", f"{state.path.name} cannot be read: {reason(failure)}.")
 
 
 def _ways(function: str, state: FileState) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -115,7 +115,7 @@ def _load(
         if function != "read_csv":
             _keep_digits(database, select, cancellation)
         return (*notes, *_rejected(rejected))
-    raise BridgeError("bad_data", f"The file cannot be read: {told(failure)}")
+    raise BridgeError("bad_data", f"The file cannot be read: {reason(failure)}.")
 
 
 def _keep_digits(database: Database, select: str, cancellation: Cancellation) -> None:
@@ -141,9 +141,3 @@ def _rejected(lines: list[Any]) -> tuple[str, ...]:
     named = ", ".join(str(line) for (line,) in lines[:5])
     more = ", …" if len(lines) > 5 else ""  # noqa: PLR2004  # as many as are named
     return (f"{len(lines)} lines do not fit the columns and are left out: line {named}{more}.",)
-
-
-def told(error: Exception | None) -> str:
-    """Return the first lines of an error of DuckDB, without its advice."""
-    text = " ".join(str(error).split("\n\n")[0].split("Possible")[0].split())
-    return text[:_SHOWN_MAX] or "unknown error"

@@ -1,0 +1,47 @@
+"""Why a library cannot read some data, in words of our own: its message may quote the data.
+
+Such a reason goes to agents too, which are not shown any value. So nothing of a message is passed on but the number of a
+line, from where DuckDB writes it before it quotes anything.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_WORDS: Final = {
+    "ConversionException": "a value does not fit the type of its column",
+    "TypeMismatchException": "a value does not fit the type of its column",
+    "OutOfRangeException": "a number is too large for the type of its column",
+    "OutOfMemoryException": "there is not enough memory for it",
+    "IOException": "it is broken, or only a part of a file",
+    "SerializationException": "it is broken, or only a part of a file",
+    "NotImplementedException": "it has a type that the reader does not know",
+    "ConnectionException": "its connection is closed",
+    "ColumnNotFoundError": "it names a column that is not there",
+    "SchemaError": "it takes a column for one of another type",
+    "UnicodeDecodeError": "it is not UTF-8",
+    "BadZipFile": "it is no ZIP archive, or only a part of one",
+}
+"""By the class of the error."""
+_LINES: Final = (
+    re.compile(r"[A-Z][A-Za-z ]+: CSV Error on Line: (?P<line>\d+)\s"),
+    re.compile(
+        r"[A-Z][A-Za-z ]+: (?P<broken>Malformed JSON) in file \"[^\"]*\", at byte \d+ in line (?P<line>\d+):"
+    ),
+    re.compile(r"[A-Z][A-Za-z ]+: JSON transform error in file \"[^\"]*\", in line (?P<line>\d+):"),
+    re.compile(r"[A-Z][A-Za-z ]+: (?P<broken>Malformed JSON) in file \"[^\"]*\", at byte \d+ in "),
+)
+"""How messages of DuckDB begin. The files are those of `Database.link`, whose names have no quotation mark."""
+
+
+def reason(error: BaseException | None) -> str:
+    """Return why data cannot be read: words for the class of the error, and the line if it is told."""
+    if error is None:
+        return "nothing in it is a table"
+    kind = type(error).__name__
+    found = next(filter(None, (pattern.match(str(error)) for pattern in _LINES)), None)
+    groups = {} if found is None else found.groupdict()
+    words = "it is not valid JSON" if groups.get("broken") else _WORDS.get(kind, f"the reader fails ({kind})")
+    line = groups.get("line")
+    return f"{words}, in line {line}" if line else words

@@ -1,0 +1,105 @@
+"""Tables of DuckDB: values that only its own types hold, and orders that are forgotten while they are read."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pytest
+
+from marimo_kernel_bridge.protocol.views import Filter, Marked, Operator, SortKey
+from marimo_kernel_bridge.viewing.table import Cancellation, Query, Table
+from marimo_kernel_bridge.viewing.tables import open_value
+from marimo_kernel_bridge.viewing.tables.orders import Orders
+from tests.unit.viewing.rows_by_hand import all_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def _table(sql: str) -> Table:
+    return open_value(duckdb.connect().sql(sql))
+
+
+@pytest.fixture
+def decimals() -> Iterator[Table]:
+    table = _table(
+        "SELECT CAST(x AS DECIMAL(38, 0)) AS a FROM (VALUES ('-2'), ('1'), ('2'), (repeat('9', 38)), (NULL)) t(x)"
+    )
+    yield table
+    table.close()
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "ids"),
+    [
+        (">", "1.5", [2, 3]),
+        (">=", "1.5", [2, 3]),
+        ("<", "1.5", [0, 1]),
+        ("<=", "-1.5", [0]),
+        ("=", "1.5", []),
+        ("!=", "1.5", [0, 1, 2, 3]),
+        ("one_of", ["1.0", "1.5", None, 2], [1, 2, 4]),
+        ("=", "9" * 38, [3]),
+        ("<", "1e40", [0, 1, 2, 3]),
+        (">", "1e40", []),
+        (">", "-inf", [0, 1, 2, 3]),
+        ("=", "1e-60", []),
+    ],
+)
+def test_decimals_are_compared_exactly_with_any_number(
+    decimals: Table, op: Operator, value: Any, ids: list[int]
+) -> None:
+    assert all_ids(decimals, Query(filters=(Filter(0, op, value),))) == ids
+
+
+def test_dates_that_python_has_not_have_statistics() -> None:
+    table = _table(
+        "SELECT CAST(x AS DATE) AS a, CAST(x AS TIMESTAMP) AS b FROM (VALUES ('2024-01-01'), ('20240-05-06'), (NULL)) t(x)"
+    )
+    for column, kind in ((0, "date"), (1, "datetime")):
+        found = table.statistics(Query(), column, Cancellation())
+        assert isinstance(found.max, Marked)
+        assert (found.max.t[:11], found.max.k) == ("20240-05-06", kind)
+        assert [(bar.low, bar.high, bar.count) for bar in found.bins] == [(found.min, found.max, 2)]
+    table.close()
+
+
+def test_an_order_that_is_read_is_dropped_afterwards() -> None:
+    dropped: list[str] = []
+    orders = Orders(dropped.append)
+    with orders.read("a", lambda _: "a", Cancellation()) as first:
+        with orders.read("a", lambda _: "another", Cancellation()) as again:
+            for key in "bcdef":
+                orders.get(key, lambda _, key=key: key, Cancellation())  # type: ignore[misc]  # its default binds it
+            assert (first, again, dropped) == ("a", "a", ["b"])
+        assert dropped == ["b"]
+    assert dropped == ["b", "a"]
+    orders.close()
+    assert sorted(dropped) == list("abcdef")
+
+
+def test_pages_of_many_orders_at_once_are_all_there() -> None:
+    table = _table(
+        "SELECT i AS a, i % 7 AS b, i % 11 AS c, i % 13 AS d, i % 17 AS e, i % 19 AS f FROM range(3000) r(i)"
+    )
+    failed: list[BaseException] = []
+
+    def ask(first: int) -> None:
+        try:
+            for number in range(40):
+                key = SortKey((first + number) % 6, descending=bool(number % 2))
+                page = table.page(Query(sort=(key,)), 1000, 5, [key.column], Cancellation())
+                assert len(page.ids) == 5
+        except BaseException as error:
+            failed.append(error)
+            raise
+
+    threads = [threading.Thread(target=ask, args=(number * 2,)) for number in range(3)]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    table.close()
+    assert not failed
