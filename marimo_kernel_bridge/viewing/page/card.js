@@ -3,7 +3,7 @@
 import { $, el, grouped } from "./dom.js";
 import { percent } from "./head.js";
 import { button, closeBox, openBox } from "./popover.js";
-import { filterValue, isNumeric, isTemporal, operatorText, plain, shown, typed } from "./values.js";
+import { filterValue, isCut, isNumeric, isTemporal, operatorText, plain, shortened, shown, typed } from "./values.js";
 
 const ORDERED = ["between", "=", "!=", "<", "<=", ">", ">=", "one_of", "null", "not_null"];
 const TEXTUAL = ["contains", "starts", "=", "!=", "one_of", "null", "not_null"];
@@ -156,7 +156,8 @@ export class Card {
     };
     for (const value of chosen) add(value, String(value), "");
     this.statistics.ask(index).then(({ top }) => {
-      for (const [value, count] of top ?? []) if (value !== null) add(filterValue(value), shown(value, kind)[0], grouped(count));
+      // Of one that is cut, no filter has all
+      for (const [value, count] of top ?? []) if (value !== null && !isCut(value)) add(filterValue(value), shown(value, kind)[0], grouped(count));
       if (kind === "boolean") for (const value of [true, false]) add(value, String(value), "");
     }, () => {});
     return () => {
@@ -175,9 +176,9 @@ function wrong(filters, kind) {
 }
 
 /** @param {import("./types").Statistics} found @param {string} kind */
-function factsOf(found, kind) {
+export function factsOf(found, kind) {
   const text = (/** @type {any} */ value) => (value === null || value === undefined ? "" : shown(value, kind)[0]);
-  const rounded = (/** @type {any} */ value) => (typeof value === "number" ? String(Number(value.toPrecision(7))) : plain(value));
+  const rounded = (/** @type {any} */ value) => (typeof value === "number" ? shortened(value, 7) : plain(value));
   const distinct = found.distinct ?? null;
   /** @type {[string, string][]} */
   const facts = [

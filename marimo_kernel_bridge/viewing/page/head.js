@@ -1,7 +1,7 @@
 /** The heads of the columns: name, type, how its values are spread, and what is done with a pointer there. */
 
 import { $, counted, el, grouped, say } from "./dom.js";
-import { filterValue, shown } from "./values.js";
+import { filterValue, isCut, shortened, shown } from "./values.js";
 
 /** @typedef {{element: any, label: any, mark: any, type: any, chart: any, range: any, drawn: any, left: number, width: number}} Heading */
 
@@ -167,12 +167,12 @@ export function percent(part, whole) {
 
 /** @param {import("./types").Cell} value @param {string} kind */
 function short(value, kind) {
-  if (typeof value === "number") return String(Number(value.toPrecision(6)));
+  if (typeof value === "number") return shortened(value, 4);
   return shown(value, kind)[0].replace(/[ T]00:00:00.*/, "");
 }
 
 /** @param {import("./types").Statistics} found @param {string} kind */
-function summary(found, kind) {
+export function summary(found, kind) {
   if (found.bins?.length) return `${short(found.min ?? null, kind)} – ${short(found.max ?? null, kind)}`;
   if (found.top?.length && found.rows > 0) {
     const distinct = found.distinct ? `${found.distinct_exact === false ? "≈ " : ""}${counted(found.distinct, "value")}` : "";
@@ -216,8 +216,8 @@ function binsOf(bins, { index, kind }) {
 function topOf({ top, other, rows }, { index, kind }) {
   if (!top?.length || top[0][1] <= 1 || top[0][1] < rows / 200) return [];
   const parts = top.slice(0, 12).map(([value, count]) => {
-    const filter = { column: index, op: "=", value: filterValue(value) };
-    return { count, text: shown(value, kind)[0], filters: /** @type {any} */ ([filter]), look: "often" };
+    const filter = isCut(value) ? null : { column: index, op: "=", value: filterValue(value) };
+    return { count, text: shown(value, kind)[0], filters: /** @type {any} */ (filter && [filter]), look: "often" };
   });
   const rest = (other ?? 0) + top.slice(12).reduce((sum, [, count]) => sum + count, 0);
   return rest ? [...parts, { count: rest, text: "other values", filters: null, look: "rest" }] : parts;

@@ -1,6 +1,7 @@
 /** What a cell shows, and what a person reads of filters. Values are texts: no markup of theirs is ever any. */
 
 const NUMERIC = new Set(["integer", "number", "decimal"]);
+const CELL = 300; // characters of a cell; those of more are cut
 const TEMPORAL = new Set(["date", "datetime", "time"]);
 const OPERATORS = {
   "=": "is", "!=": "is not", "<": "<", "<=": "≤", ">": ">", ">=": "≥", contains: "contains", starts: "starts with",
@@ -30,7 +31,7 @@ export function shown(value, kind) {
 }
 
 /**
- * A float has its point; one of many digits shows seven of them (the row's details and a copy have all).
+ * A float has its point; one of many digits is cut after it, marked (the row's details and a copy have all).
  * @param {number} value
  * @param {string} kind
  */
@@ -38,8 +39,29 @@ function numberText(value, kind) {
   const text = Object.is(value, -0) ? "-0" : String(value);
   if (kind !== "number") return text;
   if (Number.isInteger(value)) return text.includes("e") ? text : text + ".0";
-  return text.length > 10 ? String(Number(value.toPrecision(7))) : text;
+  return shortened(value, 7);
 }
+
+/**
+ * A number in about so many digits: those before the point all stay, those after it are cut and never rounded, and "…" says so.
+ * @param {number} value
+ * @param {number} digits
+ */
+export function shortened(value, digits) {
+  const text = String(value);
+  const [whole, fraction = "", power = ""] = text.split(/\.|(?=e)/);
+  if (text.length <= digits + 3 || !fraction || fraction.startsWith("e")) return text;
+  const zeros = /^-?0$/.test(whole) ? fraction.search(/[1-9]/) : 0;
+  const kept = Math.max(2, digits - whole.replace(/^-?0?/, "").length) + zeros;
+  return fraction.length <= kept ? text : `${whole}.${fraction.slice(0, kept)}…${power}`;
+}
+
+/**
+ * Whether a cell has only the beginning of its value. Texts say it by their kind, all else by its end.
+ * @param {import("./types").Cell | undefined} value
+ */
+export const isCut = (value) =>
+  typeof value === "object" && value !== null && (value.k === "long" || (value.t.length > CELL && value.t.endsWith("…")));
 
 /** @param {string} text */
 const oneLine = (text) => text.replace(/\r?\n|\r/g, "↵").replace(/\t/g, "⇥");
