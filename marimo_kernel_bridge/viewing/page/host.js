@@ -104,9 +104,13 @@ export class Host {
     const text = JSON.stringify({ id: ++this.last, ...request });
     const result = await this.call("tools/call", { name: "view_rows", arguments: { ...view, request: text } });
     const said = result.content?.[0]?.text ?? "";
-    if (result.isError) throw new Error(said);
+    // "[no_such_view] There is no such view."
+    const [, code = "refused", message = said] = /^\[(\w+)\] ([^]*)$/.exec(said) ?? [];
+    if (result.isError) throw Object.assign(new Error(message), { name: code });
     const answer = JSON.parse(said);
     if (answer.error) throw Object.assign(new Error(answer.error.message), { name: answer.error.code });
+    // What happened before is in the description
+    if (request.do === "describe") this.news = Math.max(this.news, answer.n ?? 0);
     return answer;
   }
 

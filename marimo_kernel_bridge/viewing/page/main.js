@@ -108,7 +108,7 @@ view.on("agent", (before) => {
 });
 view.on("ended", () => {
   document.body.classList.toggle("ended", !!view.ended);
-  const why = { "": "", deleted: "The variable is deleted.", "file gone": "The file is gone." }[view.ended] ?? `The view has ended: ${view.ended}.`;
+  const why = { "": "", deleted: "The variable is deleted.", "the file is gone": "The file is gone." }[view.ended] ?? `The view has ended: ${view.ended}.`;
   bar.note("ended", why && `${why} What is on the page is the last that was read.`, { urgent: true, keep: true });
 });
 view.on("shown", () => {

@@ -31,7 +31,7 @@ export class Rows {
     this.view = view;
     this.arrived = arrived;
     view.on("order", () => this.forget());
-    view.on("described", ({ same }) => same || this.forget());
+    view.on("described", ({ same }) => (same ? (this.halted = false) : this.forget()));
   }
 
   forget() {

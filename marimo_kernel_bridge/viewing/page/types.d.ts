@@ -31,6 +31,7 @@ export interface ViewState {
   pinned: number[];
   widths: Record<string, number>;
   selected: number[];
+  selected_count: number;
   selected_column: number | null;
   first_row: number;
   by: string;

@@ -53,14 +53,15 @@ export class View {
   describe(description) {
     const first = this.description === null;
     const same = !first && description.version === this.description.version && description.rows === this.description.rows;
-    const order = first ? "" : orderOf(this.state);
     const version = this.description?.version;
+    const newer = !first && version !== description.version;
     this.description = description;
     this.columns = description.columns;
-    this.state = description.state;
-    if (!same || order !== orderOf(this.state)) this.epoch += 1;
+    if (!same) this.epoch += 1;
+    if (first || newer) this.state = description.state;
+    else this.adopt(description.state, true);
     this.count(description.matching ?? description.rows ?? this.total, description.matching !== null);
-    this.emit("described", { first, same, newer: !first && version !== description.version });
+    this.emit("described", { first, same, newer });
     if (description.ended !== this.ended) this.end(description.ended);
   }
 
@@ -80,6 +81,18 @@ export class View {
    */
   take(state, pushed = false) {
     const before = this.state;
+    this.adopt(state, pushed);
+    if (lookOf(before) !== lookOf(state)) this.emit("look");
+    if (pushed && state.by !== "person" && state.first_row !== before.first_row) this.emit("placed");
+  }
+
+  /**
+   * Have a state, and notice that its order of the rows is another, however it came here.
+   * @param {import("./types").ViewState} state
+   * @param {boolean} pushed
+   */
+  adopt(state, pushed) {
+    const before = this.state;
     this.state = state;
     if (orderOf(before) !== orderOf(state)) {
       this.epoch += 1;
@@ -87,8 +100,6 @@ export class View {
       this.emit("order", before);
       if (pushed && state.by !== "person") this.emit("agent", before);
     }
-    if (lookOf(before) !== lookOf(state)) this.emit("look");
-    if (pushed && state.by !== "person" && state.first_row !== before.first_row) this.emit("placed");
   }
 
   /**
