@@ -2,6 +2,7 @@
 
 import { $, counted, debounced, el, grouped, say } from "./dom.js";
 import { button } from "./popover.js";
+import { sums } from "./sums.js";
 import { filterText, isNumeric } from "./values.js";
 
 const SUMMED = 20_000; // cells of a selection
@@ -17,6 +18,8 @@ export class Bar {
     this.openCard = openCard;
     /** @type {Map<string, any>} */
     this.notices = new Map();
+    /** Those of the data that were shown. @type {Set<string>} */
+    this.notes = new Set();
     const search = $("search");
     const find = debounced(() => search.value !== this.view.state.search && this.view.set({ search: search.value }), 300);
     search.addEventListener("input", find);
@@ -32,7 +35,10 @@ export class Bar {
     document.title = description.title;
     $("title").textContent = description.title;
     $("about").textContent = description.kind;
-    for (const note of description.notes) this.note(`note ${note}`, note);
+    const notes = new Set(description.notes);
+    for (const note of this.notes) if (!notes.has(note)) this.note(`note ${note}`, "");
+    for (const note of notes) if (!this.notes.has(note)) this.note(`note ${note}`, note);
+    this.notes = notes;
     this.state();
     this.total();
   }
@@ -120,11 +126,7 @@ export class Bar {
     if (!single && numeric.length && cells <= SUMMED) {
       const values = [];
       for (let row = top; row <= bottom; row++) for (const index of numeric) values.push(rows.cell(row, index));
-      const numbers = values.filter((value) => typeof value === "number");
-      if (!values.includes(undefined) && numbers.length) {
-        const sum = numbers.reduce((a, b) => a + b, 0);
-        text += ` · sum ${Number(sum.toPrecision(12))} · mean ${Number((sum / numbers.length).toPrecision(7))}`;
-      }
+      if (!rows.stale && !values.includes(undefined)) text += sums(/** @type {any} */ (values));
     }
     $("where").textContent = text;
     $("said").textContent = "";
