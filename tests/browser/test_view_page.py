@@ -371,6 +371,9 @@ def test_a_range_that_is_not_on_the_page_is_copied_whole_and_too_large_ones_are_
     shown.press("Control+Home", "End", "ControlOrMeta+c")
     expect(shown.page.locator("footer")).to_contain_text("Copied 1 cell")
     assert shown.page.evaluate("navigator.clipboard.readText()") == "y" * 400
+    shown.press("Shift+ArrowDown", "ControlOrMeta+c")
+    expect(shown.page.locator("footer")).to_contain_text("Copied 2 cells")
+    assert shown.page.evaluate("navigator.clipboard.readText()").split("\n") == ["y" * 400] * 2
     wide = show(lambda: Synthetic(rows=1_000_000, columns=3))
     wide.press("ControlOrMeta+a", "ControlOrMeta+c")
     expect(wide.notices).to_contain_text("export the rows instead")

@@ -64,7 +64,7 @@ export class Detail {
     const { order } = this.grid.columns;
     const listed = order.slice(0, FIELDS);
     try {
-      const [cells] = await this.grid.rows.read(row, row, listed);
+      const [cells] = (await this.grid.rows.read(row, row, listed)).rows;
       if (mine !== this.asked) return;
       list.replaceChildren(...listed.flatMap((index, at) => {
         const { name, kind } = this.view.columns[index];
@@ -83,7 +83,7 @@ export class Detail {
     try {
       const found = await this.view.carrier.ask({ do: "detail", row: id, column, version: this.view.description.version });
       const nested = found.json !== undefined && found.json !== null && typeof found.json === "object";
-      place.replaceChildren(nested ? tree(found.json) : el("pre", {}, found.text));
+      place.replaceChildren(nested ? tree(found.json) : el("pre", {}, found.text + (found.cut ? "…" : "")));
     } catch (error) {
       place.replaceChildren(el("p", { class: "wrong" }, /** @type {Error} */ (error).message));
     }

@@ -1,8 +1,9 @@
 /** What keys, pointers and the clipboard do in the grid. */
 
+import { table, wholeRows } from "./copying.js";
 import { $, counted, grouped, say } from "./dom.js";
 import { ROW } from "./layout.js";
-import { plain } from "./values.js";
+import { isCut, plain } from "./values.js";
 
 const COPIED = 200_000; // cells
 
@@ -161,7 +162,7 @@ export class Gestures {
     const cells = [];
     for (let row = top; row <= bottom; row++) {
       const line = columns.map((column) => (this.grid.rows.stale ? undefined : this.grid.rows.cell(row, column)));
-      if (line.includes(undefined) || line.some(isShortened)) return null;
+      if (line.includes(undefined) || line.some(isCut)) return null;
       cells.push(line);
     }
     return table(/** @type {any} */ (cells));
@@ -181,37 +182,26 @@ export class Gestures {
     }
   }
 
-  /** Rows that are not on the page, and texts that are longer than a cell, are asked for first. */
+  /** Rows that are not on the page, and values that are longer than a cell, are asked for first. */
   async fetchAndCopy() {
     const { selection, grid } = this;
     const { top, bottom, single } = selection.range;
     const { columns } = selection;
     try {
-      let text;
-      if (single) {
-        const detail = { do: "detail", row: grid.rows.id(top), column: columns[0], version: this.view.description.version };
-        text = (await this.view.carrier.ask(detail)).text;
-      } else text = table(await grid.rows.read(top, bottom, columns));
-      await navigator.clipboard.writeText(text);
-      this.sayCopied();
+      const { rows, cut } = await wholeRows(grid.rows, top, bottom, columns);
+      await navigator.clipboard.writeText(single ? plain(rows[0][0]) : table(rows));
+      this.sayCopied(cut);
     } catch (error) {
       this.open.trouble(/** @type {Error} */ (error));
     }
   }
 
-  sayCopied() {
+  /** @param {number} cut values of which that is the beginning */
+  sayCopied(cut = 0) {
     const { top, bottom, left, right } = this.selection.range;
-    const text = `Copied ${counted((bottom - top + 1) * (right - left + 1), "cell")}`;
+    const beginning = cut ? `; of ${counted(cut, "cell")} the beginning alone: export the rows to have all` : "";
+    const text = `Copied ${counted((bottom - top + 1) * (right - left + 1), "cell")}${beginning}`;
     $("said").textContent = text;
     say(text);
   }
 }
-
-/** @param {import("./types").Cell | undefined} cell */
-const isShortened = (cell) => typeof cell === "object" && cell?.k === "long";
-
-/** @param {import("./types").Cell[][]} rows */
-const table = (rows) => rows.map((row) => row.map((cell) => quoted(plain(cell))).join("\t")).join("\n");
-
-/** @param {string} text as spreadsheets read it: one with tabs or line ends in quotes */
-const quoted = (text) => (/[\t\n\r"]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

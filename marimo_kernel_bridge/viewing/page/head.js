@@ -213,7 +213,7 @@ function binsOf(bins, { index, kind }) {
 }
 
 /** @param {import("./types").Statistics} found @param {import("./types").Column} column */
-function topOf({ top, other, rows }, { index, kind }) {
+export function topOf({ top, other, rows }, { index, kind }) {
   if (!top?.length || top[0][1] <= 1 || top[0][1] < rows / 200) return [];
   const parts = top.slice(0, 12).map(([value, count]) => {
     const filter = isCut(value) ? null : { column: index, op: "=", value: filterValue(value) };

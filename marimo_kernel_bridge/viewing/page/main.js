@@ -73,6 +73,7 @@ view.on("described", ({ first, same, newer }) => {
     grid.box.focus();
     if (carrier.expand) $("expand").hidden = false;
   } else if (newer) {
+    selection.clear();
     $("said").textContent = "The data is new";
     say("The data is new");
   }
@@ -138,7 +139,7 @@ grid.drawn.push(() => {
   if (seen !== grid.first) place();
   seen = grid.first;
 });
-selection.tell = debounced(() => (selection.share(), tell()), 300);
+selection.tell = debounced(() => selection.share().then(tell), 300);
 
 carrier.onConnection = (connection) => {
   const said = { open: "", lost: "Reconnecting …", gone: "The viewer’s server has ended. Ask for the view again.", closed: "This view is closed. Ask for it again." }[connection];

@@ -24,6 +24,8 @@ export class Rows {
   /** @type {Set<number>} */
   asked = new Set();
   halted = false;
+  /** Columns of a request: fewer after one was too much for an answer. */
+  widest = 200;
   unsettled = false;
 
   /** @param {import("./view.js").View} view @param {() => void} arrived */
@@ -121,20 +123,46 @@ export class Rows {
   /** @param {number} block @param {number[]} chunks */
   async ask(block, chunks) {
     const columns = chunks.flatMap((chunk) => this.columnsOf(chunk));
-    const { carrier, description } = this.view;
     const end = (block + 1) * HIGH;
-    const ask = (/** @type {number} */ start) =>
-      carrier.ask({ do: "rows", start, count: end - start, columns, version: description.version });
-    const answer = await ask(block * HIGH);
+    const answer = await this.part(block * HIGH, HIGH, columns);
     for (;;) {
       // An answer that would be too large has fewer rows
       const start = block * HIGH + answer.rows.length;
-      if (!answer.rows.length || start >= Math.min(end, answer.matching ?? 0)) return answer;
-      const more = await ask(start);
+      if (!answer.rows.length || start >= Math.min(end, answer.matching ?? end)) return answer;
+      const more = await this.part(start, end - start, columns);
       if (!more.rows.length) return answer;
       answer.rows.push(...more.rows);
       answer.ids.push(...more.ids);
+      answer.matching = more.matching;
     }
+  }
+
+  /**
+   * Ask for rows, of which at least the first comes if there is one. What is too much for one answer is asked in halves.
+   * @param {number} start
+   * @param {number} count
+   * @param {number[]} columns
+   * @returns {Promise<any>}
+   */
+  async part(start, count, columns) {
+    const { carrier, description } = this.view;
+    const half = Math.ceil(columns.length / 2);
+    if (columns.length > this.widest) {
+      const left = await this.part(start, count, columns.slice(0, half));
+      if (!left.rows.length) return left;
+      const right = await this.part(start, left.rows.length, columns.slice(half));
+      if (right.ids.some((/** @type {number} */ id, /** @type {number} */ at) => id !== left.ids[at]))
+        throw Object.assign(new Error("The order of the rows changed. Try again."), { name: "cancelled" });
+      return { ...right, rows: right.rows.map((/** @type {any} */ row, /** @type {number} */ at) => [...left.rows[at], ...row]) };
+    }
+    try {
+      return await carrier.ask({ do: "rows", start, count, columns, version: description.version });
+    } catch (error) {
+      if (/** @type {Error} */ (error).name !== "too_large" || (columns.length < 2 && count < 2)) throw error;
+    }
+    if (columns.length < 2) return this.part(start, Math.ceil(count / 2), columns);
+    this.widest = half;
+    return this.part(start, count, columns);
   }
 
   /** @param {number} chunk */
@@ -202,21 +230,42 @@ export class Rows {
    * @param {number} first
    * @param {number} last
    * @param {number[]} columns
-   * @returns {Promise<import("./types").Cell[][]>}
+   * @returns {Promise<{rows: import("./types").Cell[][], ids: number[]}>}
    */
   async read(first, last, columns) {
     /** @type {import("./types").Cell[][]} */
     const read = Array.from({ length: last - first + 1 }, () => []);
+    /** @type {number[]} */
+    const ids = [];
     await this.view.settled;
-    const { epoch, description } = this.view;
+    const { epoch } = this.view;
     for (let from = 0; from < columns.length; from += 200)
-      for (let start = first; start <= last; start += 500) {
-        const part = { start, count: Math.min(500, last + 1 - start), columns: columns.slice(from, from + 200) };
-        const { rows } = await this.view.carrier.ask({ do: "rows", ...part, version: description.version });
-        if (epoch !== this.view.epoch || rows.length < part.count)
+      for (let start = first; start <= last; ) {
+        const answer = await this.part(start, Math.min(500, last + 1 - start), columns.slice(from, from + 200));
+        const other = (/** @type {number} */ id, /** @type {number} */ at) => (ids[start - first + at] ??= id) !== id;
+        if (epoch !== this.view.epoch || !answer.rows.length || answer.ids.some(other))
           throw new Error(`The data changed while ${counted(last + 1 - first, "row")} were read. Try again.`);
-        for (const [at, row] of rows.entries()) read[start - first + at].push(...row);
+        for (const [at, row] of answer.rows.entries()) read[start - first + at].push(...row);
+        start += answer.rows.length;
       }
-    return read;
+    return { rows: read, ids };
+  }
+
+  /**
+   * Where rows are in the source, whether or not they are on the page.
+   * @param {number} first
+   * @param {number} count
+   */
+  async ids(first, count) {
+    /** @type {number[]} */
+    const ids = [];
+    while (ids.length < count) {
+      const start = first + ids.length;
+      const there = this.id(start);
+      const more = there === undefined ? (await this.part(start, Math.min(500, count - ids.length), [])).ids : [there];
+      if (!more.length) break;
+      ids.push(...more);
+    }
+    return ids;
   }
 }

@@ -2,7 +2,7 @@
 
 import { debounced } from "./dom.js";
 
-const TOLD = 100; // rows of a selection that the view is told of
+const TOLD = 1000; // rows of a selection that the view is told of: a request of an App has 20 kB
 
 export class Selection {
   /** -1: the head. */
@@ -14,6 +14,7 @@ export class Selection {
   whole = false;
   /** Whether a person has selected anything yet. */
   made = false;
+  shares = 0;
   /** @type {import("./grid.js").Grid} */
   grid = /** @type {any} */ (null);
   /** @type {() => void} */
@@ -98,15 +99,27 @@ export class Selection {
   /** The order of the rows is another: what was selected is elsewhere. */
   reset() {
     this.row = Math.min(this.row, 0);
-    this.fromRow = 0;
+    this.clear();
+  }
+
+  /** Nothing is selected any more; the active cell stays. */
+  clear() {
+    this.fromRow = Math.max(0, this.row);
     this.fromColumn = this.column;
-    this.whole = false;
+    this.whole = this.made = false;
+    if (this.view.state.selected_count || this.view.state.selected.length) this.tell();
     this.changed();
   }
 
-  share() {
-    const { top, bottom } = this.range;
-    const rows = this.row < 0 ? [] : Array.from({ length: Math.min(TOLD, bottom - top + 1) }, (_, at) => this.rows.id(top + at));
-    this.view.set({ selected: rows.filter((id) => id !== undefined), selected_column: this.column });
+  /** Tell the view how many rows are selected, and which the first of them are, whether or not the page has them. */
+  async share() {
+    const mine = ++this.shares;
+    const { view } = this;
+    const { epoch } = view;
+    const { top, bottom, left, right } = this.range;
+    const selected_count = this.made && this.row >= 0 && view.total > 0 ? bottom - top + 1 : 0;
+    const selected_column = selected_count && left === right && !this.whole ? this.column : null;
+    const selected = await this.rows.ids(top, Math.min(TOLD, selected_count)).catch(() => []);
+    if (mine === this.shares && epoch === view.epoch) await view.set({ selected, selected_count, selected_column });
   }
 }

@@ -47,6 +47,7 @@ export interface Description {
   version: number;
   state: ViewState;
   matching: number | null;
+  columns_total?: number;
   notes: string[];
   ended: string;
 }

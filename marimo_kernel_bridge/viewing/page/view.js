@@ -4,12 +4,15 @@
  * `epoch` numbers the orders of rows that there were: rows and statistics of an older one are stale.
  */
 
+import { counted } from "./dom.js";
+
 /** @typedef {"described" | "order" | "look" | "total" | "agent" | "ended" | "progress" | "trouble" | "placed" | "shown"} Change */
 
 /** @param {import("./types").ViewState} state */
 const orderOf = (state) => JSON.stringify([state.sort, state.filters, state.search]);
 /** @param {import("./types").ViewState} state */
 const lookOf = (state) => JSON.stringify([state.hidden, state.pinned, state.widths]);
+const UNSELECTED = { selected: [], selected_count: 0, selected_column: null };
 
 export class View {
   /** @type {import("./types").Description} */
@@ -46,7 +49,15 @@ export class View {
   }
 
   async open() {
-    this.describe(await this.carrier.ask({ do: "describe" }));
+    const description = await this.carrier.ask({ do: "describe" });
+    // Of thousands of columns an answer to an App has the first
+    const { version } = description;
+    while (description.columns.length < (description.columns_total ?? 0)) {
+      const more = await this.carrier.ask({ do: "columns", start: description.columns.length, version });
+      if (!more.columns.length) break;
+      description.columns.push(...more.columns);
+    }
+    this.describe(description);
   }
 
   /** @param {import("./types").Description} description */
@@ -68,7 +79,11 @@ export class View {
   /** @param {import("./types").ViewEvent} event */
   receive(event) {
     if (event.event === "state" && event.state && this.state) this.take(event.state, true);
-    else if (event.event === "changed" && event.view) this.describe(event.view);
+    else if (event.event === "changed" && event.view) {
+      const { columns, columns_total = 0 } = event.view;
+      if (columns.length < columns_total) this.open().catch((error) => this.emit("trouble", error));
+      else this.describe(event.view);
+    }
     else if (event.event === "ended") this.end(event.ended || "ended");
     else if (event.event === "progress") this.emit("progress", event);
     else if (event.event === "shown") this.emit("shown");
@@ -109,6 +124,8 @@ export class View {
   set(change) {
     const before = this.state;
     const mine = ++this.sets;
+    // What is selected is places in an order
+    if (orderOf({ ...before, ...change }) !== orderOf(before)) change = { ...UNSELECTED, ...change };
     this.take({ ...before, ...change, by: "person" });
     const asked = this.carrier.ask({ do: "set", state: change });
     const taken = asked.then(
@@ -180,8 +197,10 @@ export class View {
       said.push("filtered to " + state.filters.map((f) => `${name(f.column)} ${f.op} ${JSON.stringify(f.value)}`).join(" and "));
     if (state.search) said.push(`searching for ${JSON.stringify(state.search)}`);
     if (this.filtered && this.totalKnown) said.push(`${this.total} rows match`);
-    if (state.selected.length) said.push(`selected rows (positions in the source): ${state.selected.slice(0, 20).join(", ")}`);
-    if (state.selected_column !== null && state.selected.length) said.push(`in column ${name(state.selected_column)}`);
+    const selected = Math.max(state.selected_count, state.selected.length);
+    const listed = state.selected.slice(0, 20).join(", ") + (selected > 20 ? ", …" : "");
+    if (selected) said.push(`${counted(selected, "row")} selected (positions in the source: ${listed})`);
+    if (state.selected_column !== null && selected) said.push(`in column ${name(state.selected_column)}`);
     return said.join("; ").slice(0, 2000) + ".";
   }
 }

@@ -184,3 +184,213 @@ def test_an_app_hears_no_news_from_before_its_description_and_why_a_call_was_ref
         """,
     )
     assert (found["since"], found["closed"]) == (7, "closed")
+
+
+SELECTION = """
+const sets = [];
+const grid = { columns: { places: new Map([[0, 0], [1, 1]]), order: [0, 1] }, show() {}, draw() {} };
+const answer = carrier.ask;
+carrier.ask = (request) => {
+  if (request.do === "set") sets.push(request.state);
+  return answer(request);
+};
+const selection = new Selection(view, rows);
+selection.grid = grid;
+const told = [];
+selection.tell = () => told.push(selection.share());
+view.on("order", () => selection.reset());
+const all = () => (selection.go(0, 0), selection.go(999, 1, { extend: true }));
+"""
+
+
+def test_the_view_is_told_how_many_rows_are_selected_and_which_whether_or_not_the_page_has_them(
+    tmp_path: Path,
+) -> None:
+    found = in_node(
+        tmp_path,
+        {"view": "View", "rows": "Rows", "selection": "Selection"},
+        TABLE
+        + SELECTION
+        + """
+        all();
+        await Promise.all(told);
+        results.all = [sets.length, sets[0].selected, sets[0].selected_count, sets[0].selected_column];
+        selection.go(3, 1);
+        selection.go(700, 1, { extend: true });
+        await Promise.all(told);
+        const { selected, selected_count, selected_column } = sets.at(-1);
+        results.column = [selected.length, selected[0], selected_count, selected_column];
+        results.sentence = view.sentence();
+        """,
+    )
+    assert found["all"] == [1, list(range(1000)), 1000, None]
+    assert found["column"] == [698, 3, 698, 1]
+    assert "698 rows selected (positions in the source: 3, 4, " in found["sentence"]
+
+
+def test_of_a_very_large_selection_the_view_has_the_first_rows_and_the_count(tmp_path: Path) -> None:
+    found = in_node(
+        tmp_path,
+        {"view": "View", "rows": "Rows", "selection": "Selection"},
+        TABLE
+        + SELECTION
+        + """
+        view.count(1_000_000, true);
+        selection.go(0, 0);
+        selection.go(999_999, 1, { extend: true });
+        await Promise.all(told);
+        results.told = [sets.at(-1).selected.length, sets.at(-1).selected_count];
+        """,
+    )
+    assert found["told"] == [1000, 1_000_000]
+
+
+def test_a_new_order_clears_the_selection_of_the_page_and_of_the_view(tmp_path: Path) -> None:
+    found = in_node(
+        tmp_path,
+        {"view": "View", "rows": "Rows", "selection": "Selection"},
+        TABLE
+        + SELECTION
+        + """
+        all();
+        await Promise.all(told);
+        await view.sortBy(0, false);
+        await Promise.all(told);
+        results.sorted = [sets.at(-1), view.state.selected_count, selection.holds(5, 0)];
+        all();
+        await Promise.all(told);
+        view.receive({ event: "state", state: { ...view.state, sort: [], by: "agent" } });
+        await Promise.all(told);
+        results.pushed = [sets.at(-1), view.state.selected_count, selection.holds(5, 0)];
+        """,
+    )
+    none = {"selected": [], "selected_count": 0, "selected_column": None}
+    assert found["sorted"] == [none | {"sort": [{"column": 0, "descending": False}]}, 0, False]
+    assert found["pushed"] == [none, 0, False]
+
+
+FULL = """
+const texts = ["x".repeat(400), "y", "[" + "1, ".repeat(200) + "1]", "z".repeat(2_000_000)];
+const kinds = ["long", "", "nested", "long"];
+const cut = (text, kind) => (kind ? { t: text.slice(0, 300) + (kind === "long" ? "" : "…"), k: kind } : text);
+let most = 2, details = 0, rowsLength = 4;
+const carrier = { ask: async (request) => {
+  if (request.do === "describe") return description({}, { rows: rowsLength, matching: rowsLength });
+  if (request.do === "detail") {
+    details += 1;
+    const text = texts[request.row % 4];
+    return { text: text.slice(0, 1_000_000), kind: "text", cut: text.length > 1_000_000 };
+  }
+  const left = rowsLength - request.start;
+  const ids = Array.from({ length: Math.max(0, Math.min(request.count, most, left)) }, (_, at) => request.start + at);
+  const matching = unknown ? null : rowsLength;
+  return { ids, rows: ids.map((id) => request.columns.map(() => cut(texts[id % 4], kinds[id % 4]))), matching, version: 1 };
+} };
+let unknown = false;
+const view = new View(carrier);
+const rows = new Rows(view, () => {});
+await view.open();
+"""
+
+
+def test_a_copy_has_whole_values_or_says_of_how_many_it_has_the_beginning(tmp_path: Path) -> None:
+    found = in_node(
+        tmp_path,
+        {"view": "View", "rows": "Rows", "copying": "table, wholeRows"},
+        FULL
+        + """
+        const { rows: read, cut: beginnings } = await wholeRows(rows, 0, 3, [0]);
+        results.whole = table(read.slice(0, 3)) === texts.slice(0, 3).join("\\n");
+        results.last = [read[3][0].length, read[3][0].endsWith("z…"), beginnings, details];
+        rowsLength = 4000;
+        await view.open();
+        results.refused = await wholeRows(rows, 0, 3999, [0]).catch((error) => error.message);
+        """,
+    )
+    assert found["whole"]
+    assert found["last"] == [1_000_001, True, 1, 3]
+    assert found["refused"] == "3,000 of these values are long: export the rows instead."
+
+
+def test_a_value_whose_beginning_the_page_has_is_offered_for_no_filter(tmp_path: Path) -> None:
+    found = in_node(
+        tmp_path,
+        {"head": "topOf"},
+        """
+        const top = [[{ t: "x".repeat(300), k: "long" }, 5], ["a", 4]];
+        const parts = topOf({ top, rows: 9 }, { index: 0, kind: "text" });
+        results.filters = parts.map(({ filters }) => filters && filters[0].value);
+        """,
+    )
+    assert found["filters"] == [None, "a"]
+
+
+def test_an_answer_with_fewer_rows_than_asked_is_asked_on_also_while_their_number_is_unknown(
+    tmp_path: Path,
+) -> None:
+    found = in_node(
+        tmp_path,
+        {"view": "View", "rows": "Rows"},
+        FULL
+        + """
+        rowsLength = 90;
+        unknown = true;
+        most = 7;
+        await view.open();
+        rows.want(0, 90, [0]);
+        await turns(2000);
+        results.there = Array.from({ length: 91 }, (_, at) => rows.id(at)).filter((id) => id !== undefined).length;
+        """,
+    )
+    assert found["there"] == 90
+
+
+def test_what_is_too_much_for_one_answer_is_asked_in_fewer_columns_then_rows(tmp_path: Path) -> None:
+    found = in_node(
+        tmp_path,
+        {"view": "View", "rows": "Rows"},
+        """
+        const asked = [];
+        const columns = Array.from({ length: 80 }, (_, index) => ({ index, name: `c${index}`, kind: "text", dtype: "str" }));
+        const carrier = { ask: async ({ do: what, start, count, columns: some }) => {
+          if (what === "describe") return description({}, { columns, rows: 10, matching: 10 });
+          asked.push([Math.min(count, 10), some.length]);
+          const ids = Array.from({ length: Math.min(count, 10 - start) }, (_, at) => start + at);
+          if (ids.length * some.length > limit) throw Object.assign(new Error("too much"), { name: "too_large" });
+          return { ids, rows: ids.map((id) => some.map((column) => `${id}.${column}`)), matching: 10, version: 1 };
+        } };
+        let limit = 200;
+        const view = new View(carrier);
+        const rows = new Rows(view, () => {});
+        view.on("trouble", (error) => (results.trouble = error.message));
+        await view.open();
+        rows.want(0, 10, [0, 79]);
+        await turns(500);
+        results.cells = [rows.cell(0, 0), rows.cell(9, 79), rows.cell(4, 41)];
+        limit = 5;
+        rows.forget();
+        rows.want(0, 10, [0]);
+        await turns(5000);
+        results.narrow = [rows.cell(0, 0), rows.cell(9, 39)];
+        """,
+    )
+    assert found == {"cells": ["0.0", "9.79", "4.41"], "narrow": ["0.0", "9.39"]}
+
+
+def test_columns_that_come_in_parts_are_put_together_before_the_page_shows_any(tmp_path: Path) -> None:
+    found = in_node(
+        tmp_path,
+        {"view": "View"},
+        """
+        const columns = Array.from({ length: 5 }, (_, index) => ({ index, name: `c${index}`, kind: "text", dtype: "str" }));
+        const part = (start = 0) => description({}, { columns: columns.slice(start, start + 2), columns_total: 5 });
+        const view = new View({ ask: async ({ start }) => part(start) });
+        const shown = [];
+        view.on("described", () => shown.push(view.columns.map(({ name }) => name).join(" ")));
+        await view.open();
+        view.receive({ event: "changed", view: part() });
+        await turns();
+        results.shown = shown;
+        """,
+    )
+    assert found["shown"] == ["c0 c1 c2 c3 c4"] * 2
