@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting.variables import find
+from marimo_kernel_bridge.kernel.viewing.between_runs import BetweenRuns
 from marimo_kernel_bridge.kernel.viewing.variables import GONE, Held, Variables
 from marimo_kernel_bridge.protocol import view_requests as wire
 from marimo_kernel_bridge.viewing.advice import advice
 from marimo_kernel_bridge.viewing.readers import Pace
 from marimo_kernel_bridge.viewing.server.serving import ViewServer
 from marimo_kernel_bridge.viewing.server.thread import ViewThread
-from marimo_kernel_bridge.viewing.tables import open_value
+from marimo_kernel_bridge.viewing.tables import is_read_through_a_connection, open_value
 from marimo_kernel_bridge.viewing.view import Data
 from marimo_kernel_bridge.viewing.views import PERSON
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.views import OpenedView, ViewAnswer, ViewDescription
+    from marimo_kernel_bridge.viewing.table import Table
     from marimo_kernel_bridge.viewing.view import View
 
     Result = OpenedView | ViewAnswer | ViewDescription | list[ViewDescription] | None
@@ -47,6 +49,9 @@ class Host(Protocol):
     """The parts of the kernel that views use."""
 
     control_stream: Any
+
+    @property
+    def io_loop(self) -> Any: ...
 
     @property
     def notebook(self) -> NotebookSession: ...
@@ -70,6 +75,7 @@ class KernelViews:
         self._held: dict[str, Held] = {}  # what each view shows; for the thread of the views
         self._newest: dict[str, Held] = {}  # what each view is to be compared with
         self._following: dict[str, asyncio.Task[None]] = {}
+        self._between_runs = BetweenRuns(host)
 
     # -- requests -------------------------------------------------------------------------------------------------
 
@@ -110,7 +116,7 @@ class KernelViews:
         thread = self._started()
         opening = thread.submit(self._open(name, PERSON, thread.server))
         try:
-            return opening.result(_PERSON_WAITS)
+            return self._between_runs.wait(opening, _PERSON_WAITS)
         except (TimeoutError, FutureTimeoutError):
             raise BridgeError(
                 "kernel_busy",
@@ -167,7 +173,7 @@ class KernelViews:
         shell, held = self._host.shell, self._variables.get([name])[name]
         if held.value is GONE:
             find(shell.user_ns, name, shell.user_ns_hidden)  # which says what there is
-        make = partial(open_value, held.value)
+        make = self._making(held.value)
         async with server.control.turn(name, session):
             opened = await server.control.open_in_turn(
                 Data(name, name, "variable"),
@@ -178,6 +184,11 @@ class KernelViews:
             )
             self._held[opened.description.view] = held
         return opened
+
+    def _making(self, value: object) -> Callable[[], Table]:
+        """Return what makes the table of a value, in another thread than the main one."""
+        through = is_read_through_a_connection(value)
+        return partial(self._between_runs.open if through else open_value, value)
 
     # -- after runs -----------------------------------------------------------------------------------------------
 
@@ -225,7 +236,7 @@ class KernelViews:
             server.views.discard(view.end("deleted"))
             return
         try:
-            await server.control.renew(view, partial(open_value, now.value))
+            await server.control.renew(view, self._making(now.value))
         except Exception as error:  # noqa: BLE001  # objects of the user may raise anything
             if isinstance(error, BridgeError) and error.code == "kernel_busy":
                 self._held[view.id] = before  # its connection is in use: the next run is another occasion

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.viewing.tables.live_values import table_of
+from marimo_kernel_bridge.viewing.tables.live_values import is_read_through_a_connection, table_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from marimo_kernel_bridge.viewing.table import Table
 
-__all__ = ["open_file", "open_value"]
+__all__ = ["is_read_through_a_connection", "open_file", "open_value"]
 
 
 def open_value(value: Any) -> Table:

@@ -41,6 +41,18 @@ def table_of(value: Any) -> Table | None:
     return _exchanged(value)
 
 
+def is_read_through_a_connection(value: object) -> bool:
+    """Return whether reading the value runs statements on a connection that the notebook's own may need meanwhile.
+
+    A relation of DuckDB does, and so may any foreign class that hands out its rows when they are asked for.
+    """
+    library = type(value).__module__.partition(".")[0]
+    if library in {"duckdb", "_duckdb"}:
+        return True
+    foreign = library not in {"pandas", "polars", "pyarrow"}
+    return foreign and any(hasattr(type(value), name) for name in ("__arrow_c_stream__", "__dataframe__"))
+
+
 def _pandas_frame(frame: Any) -> Table:
     import pandas as pd  # noqa: PLC0415  # imported: the value is pandas'
 
@@ -175,7 +187,7 @@ def _relation(relation: Any) -> Table:
     """Read a relation of DuckDB into a database of ours, at once.
 
     It belongs to the person's connection, which does one thing at a time: a page that read it later would make the
-    person's own statements fail.
+    person's own statements fail. So would this, beside them: see `is_read_through_a_connection`.
     """
     import duckdb  # noqa: PLC0415  # imported: the value is DuckDB's
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.viewing import views as kernel_views
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import view_requests as views
@@ -246,6 +247,52 @@ def test_rows_are_read_while_a_cell_runs_and_say_that_it_may_change_them(person:
     person.lab.run("c", "look(); len(sales)")
     assert [len(answer["rows"]) for answer in seen] == [6, 6]
     assert [answer.get("unsettled", False) for answer in seen] == [False, True]
+
+
+def test_a_relation_is_read_between_runs_alone_and_no_statement_of_a_cell_fails(person: Person) -> None:
+    person.lab.run(
+        "c",
+        "import duckdb; con = duckdb.connect(); con.execute('CREATE TABLE t AS SELECT * FROM range(9) r(i)')",
+    )
+    person.lab.run("a", "rel = con.sql('SELECT * FROM t')")
+    view = person.open("rel")
+    assert view.description.rows == 9
+    codes: list[str] = []
+    refusal = views.OpenView(data="rel", session="claude#2")
+    person.kernel.kernel.shell.user_ns["look"] = lambda: codes.append(person.lab.ask(refusal).get("code", ""))
+    # The connection has an open result while the other view is asked for
+    person.lab.run("b", "open_result = con.execute('SELECT 1'); look(); ones = open_result.fetchall()")
+    assert codes == ["kernel_busy"]
+    assert person.lab.run("d", "ones").ok
+    assert person.open("rel", session="claude#2").description.rows == 9
+
+
+def test_a_relation_whose_connection_is_busy_keeps_its_older_rows_until_the_next_run(person: Person) -> None:
+    person.lab.run("c", "import duckdb; con = duckdb.connect()")
+    person.lab.run("a", "rel = con.sql('SELECT * FROM range(2)')")
+    view = person.open("rel")
+    tab = person.tab(view)
+    refused = threading.Event()
+
+    def refuse(_value: object) -> Any:
+        refused.set()
+        raise BridgeError("kernel_busy", "A cell runs.")
+
+    between = person.kernel.kernel.views()._between_runs
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(between, "open", refuse)  # as if the next cell ran already
+        person.lab.run("a", "rel = con.sql('SELECT * FROM range(3)')")
+        assert person.kernel.run_until(refused.is_set)
+        description = person.read(view)
+        assert (description.ended, description.rows) == ("", 2)
+    person.lab.run("b", "1")
+    assert person.kernel.run_until(lambda: person.read(view).rows == 3)
+    assert person.now(tab.event("changed"))["view"]["rows"] == 3
+
+
+def test_the_persons_command_shows_a_relation_from_a_cell(person: Person) -> None:
+    person.lab.run("c", "import duckdb; con = duckdb.connect(); rel = con.sql('SELECT * FROM range(4)')")
+    assert "DuckDB relation, 4 rows by 1 column" in person.lab.run("v", "%marimo view rel").text
 
 
 def test_what_a_page_asks_is_a_use_of_the_kernel_and_a_page_that_stands_open_is_none(person: Person) -> None:
