@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import threading
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 LONGEST: Final = 8_000_000
 """Bytes of an answer to a tab: 500 rows of 200 short columns are half of that."""
 LONGEST_FOR_APP: Final = 700_000
+_EXPORT_LOOK: Final = 0.05  # seconds between looks at the size of an export to an App
 
 logger = logging.getLogger(__name__)
 
@@ -178,7 +180,10 @@ class PageRequests:
                     raise BridgeError(
                         "bad_request", "Parquet is not text.", "Open the view in a tab to export that."
                     )
-                text = await self._slower.run(lambda: _exported_text(export, asker.longest - 1000))
+                longest = asker.longest - 1000
+                if (view.matching or 0) * len(columns) > longest:  # each cell is a byte at least
+                    raise _too_much_to_copy()
+                text = await self._slower.run(lambda: _exported_text(export, longest, cancellation))
                 return _encoded(request, {"text": text})
             target = self._downloads.new_file(view, request.format)
             try:
@@ -244,17 +249,48 @@ def _most_within(parts: list[bytes], room: int) -> int:
     return len(parts)
 
 
-def _exported_text(export: Callable[[Path], None], longest: int) -> str:
+def _exported_text(export: Callable[[Path], None], longest: int, cancellation: Cancellation) -> str:
+    """Return exported rows as text; an export that becomes too large is stopped."""
     with tempfile.TemporaryDirectory(prefix="marimo-view-") as folder:
-        target = Path(folder) / "rows"
-        export(target)
+        target, ended, is_too_large = Path(folder) / "rows", threading.Event(), threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(_EXPORT_LOOK):
+                if _size(Path(folder)) > longest:
+                    is_too_large.set()
+                    cancellation.cancel()
+                    return
+
+        watching = threading.Thread(target=watch, name="export of a view", daemon=True)
+        watching.start()
+        try:
+            export(target)
+        except CancelledError:
+            if not is_too_large.is_set():
+                raise
+            raise _too_much_to_copy() from None
+        finally:
+            ended.set()
+            watching.join()
         if target.stat().st_size > longest:
-            raise BridgeError(
-                "too_large",
-                "That is too much to copy here.",
-                "Filter the rows, or open the view in a tab to export them.",
-            )
+            raise _too_much_to_copy()
         return target.read_text(encoding="utf-8")
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for file in folder.iterdir():
+        with suppress(OSError):  # renamed meanwhile
+            size += file.stat().st_size
+    return size
+
+
+def _too_much_to_copy() -> BridgeError:
+    return BridgeError(
+        "too_large",
+        "That is too much to copy here.",
+        "Filter the rows, or open the view in a tab to export them.",
+    )
 
 
 def _first_line(error: Exception) -> str:

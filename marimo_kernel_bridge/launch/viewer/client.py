@@ -33,7 +33,8 @@ _START_BOUND: Final = 60.0  # seconds
 _ANSWER_BOUND: Final = 600.0  # seconds: opening a file on a slow disk
 _END_BOUND: Final = 20.0  # seconds
 _PAUSE: Final = 0.02
-_LONGEST: Final = 4_000_000  # bytes of an answer
+_LONGEST: Final = 32_000_000
+"""Bytes of an answer: the names of 10,000 columns are some, and the rows for an App less."""
 _LOG_LINES: Final = 3
 
 
@@ -117,7 +118,13 @@ class Viewer:
                 {"Authorization": f"Bearer {self.process.secret}", "Content-Type": "application/json"},
             )
             answer = connection.getresponse()
-            body = answer.read(_LONGEST)
+            body = answer.read(_LONGEST + 1)
+            if len(body) > _LONGEST:
+                raise BridgeError(
+                    "too_large",
+                    f"The answer of the viewer is longer than {_LONGEST:,} bytes.",
+                    "The names of the columns are too long, or there are too many.",
+                )
             content = json.loads(body) if answer.status == http.client.OK else None
         except (OSError, http.client.HTTPException, ValueError, RecursionError):
             raise ended from None

@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import math
 import os
 import secrets
 import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from tornado import web
 
@@ -38,9 +41,14 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.protocol.messages import Content, Result
     from marimo_kernel_bridge.viewing.server.site import Site
+    from marimo_kernel_bridge.viewing.table import Table
     from marimo_kernel_bridge.viewing.view import View
 
 _LOOK: Final = 1.0  # seconds between looks at the files
+_FOLLOWED: Final = 90.0
+"""Seconds after its last request for which the file of an App is followed: one in the background asks once a minute."""
+_REST: Final = 10.0
+"""Seconds between openings of a file that is written to all the time."""
 _DECODER: Final = Decoder(
     "viewer", PROTOCOL, "request", "Stop the viewer (marimo-kernel-bridge view --stop) and call again."
 )
@@ -57,6 +65,7 @@ class FileViewer:
         self.server = ViewServer(idle=idle, more_addresses=[("/control", _Control, {"viewer": self})])
         self._used = time.monotonic()
         self._watching: dict[str, asyncio.Task[None]] = {}
+        self._looks: WeakKeyDictionary[View, _Looked] = WeakKeyDictionary()
         self._loop = asyncio.get_running_loop()
         self._looking = self._loop.call_later(_LOOK, self._look)
 
@@ -92,7 +101,7 @@ class FileViewer:
         path = Path(request.path)
         if not path.is_absolute():
             raise BridgeError("bad_request", f"{request.path:.100} is no absolute path.")
-        make, title = partial(open_file, path, request.table), path.name
+        make, title = partial(_opened, path, request.table, request.session), path.name
         if request.table:
             title = f"{title} {request.table}"
         data = Data(f"{path}\0{request.table}", title, "file")
@@ -105,7 +114,8 @@ class FileViewer:
         self._looking = self._loop.call_later(_LOOK, self._look)
         views = list(self.server.views)
         for view in views:
-            if view.pages and view.id not in self._watching:
+            is_seen = self.server.views.unused_since(view) < _FOLLOWED
+            if is_seen and view.id not in self._watching:
                 task = self._watching[view.id] = self._loop.create_task(self.follow(view))
                 task.add_done_callback(partial(self._followed, view.id))
         unused = [time.monotonic() - self._used, *map(self.server.views.unused_since, views)]
@@ -118,24 +128,66 @@ class FileViewer:
     async def follow(self, view: View) -> None:
         """Show what a file is now, if it is another one than before, or gone, or back again."""
         path, _, table = view.data.key.partition("\0")
-        make = partial(open_file, Path(path), table)
+        make = partial(_opened, Path(path), table, view.session)
         before = view.table
         look: Callable[[], str] = partial(_is_back, path) if before is None else before.altered
-        state = await self.server.slower.run(look)
+        state = await self.server.opening.run(look)
         if view.table is not before or not state:
             return
         if state == "gone":
             self.server.views.discard(view.end("the file is gone"))
             return
-        try:
-            await self.server.control.renew(view, make)
-        except BridgeError:  # it is being written: the next look is soon
+        looked = self._looks.setdefault(view, _Looked())
+        if not looked.is_time(
+            await self.server.opening.run(partial(_written, path)), is_loading=_loads(before)
+        ):
             return
+        try:
+            async with self.server.control.turn(view.data.key, view.session):
+                if view.table is before:
+                    await self.server.control.renew(view, make)
+        except BridgeError as error:  # it is being written: the next look is soon
+            if error.code == "data_gone":
+                self.server.views.discard(view.end("the file is gone"))
+            return
+        looked.opened_at = time.monotonic()
 
     async def close(self) -> None:
         """Close all views, and the server."""
         self._looking.cancel()
         await self.server.close()
+
+
+@dataclass
+class _Looked:
+    """What the last look at a changed file has seen, and when it was opened last."""
+
+    written: object = None
+    opened_at: float = -math.inf
+
+    def is_time(self, written: object, *, is_loading: bool) -> bool:
+        """Return whether to open it: at once, but again only when it rests or some time has passed, and nothing of it loads."""
+        rests, self.written = written == self.written, written
+        return rests or (not is_loading and time.monotonic() - self.opened_at >= _REST)
+
+
+def _written(path: str) -> object:
+    with suppress(OSError):
+        found = Path(path).stat()
+        return found.st_ino, found.st_size, found.st_mtime_ns
+    return None
+
+
+def _loads(table: Table | None) -> bool:
+    progress = None if table is None else table.progress
+    return progress is not None and progress.what != "failed"
+
+
+def _opened(path: Path, table: str, session: str) -> Table:
+    """Open a file. An agent's path was real when it was allowed: a link that came later is not followed."""
+    if session != PERSON and Path(os.path.realpath(path)) != path:
+        raise BridgeError("data_gone", f"There is no file {path} any more: it is behind a link.")
+    return open_file(path, table)
 
 
 def _is_back(path: str) -> str:

@@ -65,7 +65,7 @@ class FilterLine:
 class ViewRead:
     """What the person sees of a view.
 
-    `selected` are positions in the source; `selected_code` and `code` are Python for the selected rows, and for those that are
+    `selected` are positions in the source, the first of `selected_count`; `selected_code` and `code` are Python for the selected rows, and for those that are
     shown. `first_row` is the uppermost one on the screen, counted as shown.
     """
 
@@ -97,6 +97,8 @@ class ViewRead:
             lines.append(f"Its data is gone: {self.ended}.")
         if self.set_by:
             lines.append(f"Last set by the {self.set_by}. The screen begins at row {self.first_row:,}.")
+        if self.selected_count and not self.selected:
+            lines.append(f"Selected: {self.selected_count:,} rows.")
         if self.selected:
             more = self.selected_count - len(self.selected)
             column = f" in {one_line(self.selected_column)}" if self.selected_column else ""

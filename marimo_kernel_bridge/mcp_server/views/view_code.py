@@ -27,9 +27,10 @@ _PLAIN: Final = frozenset({"integer", "number", "text", "boolean", "category", "
 
 
 def code_of_selection(description: ViewDescription) -> str:
-    """Return an expression for the selected rows, and where one column is selected, for its values; empty if none is known."""
+    """Return an expression for the selected rows, if all are known, and where one column is selected, for its values; empty if none is known."""
     state, name = description.state, description.title
-    if not _has_code(description) or not 0 < len(state.selected) <= MOST_ROWS:
+    is_all = len(state.selected) >= state.selected_count
+    if not _has_code(description) or not is_all or not 0 < len(state.selected) <= MOST_ROWS:
         return ""
     rows, column = list(state.selected), state.selected_column
     at = column if column is not None and 0 <= column < len(description.columns) else None

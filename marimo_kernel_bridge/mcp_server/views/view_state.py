@@ -176,12 +176,16 @@ def said(description: ViewDescription) -> str:
     if state.search:
         parts.append(f"search {_short(state.search)!r}")
     parts.append(rows_of(description))
-    if state.selected:
-        count = len(state.selected)
+    if count := selected_count(description):
         parts.append(f"selected {count:,} row{'s' * (count != 1)}")
         if state.selected_column is not None:
             parts[-1] += f" in {_short(name_of(description, state.selected_column))}"
     return ", ".join(parts)
+
+
+def selected_count(description: ViewDescription) -> int:
+    """Return how many rows are selected: the page may not know the positions of all."""
+    return max(len(description.state.selected), description.state.selected_count)
 
 
 def rows_of(description: ViewDescription) -> str:

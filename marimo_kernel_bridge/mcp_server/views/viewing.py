@@ -14,7 +14,7 @@ from marimo_kernel_bridge.mcp_server.arguments import attached_to, client_name, 
 from marimo_kernel_bridge.mcp_server.views.file_views import FileViews, split_table
 from marimo_kernel_bridge.mcp_server.views.own_places import require_own
 from marimo_kernel_bridge.mcp_server.views.view_code import MOST_ROWS, code_of_rows, code_of_selection
-from marimo_kernel_bridge.mcp_server.views.view_state import name_of, said, sort_of
+from marimo_kernel_bridge.mcp_server.views.view_state import name_of, said, selected_count, sort_of
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.views import ViewSource
@@ -71,8 +71,10 @@ async def opened(ctx: Ctx, data: str, handle: str | None) -> Opened:
             f"{data[:200]!r} is neither the name of a variable nor a file.",
             "An expression needs a name first: assign it with execute_code. A file's path may be absolute.",
         )
-    require_own(ctx, split_table(file)[0])
-    view = await FileViews().open(file, session)
+    path, table = split_table(file)
+    real = _real(path)
+    require_own(ctx, real)
+    view = await FileViews().open(f"{real}#{table}" if table else str(real), session)
     return Opened(kernels.views.add(client, None, view.description.view, view.description.title), view, None)
 
 
@@ -98,6 +100,11 @@ def _file(ctx: Ctx, data: str) -> str | None:
         if _is_there(split_table(path)[0]):
             return path
     return None
+
+
+def _real(path: Path) -> Path:
+    """Return the path that is allowed and opened: without links, which may change between."""
+    return Path(os.path.realpath(path))
 
 
 def _is_there(path: Path) -> bool:
@@ -201,7 +208,7 @@ async def view_read(ctx: Ctx, handle: str | None) -> ViewRead:
         ),
         search=state.search,
         selected=state.selected[:MOST_ROWS],
-        selected_count=len(state.selected),
+        selected_count=selected_count(now),
         selected_column="" if column is None else name_of(now, column),
         selected_code=code_of_selection(now),
         code=code_of_rows(now),

@@ -23,6 +23,7 @@ _SAMPLE: Final = 1000
 """Rows whose types decide the kind of a column."""
 _CHECKED_EACH: Final = 4096
 _HASHED_MAX: Final = 2**26
+_HASHED_EACH: Final = 1024 * 1024  # bytes
 """Bytes of an array that are compared, to see whether it was changed; of larger ones that many."""
 
 
@@ -161,7 +162,11 @@ class Array(Source):
             return array.shape, tuple(map(id, array.reshape(-1)[:: max(1, array.size // 64)]))
         if array.nbytes > _HASHED_MAX:
             array = array[:: max(1, array.nbytes // _HASHED_MAX)]
-        return array.shape, xxhash.xxh3_64_intdigest(array.tobytes())
+        digest = xxhash.xxh3_64()
+        rows = max(1, _HASHED_EACH // max(1, array[:1].nbytes))
+        for start in range(0, len(array), rows):  # others have the interpreter between
+            digest.update(array[start : start + rows].tobytes())
+        return array.shape, digest.intdigest()
 
 
 class PlainTable:

@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.viewer import client as viewer_client
 from marimo_kernel_bridge.launch.viewer import place, process
 from marimo_kernel_bridge.launch.viewer.client import Viewer
 from marimo_kernel_bridge.launch.viewer.place import Process
@@ -256,6 +257,82 @@ async def test_a_file_that_was_replaced_without_a_page_is_new_when_it_is_opened_
     write(sales, 7)
     again = await running.open(sales)
     assert (again.description.view, again.description.rows) == (first.description.view, 7)
+
+
+async def look(running: Running) -> None:
+    """Look after the files now, and not at another time."""
+    viewer = running.viewer
+    viewer._looking.cancel()
+    viewer._look()
+    viewer._looking.cancel()
+    await asyncio.gather(*viewer._watching.values())
+
+
+@pytest.mark.anyio
+async def test_a_file_that_an_app_shows_is_followed_as_long_as_it_asks(
+    running: Running, sales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = await running.open(sales, "claude#1")
+    (view,) = running.viewer.server.views
+    write(sales, 5)
+    await look(running)
+    assert (view.version, view.describe().rows) == (2, 5)
+    assert not view.pages
+    asked = json.dumps({"id": 1, "do": "news", "since": 0})
+    answer = await running.call(lambda: running.client.ask_view(opened.description.view, "claude#1", asked))
+    assert [event["event"] for event in json.loads(answer.answer)["events"]] == ["changed"]
+    monkeypatch.setattr(process, "_FOLLOWED", 0.0)
+    write(sales, 6)
+    await look(running)
+    assert view.version == 2
+
+
+@pytest.mark.anyio
+async def test_a_file_that_is_written_all_the_time_is_not_opened_at_each_look(
+    running: Running, sales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await running.open(sales)
+    (view,) = running.viewer.server.views
+    versions = []
+    for count in range(4, 8):
+        write(sales, count)
+        await look(running)
+        versions.append(view.version)
+    assert versions == [2, 2, 2, 2]
+    await look(running)  # it rests
+    assert (view.version, view.describe().rows) == (3, 7)
+    monkeypatch.setattr(process, "_REST", 0.0)
+    write(sales, 9)
+    await look(running)
+    assert view.version == 4
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("session", "ended"), [("claude#1", "the file is gone"), (PERSON, "")])
+async def test_a_link_that_comes_later_is_followed_for_the_person_alone(
+    running: Running, sales: Path, session: str, ended: str
+) -> None:
+    secret = sales.with_name("secret.json")
+    write(secret, 9)
+    await running.open(sales, session)
+    (view,) = running.viewer.server.views
+    running.viewer._looking.cancel()
+    await running.call(lambda: (sales.unlink(), sales.symlink_to(secret)))
+    await look(running)
+    assert (view.ended, view.describe().rows) == (ended, 3 if ended else 9)
+    if ended:
+        with pytest.raises(BridgeError, match="no file"):
+            await running.open(sales, session)
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_is_too_long_says_so(
+    running: Running, sales: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(viewer_client, "_LONGEST", 100)
+    with pytest.raises(BridgeError) as refused:
+        await running.open(sales)
+    assert refused.value.code == "too_large"
 
 
 # The end

@@ -317,6 +317,14 @@ async def test_an_agent_that_may_run_code_may_show_any_file(
     assert opened_files == [str(tmp_path / "elsewhere" / "other.csv")]
 
 
+async def test_a_link_is_opened_by_the_path_that_is_allowed(
+    serve: Serve, opened_files: list[str], tmp_path: Path
+) -> None:
+    runner = await serve("run")
+    assert not (await runner("view_data", data="link.csv")).failed
+    assert opened_files == [str(tmp_path / "elsewhere" / "other.csv")]
+
+
 @pytest.mark.parametrize("data", ["none.csv", "https://example.org/a.csv", "a\0b.csv", "x" * 4000, "."])
 async def test_what_is_no_file_is_told_to_be_none(agent: Agent, opened_files: list[str], data: str) -> None:
     assert (await agent("view_data", data=data)).refused("bad_request")
@@ -356,6 +364,18 @@ async def test_a_selection_of_many_rows_is_counted_and_cut(connected: Agent, ker
     assert (len(answer.data["selected"]), answer.data["selected_count"]) == (100, 5000)
     assert "selected 5,000 rows in revenue" in answer.text
     assert "and 4,900 more" in answer.text
+    assert "selected_code" not in answer.data
+
+
+async def test_a_selection_of_which_the_page_knows_a_part_is_told_as_what_it_is(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    await connected("view_data", data="sales")
+    kernel.tables.sees("view0", selected=(3, 17), selected_count=1_000_000)
+    answer = await connected("read_view")
+    assert "selected 1,000,000 rows" in answer.text
+    assert "3, 17 and 999,998 more" in answer.text
+    assert (answer.data["selected"], answer.data["selected_count"]) == ([3, 17], 1_000_000)
     assert "selected_code" not in answer.data
 
 

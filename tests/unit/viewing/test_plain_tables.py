@@ -125,3 +125,21 @@ def test_other_values_are_no_tables() -> None:
         with pytest.raises(BridgeError) as refused:
             open_value(value)
         assert refused.value.code == "not_a_table"
+
+
+def test_a_large_array_is_compared_in_steps_and_each_cell_of_it() -> None:
+    """Python runs one thread at a time, and a copy of all is one step."""
+    np = pytest.importorskip("numpy")
+    copied: list[int] = []
+
+    class Watched(np.ndarray):  # type: ignore[misc, name-defined]
+        def tobytes(self, *arguments: Any, **options: Any) -> bytes:
+            copied.append(self.nbytes)
+            return super().tobytes(*arguments, **options)
+
+    array = np.zeros((500_000, 4)).view(Watched)
+    table = open_value(array)
+    assert table.altered() == ""
+    assert max(copied) <= 2 * 1024 * 1024
+    array[333_333, 2] = 1
+    assert table.altered() == "changed"

@@ -451,6 +451,36 @@ async def test_an_app_gets_exported_rows_as_text_and_not_too_many(server: ViewSe
     assert not _exported(server)
 
 
+class _EndlessTable(SlowTable):
+    """Exports rows until somebody stops that."""
+
+    written = 0
+
+    def export(self, query: Query, columns: object, format: object, target: Path, cancellation: Any) -> None:  # noqa: A002
+        del query, columns, format
+        with target.open("w") as file:
+            while self.written < 50_000_000:
+                self.written += file.write("y" * 100_000)
+                file.flush()
+                if cancellation.cancelled:
+                    raise CancelledError
+                threading.Event().wait(0.01)
+
+
+async def test_an_export_to_an_app_ends_when_it_is_too_large(server: ViewServer) -> None:
+    table = _EndlessTable()
+    view = await server.control.open(data(), PERSON, lambda: _as_table(table))
+    assert (await _asked(server, view, "export", format="csv"))["error"]["code"] == "too_large"
+    assert table.written < 50_000_000
+
+
+async def test_an_export_to_an_app_of_too_many_rows_is_not_begun(server: ViewServer) -> None:
+    table = _EndlessTable([{"x": 1, "y": 2}] * 400_000)
+    view = await server.control.open(data(), PERSON, lambda: _as_table(table))
+    assert (await _asked(server, view, "export", format="csv"))["error"]["code"] == "too_large"
+    assert table.written == 0
+
+
 def _exported(server: ViewServer) -> list[Path]:
     folder = server.downloads._folder
     return [] if folder is None else list(Path(folder.name).iterdir())
