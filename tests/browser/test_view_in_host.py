@@ -52,10 +52,17 @@ def views():
         yield thread
 
 
+CITIES = {"id": list(range(300)), "city": ["Oslo", "Rome", "Lima"] * 100}
+LARGE = {
+    "texts": {f"text {at}": [f"{row} " + "x" * 250 for row in range(300)] for at in range(40)},
+    "columns": {f"a rather long name of column {at}": [at, 2, 3] for at in range(10_000)},
+}
+
+
 @pytest.fixture
-def app(views, browser):
+def app(request, views, browser):
     """A page of a host with the App of a view, and the view."""
-    table = {"id": list(range(300)), "city": ["Oslo", "Rome", "Lima"] * 100}
+    table = LARGE.get(getattr(request, "param", ""), CITIES)
     view = ViewPage(views, browser, table, "cities")
     view.page.close()
     calls = []
@@ -135,3 +142,18 @@ def test_an_export_goes_to_the_host_as_a_file(app):
     assert resource["mimeType"] == "text/csv"
     assert resource["uri"].endswith("/cities.csv")
     assert len(resource["text"].splitlines()) == 301
+
+
+@pytest.mark.parametrize(
+    ("app", "last"),
+    [("texts", f"299 {'x' * 250}"), ("columns", "3")],
+    indirect=["app"],
+    ids=["texts", "columns"],
+)
+def test_what_is_too_large_for_one_answer_is_shown_to_its_last_cell(app, last):
+    frame = app.page.frame_locator("iframe")
+    expect(frame.locator(".row .td").first).to_be_visible()
+    frame.locator(".td").first.click()
+    app.page.keyboard.press("Control+End")
+    expect(frame.locator(".td.active")).to_have_text(last)
+    expect(frame.locator("#notices")).to_be_empty()
