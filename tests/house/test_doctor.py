@@ -59,7 +59,12 @@ def test_a_folder_of_jupyters_that_cannot_be_written_is_told_with_the_variables_
     monkeypatch.setattr(doctor, "started_kernel", no_permission)
     findings = []
     asyncio.run(doctor._with_a_kernel(tmp_path, lambda *new: findings.extend(new)))
-    assert verdicts(findings) == {"kernel": "FAILED", "reactivity": "skipped", "mcp": "skipped"}
+    assert verdicts(findings) == {
+        "kernel": "FAILED",
+        "reactivity": "skipped",
+        "mcp": "skipped",
+        "editor": "skipped",
+    }
     assert "/home/nobody/.local" in the("kernel", findings).detail
     assert "Set JUPYTER_RUNTIME_DIR" in the("kernel", findings).hint
 
