@@ -64,6 +64,7 @@ class SortKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A condition on a column; the rows shown meet all of them. A null meets none but "null".
 
+    A NaN that is no null for its library meets "not_null", and "!=" where the library says so.
     Numbers are JSON numbers, or text where those are not exact; dates and times are ISO text, bytes hexadecimal.
     "contains" and "starts" compare the text of the cell and ignore case. "one_of" takes a list.
     """

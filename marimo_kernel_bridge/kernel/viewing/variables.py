@@ -1,6 +1,6 @@
 """A notebook's variables as a view needs them: the value of a name, who made it and when, and whether a cell changes it now.
 
-Any thread. The values are the notebook's own: nothing is copied, and nothing of them is called here.
+Any thread. The values are the notebook's own: nothing of them is copied or called here.
 """
 
 from __future__ import annotations

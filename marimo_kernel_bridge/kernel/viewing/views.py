@@ -196,7 +196,7 @@ class KernelViews:
         """Tell the views what their names hold now. On the main thread, when a request and what it caused is over."""
         thread = self._thread
         names = frozenset() if thread is None else {view.data.key for view in thread.server.views}
-        if thread is not None and names:
+        if thread is not None and (names or self._held):  # what is held for closed views is let go
             thread.call(partial(self._compare, self._variables.get(names), thread.server))
 
     def _compare(self, newest: dict[str, Held], server: ViewServer) -> None:
@@ -211,14 +211,15 @@ class KernelViews:
             if view_id not in self._following:
                 task = asyncio.get_running_loop().create_task(self._follow(view, server))
                 self._following[view_id] = task
-                task.add_done_callback(partial(self._followed, view_id))
-
-    def _followed(self, view_id: str, task: asyncio.Task[None]) -> None:
-        del self._following[view_id]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("A view cannot follow the notebook", exc_info=error)
+                task.add_done_callback(_followed)
 
     async def _follow(self, view: View, server: ViewServer) -> None:
+        try:
+            await self._bring_up(view, server)
+        finally:  # at once, so that what is newer from here on has another task
+            del self._following[view.id]
+
+    async def _bring_up(self, view: View, server: ViewServer) -> None:
         """Show in a view what is newest, until that is shown. One view waits for no other."""
         while (now := self._newest.pop(view.id, None)) is not None:
             async with server.control.turn(view.data.key, view.session):
@@ -244,6 +245,11 @@ class KernelViews:
             what = error.message if isinstance(error, BridgeError) else type(error).__name__
             server.views.discard(view.end(f"no table any more: {what}"))
             self._held[view.id] = Held(None, now.runs)  # what is not shown is not kept
+
+
+def _followed(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("A view cannot follow the notebook", exc_info=error)
 
 
 async def _called(act: Callable[[], _T]) -> _T:

@@ -193,6 +193,20 @@ def test_a_deleted_variable_says_so_is_let_go_and_comes_back(person: Person) -> 
     assert (back["ended"], back["rows"]) == ("", 2)
 
 
+def test_the_value_of_a_view_that_was_closed_is_let_go(person: Person) -> None:
+    person.lab.run("k", "class Rows(list): pass")
+    person.lab.run("a", "sales = Rows([{'x': 1}])")
+    person.open()
+    released = threading.Event()
+    kept = weakref.ref(person.kernel.kernel.shell.user_ns["sales"], lambda _: released.set())
+    assert person.kernel.kernel.views().close("sales") == 1
+    person.lab.run("a", "pass")
+    person.lab.run("b", "1")
+    assert person.kernel.kernel.views().all() == []  # the thread of the views has come so far
+    gc.collect()
+    assert released.wait(10), kept()
+
+
 def test_a_variable_that_is_no_table_any_more_says_what_it_is(person: Person) -> None:
     person.lab.run("a", FRAME)
     view = person.open()
