@@ -62,9 +62,8 @@ class SortKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A condition on a column; the rows shown meet all of them. A null meets none but "null".
+    """A condition on a column; the rows shown meet all of them. A null meets none but "null", and NaN is one.
 
-    A NaN that is no null for its library meets "not_null", and "!=" where the library says so.
     Numbers are JSON numbers, or text where those are not exact; dates and times are ISO text, bytes hexadecimal.
     "contains" and "starts" compare the text of the cell and ignore case. "one_of" takes a list.
     """
@@ -176,7 +175,7 @@ class Bin(msgspec.Struct, frozen=True):
 class Statistics(msgspec.Struct, frozen=True, omit_defaults=True):
     """Statistics of a column under a view's filters.
 
-    The counts of `bins` and `not_finite` (NaN and infinities), or of `top` and `other`, add up to `rows - nulls`.
+    The counts of `bins` and `not_finite` (infinities), or of `top` and `other`, add up to `rows - nulls`.
     """
 
     column: int

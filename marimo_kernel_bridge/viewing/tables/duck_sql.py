@@ -87,11 +87,11 @@ def where(columns: tuple[Column, ...], names: tuple[str, ...], query: Query) -> 
     if query.search:
         needle = query.search.lower()
         sought = [
-            name for column, name in zip(columns, names, strict=True) if column.kind not in {"null", "bytes"}
+            _shown(column, name) for column, name in zip(columns, names, strict=True) if column.kind != "null"
         ]
         parts.append(
             Sql(
-                "(" + " OR ".join(f"contains(lower(CAST({name} AS VARCHAR)), ?)" for name in sought) + ")",
+                "(" + " OR ".join(f"contains(lower({text}), ?)" for text in sought) + ")",
                 (needle,) * len(sought),
             )
             if sought
@@ -116,13 +116,14 @@ def order(columns: tuple[Column, ...], names: tuple[str, ...], query: Query, row
     return " ORDER BY " + ", ".join([*keys, row])
 
 
-def _condition(column: Column, name: str, condition: Filter) -> Sql:
+def _condition(column: Column, name: str, condition: Filter) -> Sql:  # noqa: PLR0911  # one for each kind of operator
     values = [_comparable(column, value) for value in asked_values(column, condition)]
+    null = f"({name} IS NULL OR isnan({name}))" if column.kind == "number" else f"{name} IS NULL"
     if condition.op == "null":
-        return Sql(f"{name} IS NULL")
+        return Sql(null)
     if condition.op == "not_null":
-        return Sql(f"{name} IS NOT NULL")
-    text = f"CAST({name} AS VARCHAR)"
+        return Sql(f"NOT {null}")
+    text = _shown(column, name)
     if condition.op in TEXT_OPERATORS:
         function = "contains" if condition.op == "contains" else "starts_with"
         return Sql(f"{function}(lower({text}), ?)", (values[0].lower(),))
@@ -132,12 +133,24 @@ def _condition(column: Column, name: str, condition: Filter) -> Sql:
     if condition.op == "one_of":
         present = tuple(value for value in values if value is not None)
         parts = [f"{left} IN ({', '.join('?' * len(present))})"] if present else []
-        parts += [f"{name} IS NULL"] if None in values else []
+        parts += [null] if None in values else []
         return Sql(f"({' OR '.join(parts) or 'false'})", present)
+    if column.kind == "category" and condition.op not in {"=", "!="}:  # by the order that the sort has
+        asked = f"list_position(CAST(enum_range({name}) AS VARCHAR[]), ?)"
+        return Sql(f"enum_code({name}) + 1 {OPERATORS[condition.op]} {asked}", (values[0],))
     compared = f"{left} {OPERATORS[condition.op]} ?"
-    if column.kind == "number" and condition.op != "!=":
+    if column.kind == "number":
         compared = f"({compared} AND NOT isnan({name}))"
     return Sql(compared, (values[0],))
+
+
+def _shown(column: Column, name: str) -> str:
+    """Return the expression of the text that a cell shows; null for what counts as that."""
+    if column.kind == "bytes":
+        return f"hex({name})"
+    if column.kind == "number":
+        return f"CASE WHEN isnan({name}) THEN NULL ELSE CAST({name} AS VARCHAR) END"
+    return f"CAST({name} AS VARCHAR)"
 
 
 def _decimals(name: str, dtype: str, operator: str, values: list[Any]) -> Sql:

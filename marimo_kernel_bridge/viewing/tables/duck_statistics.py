@@ -40,9 +40,9 @@ def statistics_of(  # noqa: PLR0917  # each is a part of the statement
     numbers = column.kind in {"integer", "number", "decimal"}
     asked = [
         "count(*)",
-        f"count({name})",
+        f"count({name}) {present}",
         f"count({name}) {finite}",
-        distinct,
+        f"{distinct} {present}",
         f"min({name}) {finite}",
         f"max({name}) {finite}",
         _text(column, f"min({name}) {present}"),

@@ -75,12 +75,18 @@ def _check_package(path: Path, state: FileState) -> None:
 
 
 def _header(rows: list[list[Any]]) -> tuple[list[str], list[list[Any]]]:
-    """Return the names of the columns and the other rows. The first row has the names if all its cells are text."""
+    """Return the names of the columns and the other rows. The first row has the names if all its cells are text.
+
+    The first of them may be blank: pandas writes its index so.
+    """
     cleared = [[None if value == "" else value for value in row] for row in rows]
     width = max((len(row) for row in cleared), default=0)
     cleared = [row + [None] * (width - len(row)) for row in cleared]
-    if cleared and all(isinstance(value, str) for value in cleared[0]):
-        return [str(value) for value in cleared[0]], cleared[1:]
+    if cleared:
+        first, *others = cleared[0] or [None]
+        named = all(isinstance(value, str) for value in others)
+        if named and (isinstance(first, str) or (first is None and others)):
+            return [_letters(0) if first is None else str(first), *map(str, others)], cleared[1:]
     return [_letters(number) for number in range(width)], cleared
 
 

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 TYPED: Final = frozenset({"integer", "number", "text", "boolean", "date", "datetime", "duration", "category"})
 """Kinds of columns that narwhals filters, sorts and counts alike in every library."""
+ORDERS: Final = frozenset({"<", "<=", ">", ">="})
 _LARGE: Final = 2**62
+_PLAIN_DIGITS: Final = (1e-4, 1e15)
+"""Between these libraries write floats without an exponent, and alike."""
+_LETTERS: Final = {"datetime": frozenset("0123456789-:+. "), "duration": frozenset("0123456789-:. d")}
+"""What the texts of such cells consist of."""
 
 
 def mask(column: Column, dtype: Any, condition: Filter) -> Any:
@@ -26,6 +31,8 @@ def mask(column: Column, dtype: Any, condition: Filter) -> Any:
     values = [_comparable(dtype, value) for value in asked_values(column, condition)]
     this = nw.col(str(column.index))
     present = ~this.is_null()
+    if dtype.is_float():
+        present &= ~this.is_nan()
     if condition.op == "null":
         return ~present
     if condition.op == "not_null":
@@ -44,14 +51,48 @@ def mask(column: Column, dtype: Any, condition: Filter) -> Any:
     if condition.op == "one_of":
         met = _one_of(left, dtype, [value for value in values if value is not None])
         return _true(present, met) | ~present if None in values else _true(present, met)
-    if dtype.is_float() and condition.op != "!=":
-        present &= ~this.is_nan()
+    if dtype == nw.Enum and condition.op in ORDERS:
+        return _true(present, left.is_in(_in_order(list(dtype.categories), condition.op, values[0])))
     return _true(present, _compared(left, condition.op, values[0]))
 
 
 def searched(column: Column, text: str) -> Filter:
     """Return the filter of a column that a search for a text is."""
     return Filter(column.index, "contains", text)
+
+
+def by_cells(column: Column, condition: Filter) -> bool:
+    """Return whether a filter is by the text of cells that each library writes otherwise."""
+    return condition.op in TEXT_OPERATORS and column.kind in _LETTERS
+
+
+def may_be_in(column: Column, text: str) -> bool:
+    """Return whether cells of such a column may have the text."""
+    return _LETTERS[column.kind].issuperset(text.lower())
+
+
+def written_otherwise(column: Column) -> Any:
+    """Return the expression that is true for floats that have an exponent in some library."""
+    size = nw.col(str(column.index)).abs()
+    least, most = _PLAIN_DIGITS
+    return ((size >= most) | ((size < least) & (size != 0))).fill_null(value=False)
+
+
+def sort_key(frame: Any, name: str, dtype: Any) -> Any:
+    """Return a column as a series that sorts: categories without an order of their own by their text, as filters compare them."""
+    if dtype != nw.Categorical:
+        return frame[name]
+    this = nw.col(name)
+    return frame.select(nw.when(~this.is_null()).then(this.cast(nw.String)).alias(name))[name]
+
+
+def _in_order(categories: list[str], operator: str, asked: str) -> list[str]:
+    """Return the categories that are before or after one of them. What is no category meets nothing."""
+    if asked not in categories:
+        return []
+    place = categories.index(asked)
+    below = categories[: place + (operator == "<=")]
+    return below if operator.startswith("<") else categories[place + (operator == ">") :]
 
 
 def without_nan(frame: Any) -> Any:

@@ -20,6 +20,8 @@ def statistics_of(column: Column, series: Any, cancellation: Cancellation) -> St
     """Return the statistics of the values that the filters leave."""
     rows = len(series)
     present = series.drop_nulls()
+    if column.kind == "number":
+        present = present.filter(~present.is_nan())
     nulls = rows - len(present)
     cancellation.check()
     if column.kind in {"text", "boolean", "category"}:
@@ -55,10 +57,8 @@ def statistics_of(column: Column, series: Any, cancellation: Cancellation) -> St
 
 
 def _infinity(present: Any, which: str) -> CellValue:
-    """Return the least or the greatest of floats, of which some are infinite or NaN."""
-    numbers = present.filter(~present.is_nan())
-    value = plain(numbers.min() if which == "-inf" else numbers.max()) if len(numbers) else None
-    return cell(value)
+    """Return the least or the greatest of floats, of which some are infinite."""
+    return cell(plain(present.min() if which == "-inf" else present.max()))
 
 
 def _counted(column: Column, present: Any, rows: int, nulls: int) -> Statistics:

@@ -14,6 +14,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Column, ColumnKind, Detail, Statistics
 from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
 from marimo_kernel_bridge.viewing.tables import frame_filters, frame_statistics, python_values, writing
+from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS
 from marimo_kernel_bridge.viewing.tables.cells import cell, detail, nanoseconds_text, shown_cell, type_name
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from marimo_kernel_bridge.viewing.tables.plain_values import plain
@@ -64,16 +65,20 @@ class FrameTable:
         self._closed = closed
         schema = list(frame.schema.values())
         kinds: list[ColumnKind] = []
+        mixed: list[str] = []
         self._as_python: set[int] = set()
         for index, dtype in enumerate(schema):
             typed = None if index in objects else kind_of(dtype)
             if typed is None:
                 self._as_python.add(index)
                 kinds.append(self._kind_of_values(index))
+                if kinds[-1] == "other":
+                    mixed.append(names[index])
             else:
                 kinds.append(typed)
                 if typed not in frame_filters.TYPED:
                     self._as_python.add(index)
+        self._notes += python_values.note_of_mixed(mixed)
         self._schema = schema
         self._columns = tuple(
             Column(index, name, kind, type_name(dtype))
@@ -203,7 +208,7 @@ class FrameTable:
                 ranks = python_values.sort_ranks(column, self._values(key.column, ids), cancellation)
                 one = nw.new_series("rank", ranks, nw.Float64, backend=self._frame.implementation)
             else:
-                one = self._frame[str(key.column)]
+                one = frame_filters.sort_key(self._frame, str(key.column), self._schema[key.column])
                 one = one if ids is None else one[ids]
             series.append(one.alias(f"key{number}"))
         rows = frame_filters.without_nan(frame_filters.side_by_side(series))
@@ -225,12 +230,36 @@ class FrameTable:
     def _mask(self, condition: Filter, cancellation: Cancellation) -> Any:
         cancellation.check()
         column = self._columns[condition.column]
-        if condition.column not in self._as_python:
-            expression = frame_filters.mask(column, self._schema[column.index], condition)
-            return self._frame.select(mask=expression)["mask"]
+        if condition.column in self._as_python:
+            return self._by_values(column, condition)
+        if frame_filters.by_cells(column, condition):
+            if not frame_filters.may_be_in(column, str(condition.value)):
+                return self._series([False] * self._length)
+            return self._by_values(column, condition)
+        expression = frame_filters.mask(column, self._schema[column.index], condition)
+        mask = self._frame.select(mask=expression)["mask"]
+        if column.kind == "number" and condition.op in TEXT_OPERATORS:
+            return self._with_exponents(mask, column, condition)
+        return mask
+
+    def _by_values(self, column: Column, condition: Filter) -> Any:
         test = python_values.predicate(column, condition)
-        kept = [test(plain(value)) for value in self._values(column.index, None)]
-        return nw.new_series("mask", kept, nw.Boolean, backend=self._frame.implementation)
+        return self._series([test(plain(value)) for value in self._values(column.index, None)])
+
+    def _with_exponents(self, mask: Any, column: Column, condition: Filter) -> Any:
+        """Return the mask, with the few floats that libraries write otherwise compared as the cell shows them."""
+        other = self._frame.select(other=frame_filters.written_otherwise(column)).with_row_index(_ROW)
+        ids = other.filter(nw.col("other"))[_ROW]
+        if not len(ids):
+            return mask
+        test = python_values.predicate(column, condition)
+        kept = mask.to_list()
+        for row, value in zip(ids.to_list(), self._values(column.index, ids), strict=True):
+            kept[row] = test(plain(value))
+        return self._series(kept)
+
+    def _series(self, mask: list[bool]) -> Any:
+        return nw.new_series("mask", mask, nw.Boolean, backend=self._frame.implementation)
 
     def _found(self, search: str, cancellation: Cancellation) -> Any:
         found = None
@@ -239,9 +268,7 @@ class FrameTable:
                 mask = self._mask(frame_filters.searched(column, search), cancellation)
                 found = mask if found is None else found | mask
         if found is None:
-            return nw.new_series(
-                "mask", [False] * self._length, nw.Boolean, backend=self._frame.implementation
-            )
+            return self._series([False] * self._length)
         return found
 
     def _values(self, column: int, ids: Any) -> list[Any]:
@@ -257,7 +284,7 @@ class FrameTable:
         return [shown_cell(value, self._columns[column]) for value in self._values(column, ids)]
 
     def _kind_of_values(self, column: int) -> ColumnKind:
-        return python_values.kind_of(self._values(column, range(min(1000, self._length))))[0]
+        return python_values.kind_of(self._values(column, None))[0]
 
 
 def kind_of(dtype: Any) -> ColumnKind | None:

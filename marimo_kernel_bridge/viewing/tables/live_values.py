@@ -65,9 +65,7 @@ def _pandas_frame(frame: Any) -> Table:
     taken = pd.DataFrame(parts, index=frame.index, copy=False)
     taken.index = pd.RangeIndex(len(frame))
     dtypes = [str(dtype) for dtype in taken.dtypes]
-    objects = frozenset(
-        number for number, dtype in enumerate(taken.dtypes) if dtype.kind == "O" and str(dtype) == "object"
-    )
+    objects = frozenset(number for number, dtype in enumerate(taken.dtypes) if _holds_objects(dtype))
     return frame_table(
         "pandas DataFrame",
         taken,
@@ -77,6 +75,14 @@ def _pandas_frame(frame: Any) -> Table:
         notes,
         fingerprint=lambda: _pandas_fingerprint(frame),
     )
+
+
+def _holds_objects(dtype: Any) -> bool:
+    """Return whether the values decide the kind of a column: objects, and categories that are no texts."""
+    categories = getattr(dtype, "categories", None)
+    if categories is not None and str(dtype) == "category":
+        return any(not isinstance(one, str) for one in categories)
+    return str(dtype) == "object"
 
 
 def _index_levels(frame: Any) -> tuple[list[tuple[str, Any]], list[str]]:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.viewing.tables.file_state import FileState
 
-_SAMPLE: Final = 1000
-"""Rows whose types decide the kind of a column."""
 _CHECKED_EACH: Final = 4096
 _HASHED_MAX: Final = 2**26
 _HASHED_EACH: Final = 1024 * 1024  # bytes
@@ -179,14 +177,17 @@ class PlainTable:
         self._fingerprint = source.fingerprint()
         self._orders: Orders[Sequence[int]] = Orders()
         self._notes = tuple(notes)
-        sample = range(min(_SAMPLE, self._length))
         columns = []
+        mixed = []
         for index, name in enumerate(source.names):
-            kind, dtype = python_values.kind_of(source.values(index, sample))
+            kind, dtype = python_values.kind_of(source.values(index, range(self._length)))
+            if kind == "other" and " | " in dtype:
+                mixed.append(name)
             columns.append(
                 Column(index, name, kind, type_name((source.dtypes and source.dtypes[index]) or dtype))
             )
         self._columns = tuple(columns)
+        self._notes += python_values.note_of_mixed(mixed)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -290,7 +291,7 @@ class PlainTable:
             found.update(
                 number
                 for number, value in zip(rest, values, strict=True)
-                if needle in python_values.text_of(value).lower()
+                if not python_values.is_null(plain(value)) and needle in python_values.text_of(value).lower()
             )
         return [number for number in ids if number in found]
 

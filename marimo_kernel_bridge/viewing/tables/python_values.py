@@ -7,7 +7,7 @@ import datetime as dt
 import math
 import statistics as python_statistics
 from collections import Counter
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.protocol.views import ColumnKind, Marked, Statistics
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _TEXT_MAX: Final = 10_000
 """Characters of a value that searches and sorts look at."""
+_NAMED: Final = 20
+"""Columns that a note names."""
 _CHECKED_EACH: Final = 4096
 _ORDERED: Final = frozenset({"integer", "number", "decimal", "date", "datetime", "time", "duration"})
 _KINDS: Final[tuple[tuple[type, ColumnKind], ...]] = (
@@ -46,37 +48,63 @@ _KINDS: Final[tuple[tuple[type, ColumnKind], ...]] = (
 
 
 def kind_of(values: Iterable[Any]) -> tuple[ColumnKind, str]:
-    """Return the kind that all the values have, and the names of their types."""
+    """Return the kind that all the values have, and the names of their types. NaN is of any kind, as null is."""
     kinds: dict[ColumnKind, None] = {}
     names: dict[str, None] = {}
+    number = False
+    seen: set[type] = set()
     for value in values:
-        one = plain(value)
-        if is_null(one) and not isinstance(one, float):
+        if type(value) in seen:
             continue
+        one = plain(value)
+        if is_null(one):
+            number = number or isinstance(one, float)
+            continue
+        seen.add(type(value))
         names[type(value).__name__] = None
         kinds[next((kind for type_, kind in _KINDS if isinstance(one, type_)), "other")] = None
     found = set(kinds)
-    dtype = " | ".join(list(names)[:4]) or "None"
+    dtype = " | ".join(list(names)[:4]) or ("float" if number else "None")
     if not found:
-        return "null", dtype
-    if found == {"integer", "number"}:
+        return ("number" if number else "null"), dtype
+    if found == {"integer", "number"} or (found == {"integer"} and number):
         return "number", dtype
     return (found.pop() if len(found) == 1 else "other"), dtype
 
 
+def note_of_mixed(names: Sequence[str]) -> tuple[str, ...]:
+    """Return what is to be said of columns with values of several types."""
+    if not names:
+        return ()
+    more = ", …" if len(names) > _NAMED else ""
+    return (f"Values of several types, sorted with numbers first: {', '.join(names[:_NAMED])}{more}.",)
+
+
 def is_null(value: Any) -> bool:
-    return value is None
+    """Return whether a (plain) value is none, or NaN, which counts as that."""
+    if isinstance(value, Decimal):
+        return value.is_nan()
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def text_of(value: Any) -> str:
     return bounded_text(value, _TEXT_MAX)
 
 
-def predicate(column: Column, condition: Filter) -> Callable[[Any], bool]:
+def predicate(column: Column, condition: Filter) -> Callable[[Any], bool]:  # noqa: PLR0911  # one for each operator
     """Return the test of one (plain) value. Raises `BridgeError`: bad_request."""
     values = asked_values(column, condition)
-    if column.kind == "datetime":
+    as_shown = column.kind == "datetime" and all(
+        isinstance(one, dt.datetime) and one.tzinfo is None for one in values
+    )
+    if column.kind == "datetime" and not as_shown:
         values = [at_zone(one, aware=True) if isinstance(one, dt.datetime) else one for one in values]
+
+    def compared_as(value: Any) -> Any:
+        if as_shown and isinstance(value, dt.datetime):
+            return value.replace(tzinfo=None)  # text without a zone is as the cell shows the moment
+        return comparable(column.kind, value)
+
     match condition.op:
         case "null":
             return is_null
@@ -89,15 +117,14 @@ def predicate(column: Column, condition: Filter) -> Callable[[Any], bool]:
             needle = values[0].lower()
             return lambda value: not is_null(value) and text_of(value).lower().startswith(needle)
         case "one_of":
-            return lambda value: (
-                comparable(column.kind, value) in values if not is_null(value) else None in values
-            )
+            return lambda value: compared_as(value) in values if not is_null(value) else None in values
         case operator:
             compare = _COMPARISONS[operator]
             right = values[0]
-            return lambda value: (
-                not is_null(value) and _compared(compare, comparable(column.kind, value), right)
-            )
+            if column.kind == "other" and operator not in {"=", "!="}:
+                asked = mixed_key(_number_or_text(right))
+                return lambda value: not is_null(value) and _compared(compare, mixed_key(value), asked)
+            return lambda value: not is_null(value) and _compared(compare, compared_as(value), right)
 
 
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
@@ -117,26 +144,43 @@ def comparable(kind: ColumnKind, value: Any) -> Any:
     return value if kind in _ORDERED or kind in {"boolean", "bytes", "text"} else text_of(value)
 
 
+def mixed_key(value: Any) -> tuple[int, Any]:
+    """Return what orders values of several types: numbers come first, in their order, then all else by its text."""
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return (0, value)
+    return (1, text_of(value))
+
+
+def _number_or_text(text: str) -> int | Decimal | str:
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        return text
+    return text if number.is_nan() else number
+
+
 def _compared(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> bool:
     try:
         return bool(compare(left, right))
     except (TypeError, ArithmeticError):
-        return False  # a value of another type, which the first rows did not have, or a signaling NaN
+        return False  # a value of another type
 
 
 def sort_ranks(column: Column, values: Sequence[Any], cancellation: Cancellation) -> list[int | None]:
     """Return each value's place in the ascending order; equal values have one place; nulls and NaN None."""
     known: dict[Any, list[int]] = {}
+    mixed = column.kind == "other"
     for number, value in enumerate(values):
         if number % _CHECKED_EACH == 0:
             cancellation.check()
-        one = comparable(column.kind, plain(value)) if not is_null(plain(value)) else None
-        if one is not None and one == one:  # noqa: PLR0124  # NaN is not
+        one = plain(value)
+        one = None if is_null(one) else mixed_key(one) if mixed else comparable(column.kind, one)
+        if one is not None:
             known.setdefault(one if not isinstance(one, bytearray) else bytes(one), []).append(number)
     try:
         ordered = sorted(known)
-    except TypeError:  # types that do not compare, which the first rows did not show
-        ordered = sorted(known, key=text_of)
+    except TypeError:  # types that do not compare, which a subclass of Python's own may hide
+        ordered = sorted(known, key=mixed_key)
     ranks: list[int | None] = [None] * len(values)
     for place, one in enumerate(ordered):
         for number in known[one]:

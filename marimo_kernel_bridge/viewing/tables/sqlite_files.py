@@ -36,10 +36,11 @@ _SMALL: Final = 4_000_000
 """Bytes of a file that is loaded at once."""
 _STEPS: Final = 20_000
 """Of SQLite's machine, between two looks at whether the work is cancelled."""
+_NUMBERS: Final = frozenset({"integer", "real"})
 _TYPES: Final = {
     frozenset({"integer"}): "BIGINT",
     frozenset({"real"}): "DOUBLE",
-    frozenset({"integer", "real"}): "DOUBLE",
+    _NUMBERS: "DOUBLE",
     frozenset({"blob"}): "BLOB",
     frozenset[str](): "VARCHAR",
     frozenset({"text"}): "VARCHAR",
@@ -107,6 +108,10 @@ def _load(
     asked = ", ".join(f"group_concat(DISTINCT typeof({quoted(one)}))" for one in names)
     types = connection.execute(f"SELECT {asked} FROM {quoted(name)}").fetchone()
     kinds = [frozenset((one or "").split(",")) - {"null", ""} for one in types]
+    kinds = [
+        kind | {"digits"} if kind == _NUMBERS and _has_long_integers(connection, name, one) else kind
+        for one, kind in zip(names, kinds, strict=True)
+    ]
     mixed = [one for one, kind in zip(names, kinds, strict=True) if kind not in _TYPES]
     columns = [_TYPES.get(kind, "VARCHAR") for kind in kinds]
     file = database.folder / "rows.jsonl"
@@ -132,6 +137,17 @@ def _load(
         (f"Shown as text, because their values have several types: {', '.join(mixed[:20])}.",)
         if mixed
         else ()
+    )
+
+
+def _has_long_integers(connection: sqlite3.Connection, name: str, column: str) -> bool:
+    """Return whether a column has integers that no float holds."""
+    one = quoted(column)
+    return bool(
+        connection.execute(
+            f"SELECT EXISTS (SELECT 1 FROM {quoted(name)} WHERE typeof({one}) = 'integer' "
+            f"AND {one} NOT BETWEEN -9007199254740992 AND 9007199254740992)"
+        ).fetchone()[0]
     )
 
 
