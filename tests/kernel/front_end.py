@@ -69,12 +69,12 @@ class FrontEnd:
         deadline = time.monotonic() + BOUND
         while time.monotonic() < deadline:
             msg_id = self.client.kernel_info()
-            self._reply(msg_id, self.client.shell_channel)
             try:
+                self._reply(msg_id, self.client.shell_channel, timeout=5)
                 while self.client.get_iopub_msg(timeout=0.5)["parent_header"].get("msg_id") != msg_id:
                     pass
             except Empty:
-                continue  # subscribed too late for this one
+                continue  # sent to a kernel that has ended, or subscribed too late for this one
             return
         raise AssertionError("the kernel's iopub messages do not arrive")
 
@@ -140,11 +140,11 @@ class FrontEnd:
             self.counts[cell] = content.get("execution_count")
         return Reply(msg_id, content, self.seen[start:])
 
-    def _reply(self, msg_id: str, channel: Any) -> dict[str, Any]:
+    def _reply(self, msg_id: str, channel: Any, timeout: float = BOUND) -> dict[str, Any]:
         deadline = time.monotonic() + BOUND
         while msg_id not in self._replies:
             assert time.monotonic() < deadline, "no reply"
-            reply = channel.get_msg(timeout=BOUND)
+            reply = channel.get_msg(timeout=timeout)
             self._replies[reply["parent_header"].get("msg_id")] = reply
         return self._replies.pop(msg_id)
 

@@ -43,6 +43,9 @@ async def _scroll(tab: Tab) -> int:
     """Ask for one screen after another, as soon as the one before is there, until the cell has ended; return how many."""
     for page in itertools.count():
         answer = await tab.ask("rows", start=page * 100, count=100, columns=list(range(15)), version=1)
+        if "error" in answer:  # the cell has ended, and the view was brought up to date
+            assert answer["error"]["code"] in {"data_changed", "cancelled"}, answer
+            return page
         assert answer["rows"][0][1] == page * 100
         if "unsettled" not in answer:
             return page

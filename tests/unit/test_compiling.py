@@ -43,8 +43,9 @@ def test_what_another_worker_has_compiled_is_passed_over(
 
 
 def test_a_changed_file_is_compiled_again_and_one_that_is_no_python_is_left_to_the_import(
-    files: list[Path], pytestconfig: pytest.Config
+    files: list[Path], pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    as_worker(0, 1, monkeypatch)
     assert compile_share(files, pytestconfig) == files
     assert compile_share(files, pytestconfig) == []
     files[0].write_text("assert 1 == 2\n")
@@ -53,8 +54,9 @@ def test_a_changed_file_is_compiled_again_and_one_that_is_no_python_is_left_to_t
 
 
 def test_pytest_takes_what_was_compiled(
-    files: list[Path], pytestconfig: pytest.Config, tmp_path: Path
+    files: list[Path], pytestconfig: pytest.Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    as_worker(0, 1, monkeypatch)
     assert compile_share(files, pytestconfig) == files
     (compiled,) = tmp_path.glob("__pycache__/test_0.*-pytest-*.pyc")
     before = compiled.stat().st_ino  # another file takes its place
