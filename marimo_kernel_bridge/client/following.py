@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.runs import Place
 
 _LOOK_EVERY: Final = 1.0
-_ARRIVES_IN: Final = 3.0
+_ARRIVES_IN: Final = 10.0
 """Seconds after which a request that an idle kernel does not know is taken for one that never ran."""
 
 
