@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from marimo_kernel_bridge.protocol.views import CellValue, Filter
+    from marimo_kernel_bridge.protocol.views import Filter
 
 Frame = Any
 """narwhals' `DataFrame`: mypy is told to skip the package."""
@@ -71,7 +71,7 @@ class FrameTable:
             typed = None if index in objects else kind_of(dtype)
             if typed is None:
                 self._as_python.add(index)
-                kinds.append(self._kind_of_values(index))
+                kinds.append(python_values.kind_of(self._values(index, None))[0])
                 if kinds[-1] == "other":
                     mixed.append(names[index])
             else:
@@ -119,7 +119,10 @@ class FrameTable:
         self, query: Query, start: int, count: int, columns: Sequence[int], cancellation: Cancellation
     ) -> Page:
         ids, matching = self._ids(query, start, count, cancellation)
-        read = [self._cells(column, ids) for column in columns]
+        read = [
+            [shown_cell(value, self._columns[column]) for value in self._values(column, ids)]
+            for column in columns
+        ]
         rows = [list(row) for row in zip(*read, strict=True)] if read else [[] for _ in ids]
         return Page(rows, list(ids), matching)
 
@@ -279,12 +282,6 @@ class FrameTable:
         elif ids is not None:
             series = series[ids]
         return _exact(series)
-
-    def _cells(self, column: int, ids: Sequence[int]) -> list[CellValue]:
-        return [shown_cell(value, self._columns[column]) for value in self._values(column, ids)]
-
-    def _kind_of_values(self, column: int) -> ColumnKind:
-        return python_values.kind_of(self._values(column, None))[0]
 
 
 def kind_of(dtype: Any) -> ColumnKind | None:
