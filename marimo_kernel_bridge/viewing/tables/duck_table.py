@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Column, Detail, Statistics
-from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
+from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Query
 from marimo_kernel_bridge.viewing.tables import duck_sql, duck_statistics
 from marimo_kernel_bridge.viewing.tables.cells import detail, shown_cell, type_name
 from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.orders import Orders
+from marimo_kernel_bridge.viewing.tables.whole_table import WholeTable
 from marimo_kernel_bridge.viewing.tables.writing import distinct_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from marimo_kernel_bridge.protocol.views import CellValue
@@ -37,7 +38,7 @@ _FORMATS: Final = {
 }
 
 
-class DuckTable:
+class DuckTable(WholeTable):
     """A table over `source`, a table or a function in FROM, whose row numbers are `row`.
 
     `shown` has the names that columns are shown by, where these are others than DuckDB's. `file` is that which was opened; `read_again` if DuckDB reads it for each request: whatever is read after it changed is not shown.
@@ -78,25 +79,6 @@ class DuckTable:
         self._orders: Orders[tuple[str, int]] = Orders(self._drop)
         self._counts: Orders[int] = Orders()
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return self._columns
-
-    @property
-    def rows(self) -> int | None:
-        return self._length
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._notes
-
-    @property
-    def progress(self) -> Progress | None:
-        return None
-
-    def watch(self, changed: Callable[[], object]) -> None:
-        """Nothing loads."""
-
     def check(self, query: Query) -> None:
         query.check(self._columns)
         self._where(query)
@@ -129,8 +111,7 @@ class DuckTable:
         return found
 
     def detail(self, row: int, column: int) -> Detail:
-        if not 0 <= row < self._length or not 0 <= column < len(self._columns):
-            raise BridgeError("bad_request", "There is no such cell.")
+        self._require_cell(row, column)
         shown = self._columns[column]
         expression = duck_sql.whole(shown, self._names[column])
         value = self._run(f"SELECT {expression} FROM {self._source} WHERE {self._row} = {int(row)}", ())[0][0]

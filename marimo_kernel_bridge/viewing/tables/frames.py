@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import narwhals as nw
 
-from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Column, ColumnKind, Detail, Statistics
-from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
+from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Query
 from marimo_kernel_bridge.viewing.tables import frame_filters, frame_statistics, python_values, writing
 from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS
 from marimo_kernel_bridge.viewing.tables.cells import cell, detail, nanoseconds_text, shown_cell, type_name
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from marimo_kernel_bridge.viewing.tables.plain_values import plain
+from marimo_kernel_bridge.viewing.tables.whole_table import WholeTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +38,7 @@ _SAMPLED_COLUMNS: Final = 50
 _SAMPLED_ROWS: Final = 64
 
 
-class FrameTable:
+class FrameTable(WholeTable):
     """A table over a frame whose columns are named by their positions.
 
     `objects` are the columns that are read as Python's values whatever narwhals makes of them. `fingerprint` returns
@@ -87,25 +87,6 @@ class FrameTable:
         opened_as = fingerprint()
         self._altered = altered or (lambda: "" if fingerprint() == opened_as else "changed")
 
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return self._columns
-
-    @property
-    def rows(self) -> int | None:
-        return self._length
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._notes
-
-    @property
-    def progress(self) -> Progress | None:
-        return None
-
-    def watch(self, changed: Callable[[], object]) -> None:
-        """Nothing loads."""
-
     def check(self, query: Query) -> None:
         query.check(self._columns)
         for condition in query.filters:
@@ -135,8 +116,7 @@ class FrameTable:
         return frame_statistics.statistics_of(shown, series if ids is None else series[ids], cancellation)
 
     def detail(self, row: int, column: int) -> Detail:
-        if not 0 <= row < self._length or not 0 <= column < len(self._columns):
-            raise BridgeError("bad_request", "There is no such cell.")
+        self._require_cell(row, column)
         return detail(self._values(column, range(row, row + 1))[0], self._columns[column].kind)
 
     def export(

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Column, Detail, Statistics
-from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Progress, Query
+from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Query
 from marimo_kernel_bridge.viewing.tables import python_values, writing
 from marimo_kernel_bridge.viewing.tables.cells import cell, detail, type_name
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from marimo_kernel_bridge.viewing.tables.plain_values import plain
+from marimo_kernel_bridge.viewing.tables.whole_table import WholeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from marimo_kernel_bridge.viewing.tables.file_state import FileState
@@ -167,7 +168,7 @@ class Array(Source):
         return array.shape, digest.intdigest()
 
 
-class PlainTable:
+class PlainTable(WholeTable):
     """A table over such a source."""
 
     def __init__(self, source: Source, notes: Sequence[str] = ()) -> None:
@@ -188,25 +189,6 @@ class PlainTable:
             )
         self._columns = tuple(columns)
         self._notes += python_values.note_of_mixed(mixed)
-
-    @property
-    def columns(self) -> tuple[Column, ...]:
-        return self._columns
-
-    @property
-    def rows(self) -> int | None:
-        return self._length
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        return self._notes
-
-    @property
-    def progress(self) -> Progress | None:
-        return None
-
-    def watch(self, changed: Callable[[], object]) -> None:
-        """Nothing loads."""
 
     def check(self, query: Query) -> None:
         query.check(self._columns)
@@ -230,8 +212,7 @@ class PlainTable:
         )
 
     def detail(self, row: int, column: int) -> Detail:
-        if not 0 <= row < self._length or not 0 <= column < len(self._columns):
-            raise BridgeError("bad_request", "There is no such cell.")
+        self._require_cell(row, column)
         return detail(self._source.values(column, [row])[0], self._columns[column].kind)
 
     def export(
