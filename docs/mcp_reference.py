@@ -11,14 +11,16 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from mcp import Client as McpClient
 from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 
 from marimo_kernel_bridge.errors import MEANINGS
-from marimo_kernel_bridge.mcp_server.hosts import Client, Stdio, config_for
+from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS
+from marimo_kernel_bridge.mcp_server.hosts.installing import config_for
+from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
 
 if TYPE_CHECKING:
@@ -30,13 +32,6 @@ if TYPE_CHECKING:
 
 PAGE = "mcp-reference.md"
 _WIDTH = 110
-_HOSTS: dict[Client, str] = {
-    "claude-code": "Claude Code",
-    "claude-desktop": "Claude Desktop",
-    "cursor": "Cursor",
-    "vscode": "VS Code",
-}
-assert set(_HOSTS) == set(get_args(Client))
 
 
 async def reference() -> str:
@@ -156,12 +151,15 @@ def _code_rows() -> Iterator[tuple[str, ...]]:
 
 def _configurations() -> Iterator[str]:
     ours = Stdio(("marimo-kernel-bridge", "mcp"))
-    for client, name in _HOSTS.items():
+    for client, host in HOSTS.items():
         config = config_for(client, ours)
         where = re.sub(r"\S+(?=claude_desktop_config\.json)", "", config.where)
-        is_json = config.text.startswith("{")
-        yield f"**{name}.** {where}"
-        yield block("json", pretty(config.text)) if is_json else block("sh", config.text)
+        yield f"**{host.name}.** {where}"
+        if config.text.startswith("{"):
+            yield block("json", pretty(config.text))
+        else:
+            kind = {"toml": "toml", "yaml": "yaml", "own file": "yaml"}
+            yield block("sh" if host.settings is None else kind[host.settings.format], config.text)
 
 
 def block(language: str, text: str) -> str:

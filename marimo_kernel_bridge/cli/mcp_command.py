@@ -14,15 +14,28 @@ from marimo_kernel_bridge.cli.group import examples
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from marimo_kernel_bridge.mcp_server.hosts import Client
+    from marimo_kernel_bridge.mcp_server.hosts.clients import Client
+    from marimo_kernel_bridge.mcp_server.hosts.links import Linked
     from marimo_kernel_bridge.mcp_server.tool import Tier
 
 _SERVE: Final = ("marimo-kernel-bridge", "mcp", "--http")
 _NO_SOCKETS: Final = "Clients connect by Unix sockets, which this system lacks"
 _TIER: Final = click.Choice(["read", "propose", "edit", "scratch", "run", "all"])
-_MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "vscode"])
+_MCP_CLIENT: Final = click.Choice(
+    [
+        "claude-code",
+        "claude-desktop",
+        "cursor",
+        "vscode",
+        "codex",
+        "gemini-cli",
+        "windsurf",
+        "zed",
+        "cline",
+        "continue",
+        "goose",
+    ]
+)
 
 
 @click.command(
@@ -66,7 +79,20 @@ _MCP_CLIENT: Final = click.Choice(["claude-code", "claude-desktop", "cursor", "v
     help="The folder of notebooks that agents create, unless they name one.  [default: the working directory]",
 )
 @click.option("--print-config", type=_MCP_CLIENT, help="Print the configuration for this client and exit.")
-@click.option("--install", "install_in", type=_MCP_CLIENT, help="Add the server to this client and exit.")
+@click.option(
+    "--print-link",
+    type=click.Choice(["cursor", "vscode"]),
+    help="Print the link that adds the server, and exit.",
+)
+@click.option(
+    "--install",
+    "install_in",
+    type=_MCP_CLIENT,
+    help="Add the server to this client and exit; to Claude Code with the skill that teaches the reactive rules.",
+)
+@click.option(
+    "--uninstall", "uninstall_from", type=_MCP_CLIENT, help="Take the server away from this client and exit."
+)
 def mcp(
     *,
     http: bool,
@@ -78,27 +104,32 @@ def mcp(
     allow: Tier,
     notebooks: Path | None,
     print_config: Client | None,
+    print_link: Linked | None,
     install_in: Client | None,
+    uninstall_from: Client | None,
 ) -> None:
     """Serve agents over MCP, on stdin and stdout or over HTTP.
 
-    An MCP host (Claude Code, Claude Desktop, Cursor, VS Code) starts this. The agent then finds your running
+    An MCP host (Claude Code, Codex, Cursor, VS Code, ...) starts this. The agent then finds your running
     kernels and joins the one you name.
     """
     if not http and (host is not None or allow_remote or token_file is not None):
         raise click.UsageError("--host, --allow-remote and --token-file need --http.")
     _require_sense(port, http=http, connect=connect)
-    if (print_config and install_in) or (http and connect):
-        raise click.UsageError("Give one of --print-config and --install, and one of --http and --connect.")
+    configured = [option for option in (print_config, print_link, install_in, uninstall_from) if option]
+    if len(configured) > 1 or (http and connect):
+        raise click.UsageError(
+            "Give one of --print-config, --print-link, --install and --uninstall, and one of --http and --connect."
+        )
     arguments = (*_permission(allow), *_folder(notebooks))
-    if (print_config or install_in) and (http or connect):
+    if configured and not uninstall_from and (http or connect):
         _require_usable(host, port)
         arguments = ("--connect", *_on_port(port))
-    if install_in:
-        _install_mcp(install_in, arguments)
-    elif print_config:
-        _print_mcp_config(print_config, arguments)
-        if http:
+    if configured:
+        from marimo_kernel_bridge.cli.mcp_hosts import configure  # noqa: PLC0415  # only for these options
+
+        configure(arguments, print_config, print_link, install_in, uninstall_from)
+        if print_config and http:
             others = [
                 *_on_port(port),
                 *_permission(allow),
@@ -139,20 +170,6 @@ def _folder(notebooks: Path | None) -> tuple[str, ...]:
 
 def _on_port(port: int | None) -> tuple[str, ...]:
     return () if port is None else ("--port", str(port))
-
-
-def _install_mcp(client: Client, arguments: Sequence[str]) -> None:
-    from marimo_kernel_bridge.mcp_server.hosts import install, our_command  # noqa: PLC0415  # only for this command
-
-    click.echo(f"Done: {install(client, our_command(*arguments))}")
-
-
-def _print_mcp_config(client: Client, arguments: Sequence[str]) -> None:
-    from marimo_kernel_bridge.mcp_server.hosts import config_for, our_command  # noqa: PLC0415  # only for this command
-
-    config = config_for(client, our_command(*arguments))
-    click.echo(config.where, err=True)
-    click.echo(config.text)
 
 
 def _require_usable(host: str | None, port: int | None) -> None:

@@ -17,7 +17,8 @@ import pytest
 from marimo_kernel_bridge.client.front_end import opened, started_kernel
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 from marimo_kernel_bridge.launch.pool.status import stop_pools
-from marimo_kernel_bridge.mcp_server.hosts import Stdio, config_for
+from marimo_kernel_bridge.mcp_server.hosts.installing import config_for
+from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
 from tests.isolation import Home
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from marimo_kernel_bridge.cli.main import main
-from marimo_kernel_bridge.mcp_server.hosts import Stdio, config_for
+from marimo_kernel_bridge.mcp_server.hosts.clients import CLIENTS, HOSTS
+from marimo_kernel_bridge.mcp_server.hosts.installing import config_for
+from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -95,14 +97,26 @@ def test_the_commands_in_shell_blocks_exist():
                     assert command in main.commands, line
 
 
-def test_the_page_of_transports_gives_to_mcp_hosts_what_print_config_does():
-    page = ROOT / "docs/mcp-transports.md"
-    configurations = [json.loads(block) for block in blocks(page, "json")]
+def test_the_page_of_hosts_gives_to_each_what_print_config_does(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("XDG_CONFIG_HOME", "CODEX_HOME", "CLINE_MCP_SETTINGS_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    page = ROOT / "docs/install.md"
     ours = Stdio(("marimo-kernel-bridge", "mcp"))
-    for client in ("cursor", "vscode"):
-        assert json.loads(config_for(client, ours).text) in configurations
-    assert config_for("claude-desktop", ours).text == config_for("cursor", ours).text
-    assert config_for("claude-code", ours).text + "\n" in blocks(page, "sh")
+    shown = {language: blocks(page, language) for language in ("sh", "json", "toml", "yaml")}
+    configurations = [json.loads(block) for block in shown["json"]]
+    for client in CLIENTS:
+        config, settings = config_for(client, ours), HOSTS[client].settings
+        text = config.text + "\n"
+        if settings is None:
+            assert text in shown["sh"], client
+        elif settings.format == "json":
+            assert json.loads(text) in configurations, client
+        else:
+            assert text in shown["toml" if settings.format == "toml" else "yaml"], client
+        if settings is not None:
+            assert f"`~/{settings.find().relative_to(Path.home())}`" in page.read_text(), client
+        assert f"`{client}`" in page.read_text()
 
 
 README = [
@@ -112,30 +126,42 @@ README = [
 ]
 
 
+TESTED_ELSEWHERE = {
+    ("demo",): "test_demo.py",
+    ("lab",): "test_cli.py",
+    ("doctor",): "cli.md",  # among the examples above
+}
+
+
 def test_the_readme_has_commands_of_the_kinds_that_are_tested_here():
-    assert {words[0] for words in README} == {"make", "pip", "marimo-kernel-bridge"}
+    assert {words[0] for words in README} == {"python3", "make", "pip", "marimo-kernel-bridge"}
+    assert [words for words in README if words[0] == "python3"] == [
+        ["python3", "-m", "venv", "env", "&&", ".", "env/bin/activate"]
+    ]
     assert [words for words in README if words[0] == "make"] == [["make", "demo"], ["make", "test"]]
-    assert [words for words in README if words[0] == "pip"] == [["pip", "install", ".[lab]"]]  # test_wheel.py
+    assert [words for words in README if words[0] == "pip"] == [
+        ["pip", "install", ".[lab,demo]"]
+    ]  # test_wheel.py
 
 
 def test_the_programs_commands_of_the_readme_run_in_order(tmp_path, monkeypatch):
     shutil.copytree(ROOT / "examples", tmp_path, dirs_exist_ok=True)
-    shown_elsewhere = [shlex.split(command) for block in CONSOLE for command, _ in examples(block.values[0])]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("CODEX_HOME", raising=False)
     commands = [words for words in README if words[0] == "marimo-kernel-bridge"]
-    assert commands
+    assert {tuple(words[1:]) for words in commands} > set(TESTED_ELSEWHERE)
     for words in commands:
-        if words[1:] != ["doctor"]:
+        if tuple(words[1:]) not in TESTED_ELSEWHERE:
             output, exit_code = call(words, tmp_path, monkeypatch)
             assert exit_code == 0, f"{words}\n{output}"
-        else:  # it needs nothing from the others and takes seconds
-            assert words in shown_elsewhere
     assert (tmp_path / "again.ipynb").exists()
+    assert (tmp_path / ".codex/config.toml").exists()
 
 
 def test_every_target_that_the_readme_names_is_in_the_makefile():
     targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
     named = set(re.findall(r"(?m)(?:^|`)make ([a-z]+)\b", (ROOT / "README.md").read_text()))
-    assert {"demo", "test", "lab"} <= named <= targets
+    assert {"demo", "test"} <= named <= targets
 
 
 def test_every_dependency_has_its_reason():

@@ -166,6 +166,7 @@ def test_the_wheel_holds_code_kernelspec_extension_example_and_licence_and_nothi
     assert names == {
         f"{package}/py.typed",
         f"{package}/kernel/live/loader.js",
+        f"{package}/mcp_server/hosts/SKILL.md",
         *(f"{package}/viewing/page/{name}" for name in page),
         f"{package}/startup/supported_api.json",
         *(f"{package}/examples/{name}" for name in ("README.md", "penguins.csv", "penguins.ipynb")),
@@ -204,7 +205,7 @@ def test_the_installed_version_is_that_of_the_wheel(wheel, environment, tmp_path
 
 @installed
 def test_what_the_readme_installs_goes_together_with_the_wheel(wheel, environment):
-    uv("pip", "install", "--dry-run", "--python", environment / "python", f"{wheel}[lab]")
+    uv("pip", "install", "--dry-run", "--python", environment / "python", f"{wheel}[lab,demo]")
 
 
 @installed

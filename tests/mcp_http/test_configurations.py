@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +19,15 @@ from marimo_kernel_bridge.mcp_server.transport import address, http, run_files
 
 pytestmark = pytest.mark.anyio
 
-JSON_CLIENTS = {"claude-desktop": "mcpServers", "cursor": "mcpServers", "vscode": "servers"}
+JSON_CLIENTS = {
+    "claude-desktop": "mcpServers",
+    "cursor": "mcpServers",
+    "vscode": "servers",
+    "gemini-cli": "mcpServers",
+    "windsurf": "mcpServers",
+    "zed": "context_servers",
+    "cline": "mcpServers",
+}
 
 
 def bridge(folder, *options, path=None):
@@ -102,7 +111,7 @@ def test_a_configuration_for_http_has_no_token_and_makes_none(tmp_path, client):
 
 def test_no_client_is_sent_to_a_port_on_which_another_user_listens(tmp_path, monkeypatch):
     monkeypatch.setattr(address, "foreign_listener", lambda _, port: {4711: 4242}.get(port))
-    for options in (["--print-config", "cursor"], ["--install", "vscode"], []):
+    for options in (["--print-config", "cursor"], ["--install", "codex"], []):
         done = bridge(tmp_path, "--http", "--port", "4711", *options)
         assert (done.exit_code, done.stdout) == (1, "")
         assert "User id 4242 listens on port 4711" in done.stderr
@@ -146,20 +155,36 @@ def test_an_address_of_a_server_is_one_that_a_client_can_use():
         assert address.url_of(host, 1) == f"http://{shown}:1/mcp"
 
 
-@pytest.mark.parametrize("name", ["claude-code", "vscode"])
-def test_install_runs_the_clients_own_command(tmp_path, programs, name):
-    done = bridge(tmp_path, "--install", name, path=programs)
+def test_install_runs_claude_codes_own_command_and_writes_the_skill(tmp_path, programs, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "claude"))
+    done = bridge(tmp_path, "--install", "claude-code", path=programs)
     assert done.exit_code == 0, done.stderr
     assert done.stdout.startswith("Done: ")
     arguments = called(programs)
-    assert shlex.split(done.stdout)[2:] == arguments
-    if name == "vscode":
-        option, added = arguments
-        assert option == "--add-mcp"
-        added = json.loads(added)
-        assert (added["name"], added["type"], added["args"]) == ("marimo", "stdio", ["mcp"])
-    else:
-        assert arguments[:6] == ["mcp", "add", "--scope", "user", "marimo", "--"]
+    assert shlex.split(done.stdout.splitlines()[0])[2:] == arguments
+    assert arguments[:6] == ["mcp", "add", "--scope", "user", "marimo", "--"]
+    assert (tmp_path / "claude/skills/marimo-kernel-bridge/SKILL.md").exists()
+    done = bridge(tmp_path, "--uninstall", "claude-code", path=programs)
+    assert called(programs) == ["mcp", "remove", "--scope", "user", "marimo"]
+    assert not (tmp_path / "claude/skills/marimo-kernel-bridge").exists()
+
+
+@pytest.mark.parametrize("client", ["codex", "continue", "cursor"])
+def test_install_edits_the_file_of_a_host_without_a_command(tmp_path, monkeypatch, client):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for what, said in (("--install", "added to"), ("--install", "already"), ("--uninstall", "removed from")):
+        done = bridge(tmp_path, what, client)
+        assert (done.exit_code, said in done.stdout) == (0, True), done.output
+
+
+def test_a_link_starts_the_server_that_a_configuration_starts(tmp_path):
+    link = printed(tmp_path, "--allow", "propose", "--print-link", "vscode").strip()
+    entry = json.loads(unquote(link.partition("?")[2]))
+    (printed_entry,) = json.loads(printed(tmp_path, "--allow", "propose", "--print-config", "vscode"))[
+        "servers"
+    ].values()
+    assert {"name": "marimo", **printed_entry} == entry
 
 
 def test_install_passes_on_what_the_client_says_when_it_fails(tmp_path, programs, capfd):
@@ -173,10 +198,10 @@ def test_install_passes_on_what_the_client_says_when_it_fails(tmp_path, programs
 @pytest.mark.parametrize(
     ("options", "code", "why"),
     [
-        (["--install", "cursor"], 1, "no command that adds a server"),
-        (["--install", "claude-desktop"], 1, "no command that adds a server"),
         (["--install", "claude-code"], 1, "add its folder to PATH"),
         (["--install", "vscode", "--print-config", "vscode"], 2, "one of"),
+        (["--install", "vscode", "--uninstall", "vscode"], 2, "one of"),
+        (["--print-link", "zed"], 2, "cursor"),
         (["--http", "--port", "0", "--print-config", "cursor"], 2, "not 0"),
         (["--port", "1"], 2, "--http"),
         (["--http", "--connect"], 2, "one of --http and --connect"),

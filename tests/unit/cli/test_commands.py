@@ -92,7 +92,7 @@ def test_an_unknown_command_is_refused_with_a_way_to_help() -> None:
         (("mcp", "--token-file", "t"), "--host, --allow-remote and --token-file need --http."),
         (
             ("mcp", "--print-config", "cursor", "--install", "cursor"),
-            "Give one of --print-config and --install, and one of --http and --connect.",
+            "Give one of --print-config, --print-link, --install and --uninstall, and one of --http and --connect.",
         ),
         (("mcp", "--http", "--port", "0", "--print-config", "cursor"), "needs the port"),
         (("export", "a.py", "--json", "-o", "-"), "--json prints a report to stdout: -o must name a file."),
