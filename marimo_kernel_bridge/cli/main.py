@@ -9,6 +9,7 @@ from __future__ import annotations
 import click
 
 from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.cli.call_command import call
 from marimo_kernel_bridge.cli.group import CommandGroup, examples
 from marimo_kernel_bridge.cli.kernel_commands import install, kernel, kernels, pool
 from marimo_kernel_bridge.cli.mcp_command import agents, mcp
@@ -39,6 +40,7 @@ for _command in (
     pool,
     kernels,
     mcp,
+    call,
     agents,
     notebooks,
     checkpoints,
