@@ -20,10 +20,15 @@ from mcp.server import MCPServer
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.mcp_server.attachments import Kernels, allow_many_files, attach_client
+from marimo_kernel_bridge.mcp_server.callers import caller_of, leave_with_the_session
+from marimo_kernel_bridge.mcp_server.completions import add_completions
 from marimo_kernel_bridge.mcp_server.guard import Guard
 from marimo_kernel_bridge.mcp_server.prompts import add_prompts
+from marimo_kernel_bridge.mcp_server.resource_list import serve_list
 from marimo_kernel_bridge.mcp_server.resources import add_resources
 from marimo_kernel_bridge.mcp_server.sdk.apps import hide_from_models, view_page
+from marimo_kernel_bridge.mcp_server.sdk.identity import CACHED, DESCRIPTION, ICON, honest_capabilities
+from marimo_kernel_bridge.mcp_server.sdk.log_messages import serve_log_levels
 from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions
 from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks
@@ -98,7 +103,11 @@ def build_server(
     allow_many_files()
     guard = Guard(allow)
     subscriptions = Subscriptions()
-    tasks = Tasks({declaration.name for declaration in tools if declaration.changes})
+    tasks = Tasks(
+        {declaration.name for declaration in tools if declaration.changes},
+        owner=lambda ctx: caller_of(ctx).name,
+        note=guard.note_task,
+    )
 
     @asynccontextmanager
     async def attached_kernels(_server: MCPServer[Kernels]) -> AsyncIterator[Kernels]:
@@ -120,17 +129,23 @@ def build_server(
         "marimo-kernel-bridge",
         title="marimo kernel bridge",
         version=__version__,
+        description=DESCRIPTION,
+        icons=[ICON],
+        cache_hints=CACHED,
         instructions=INSTRUCTIONS,
         tools=[StrictTool.of(declaration, guard.around(declaration)) for declaration in tools],
         extensions=[tasks, view_page()],
         lifespan=attached_kernels,
         subscriptions=subscriptions.bus,
-        middleware=[hide_from_models],
+        middleware=[leave_with_the_session, honest_capabilities, hide_from_models],
         log_level="WARNING",
     )
     subscriptions.serve(server)
     add_resources(server, guard)
+    serve_list(server)
     add_prompts(server)
+    add_completions(server, guard)
+    serve_log_levels(server)
     return server
 
 

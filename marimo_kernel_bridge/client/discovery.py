@@ -34,6 +34,7 @@ from marimo_kernel_bridge.client.connection import (
     stale,
 )
 from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
+from marimo_kernel_bridge.client.notebook_names import is_called, path_in
 from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.client.starting_kernels import files_of_starting_kernels, starting
 from marimo_kernel_bridge.errors import BridgeError
@@ -42,6 +43,7 @@ from marimo_kernel_bridge.protocol.names import kernel_id_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from marimo_kernel_bridge.client.connection import Connection
     from marimo_kernel_bridge.client.life import KernelInfo
     from marimo_kernel_bridge.protocol.notebook import KernelDescription
 
@@ -113,6 +115,25 @@ async def find_kernels() -> list[FoundKernel]:
     return list(await asyncio.gather(*(look(path) for path in connection_files())))
 
 
+async def running_connections() -> list[Connection]:
+    """Return the usable files of the runtime directory at whose addresses something listens, the newest first.
+
+    Asks no kernel, so that it takes a moment only, and sends nothing to any.
+    """
+    at_once = asyncio.Semaphore(_AT_ONCE)
+
+    async def look(path: Path) -> Connection | None:
+        async with at_once:
+            try:
+                connection = read_connection(path)
+            except BridgeError:
+                return None
+            return connection if await listens(connection) else None
+
+    found = await asyncio.gather(*(look(path) for path in connection_files()))
+    return [connection for connection in found if connection is not None]
+
+
 async def notebooks_by_kernel() -> dict[str, str]:
     """Return the path of the notebook of each kernel id, as the running Jupyter servers of this user report it."""
     servers = [server for path in runtime_dir().glob("jpserver-*.json") if (server := _read_server(path))]
@@ -133,15 +154,15 @@ def runs_here(server: JupyterServer) -> bool:
 
 
 async def connection_file_of(notebook: str) -> Path:
-    """Return the connection file of a notebook's kernel, by the notebook's path. Raises `BridgeError`."""
-    ending = "/" + notebook.strip().removeprefix("./").lstrip("/")
+    """Return the connection file of a notebook's kernel, by a name of the notebook. Raises `BridgeError`."""
+    called = path_in(notebook)
     # A silent kernel may be starting, or stuck: connecting to it reports that.
     running = [
         kernel
         for kernel in await find_kernels()
         if kernel.notebook and (kernel.problem is None or kernel.problem.code == "kernel_silent")
     ]
-    matches = [kernel for kernel in running if ("/" + str(kernel.notebook).lstrip("/")).endswith(ending)]
+    matches = [kernel for kernel in running if is_called(str(kernel.notebook), called)]
     if len(matches) != 1:
         names = ", ".join(sorted(str(kernel.notebook) for kernel in matches or running)) or "none"
         which = f"{len(matches)} running notebooks are" if matches else "No running notebook is"

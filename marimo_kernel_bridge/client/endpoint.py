@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 Endpoint = Connection | ServerKernel | MarimoNotebook
 
 
+def needs_no_secret(endpoint: Endpoint) -> bool:
+    """Whether this process reaches a kernel with what this user's files and settings say, and no token that a caller gave."""
+    return not isinstance(endpoint, ServerKernel) or endpoint.server.needs_no_secret
+
+
 def open_channels(endpoint: Endpoint, username: str) -> Channels:
     """Open the channels to a kernel; must be called in the event loop."""
     match endpoint:

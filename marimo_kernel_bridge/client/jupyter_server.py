@@ -110,6 +110,12 @@ class JupyterServer:
         )
 
     @property
+    def needs_no_secret(self) -> bool:
+        """Whether this process reaches it with what the person has configured, or without a token."""
+        parts = urlsplit(self.url)
+        return self.token in {"", _configured_token(parts.scheme, parts.netloc, parts.path)}
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences about the safety of the address, for people."""
         parts = urlsplit(self.url)

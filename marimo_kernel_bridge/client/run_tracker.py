@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from marimo_kernel_bridge.client.runs import Activity, Reply, Run, RunKind, Work
+from marimo_kernel_bridge.client.runs import WORK, Activity, Reply, Run, RunKind, Work
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.environment import InstallReport
@@ -21,9 +22,10 @@ from marimo_kernel_bridge.protocol.inspection import RunOutcome
 from marimo_kernel_bridge.protocol.messages import decode_reply
 from marimo_kernel_bridge.protocol.names import REPLY
 from marimo_kernel_bridge.protocol.notebook import RunReport
+from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
     from marimo_kernel_bridge.client.channels import Message
     from marimo_kernel_bridge.client.connection import Channel
@@ -40,8 +42,17 @@ KEPT_CHARACTERS: Final = 200_000_000
 REPLY_BOUND: Final = 5.0
 """Seconds after idle within which a reply must arrive. A kernel whose own code fails never sends one."""
 
+_MOST_FAILING: Final = 1000
+"""Requests at one time of which it is known that they have shown an error."""
+
 CANCEL_BOUND: Final = 1.0
 """Seconds within which a kernel that has cancelled a queued run reports its end."""
+
+Happening = Literal["executing", "output", "completed", "error"]
+"""What the messages about a request say: that it began, shows something, is over, or is over and has shown an error."""
+
+Observe = Callable[[Happening, str, str], None]
+"""A function that gets what happens, the id of the request, and the name of its client."""
 
 _REPORTS: Final[dict[RunKind, type[RunReport | EditReport | InstallReport]]] = {
     "run_cells": RunReport,
@@ -60,6 +71,8 @@ class RunTracker:
         """`interrupt` stops a run that has started; it raises `BridgeError` if it cannot."""
         self._interrupt = interrupt
         self._observers: list[Callable[[], None]] = []
+        self._watchers: list[Observe] = []
+        self._failing: set[str] = set()  # requests at work that have shown an error
         self.next_change = asyncio.Event()
         """Set when a request of any client begins or ends, or the kernel ends; then there is another one."""
         self._activity = Activity()
@@ -109,6 +122,10 @@ class RunTracker:
         """Call `callback` when a request of any client begins or ends, and when the kernel does."""
         self._observers.append(callback)
 
+    def on_happening(self, observe: Observe) -> None:
+        """Call `observe` when a request of any client begins, shows something, or is over."""
+        self._watchers.append(observe)
+
     def add(self, run: Run) -> None:
         """Track a run that is about to be sent."""
         runs, characters = len(self._runs), sum(run.log.size for run in self._runs.values())
@@ -157,6 +174,7 @@ class RunTracker:
             self._over[run.run_id].set()
         self._outcome = None
         self._activity.forget()
+        self._failing.clear()
         self._changed()
 
     def _on_iopub(self, run: Run | None, message: Message, now: float, *, asked: bool) -> None:
@@ -168,6 +186,9 @@ class RunTracker:
             self._outcome = None
         if not asked and self._activity.on_iopub(message, now):
             self._changed()
+        if not asked and self._watchers and (happening := self._happening(message)) is not None:
+            for observe in self._watchers:
+                observe(happening, message.parent_id or "", message.parent_user)
         if message.msg_type == "update_display_data":  # display ids belong to the kernel, not to a request
             for shown in self._runs.values():
                 if (
@@ -176,6 +197,23 @@ class RunTracker:
                     shown.log.update_display(message.content)
         elif run is not None and (run.late_outputs or not run.over):
             run.on_iopub(message.msg_type, message.content, now)
+
+    def _happening(self, message: Message) -> Happening | None:
+        request = message.parent_id
+        if request is None or message.parent_type not in WORK:
+            return None
+        match message.msg_type, message.content.get("execution_state"):
+            case "status", "busy":
+                return "executing"
+            case "status", "idle":
+                failed = request in self._failing
+                self._failing.discard(request)
+                return "error" if failed else "completed"
+            case kind, _ if kind in OUTPUT_TYPES:
+                if kind == "error" and len(self._failing) < _MOST_FAILING:
+                    self._failing.add(request)
+                return "output"
+        return None
 
     def _look_at(self, run: Run) -> None:
         """Act on the new state of a run after a message."""

@@ -48,10 +48,10 @@ MAX_STREAM_CHARACTERS: Final = 5_000_000
 MAX_CHARACTERS: Final = 50_000_000
 """The limit of all output kept for one run, pictures and data included."""
 
-_WORK: Final = frozenset({"execute_request", REQUEST})
+WORK: Final = frozenset({"execute_request", REQUEST})
 """Long-running requests on the shell channel. Status messages of other requests are ignored."""
 
-_MOST_WORK: Final = 1000
+_MOSTWORK: Final = 1000
 """Requests that a kernel may say it is running at once; it forgets none of a front end's *Run All*."""
 
 
@@ -233,7 +233,7 @@ class Activity:
     def on_iopub(self, message: Message, now: float) -> bool:
         """Handle an iopub message. Return whether a request has begun or ended with it."""
         request_id, content = message.parent_id, message.content
-        if request_id is None or message.parent_type not in _WORK:
+        if request_id is None or message.parent_type not in WORK:
             return False
         match message.msg_type, content.get("execution_state"):
             case "status", "idle":
@@ -252,6 +252,6 @@ class Activity:
         self._working.clear()
 
     def _begin(self, request_id: str, message: Message, now: float) -> Work:
-        if request_id not in self._working and len(self._working) >= _MOST_WORK:
+        if request_id not in self._working and len(self._working) >= _MOSTWORK:
             del self._working[next(iter(self._working))]
         return self._working.setdefault(request_id, Work(request_id, message.parent_user, now))

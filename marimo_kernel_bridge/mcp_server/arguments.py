@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from mcp.server.mcpserver import Context
 from pydantic import Field
 
 from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
-from marimo_kernel_bridge.mcp_server.transport.own_clients import CONNECTION
-from marimo_kernel_bridge.protocol.names import agent_name
+from marimo_kernel_bridge.mcp_server.callers import caller_of
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.mcp_server.callers import Caller
 
 Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, which no tool reads
 
@@ -30,8 +31,6 @@ BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="About how many
 OffsetArg = Annotated[int, Field(ge=0, description="Where in the output text to begin, to read on.")]
 
 WAIT: Final = 30.0
-_SHORT_NAME: Final = 31
-"""Characters of a name that leave room for six of a session: kernels cut names to 40."""
 BUDGET: Final = 8000
 LIST_BUDGET: Final = 20_000
 
@@ -41,22 +40,14 @@ def kernels_of(ctx: Ctx) -> Kernels:
     return ctx.request_context.lifespan_context
 
 
-def client_name(ctx: Ctx) -> str:
-    """Return the agent's name from its host, which tells the person who ran a cell.
+def caller(ctx: Ctx) -> Caller:
+    """Return the agent that calls."""
+    return caller_of(ctx.request_context)
 
-    On a server of several clients with its session, if there is one: clients of one host have the same name, and are not the same.
-    """
-    params = ctx.session.client_params
-    name = params.client_info.name if params is not None else ""
-    request = ctx.request_context.request
-    session = CONNECTION.get() if request is None else request.headers.get("mcp-session-id")
-    if request is None and not session:
-        return agent_name(name)
-    # Nobody is called what a session makes of a name.
-    own = agent_name(name.replace("(", " ").replace(")", " "))
-    if session is None:
-        return own
-    return f"{own[:_SHORT_NAME].strip()} ({hashlib.sha256(session.encode()).hexdigest()[:6]})"
+
+def client_name(ctx: Ctx) -> str:
+    """Return the agent's name from its host with what tells it apart from others of that name."""
+    return caller(ctx).name
 
 
 def can_ask(ctx: Ctx) -> bool:

@@ -1,13 +1,15 @@
 """The kernels that one MCP server is attached to, by handle: the server's lifespan value.
 
 A handle (`k1`) is short, so that a model can repeat it; it identifies a kernel and is not a credential. There is no
-current kernel: the handle is optional with one attached kernel and required with several.
+current kernel: the handle is optional with one attached kernel and required with several. Which kernel a call means by another
+name, or by none, is known to `which_kernel`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -15,16 +17,18 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from marimo_kernel_bridge.client.connection import Connection
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import is_id
+from marimo_kernel_bridge.mcp_server.callers import mark_of
 from marimo_kernel_bridge.mcp_server.media.chart_drawing import ChartDrawer
 from marimo_kernel_bridge.mcp_server.media.presenter import Presenter
 from marimo_kernel_bridge.mcp_server.open_views import OpenViews
 from marimo_kernel_bridge.mcp_server.safety.own_exports import OwnExports
+from marimo_kernel_bridge.mcp_server.sdk.events import Events
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.mcp_server.sessions.saving import SessionSaver
 from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
@@ -36,8 +40,11 @@ from marimo_kernel_bridge.protocol.secrets import in_environment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mcp.server.context import ServerRequestContext
+
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.endpoint import Endpoint
+    from marimo_kernel_bridge.client.run_tracker import Observe
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
     from marimo_kernel_bridge.launch.sessions.entries import Session
@@ -53,6 +60,8 @@ UNUSED_AFTER: Final = 3600.0
 _FILES_OF_ONE: Final = 16
 """Files of this process that an attachment takes up, and some more."""
 _ASKED_BOUND: Final = 1.0  # seconds; each answer waits this long at most
+_MOST_HANDED_ON: Final = 256
+"""Handles of ended sessions that are remembered; the oldest is forgotten."""
 
 
 @dataclass(eq=False)
@@ -65,10 +74,16 @@ class Attached:
 
     handle: str
     client: KernelClient
+    hidden: bool = False
+    """Whether it was joined with a secret of the caller, so that only who knows its handle gets it."""
+    shared: bool = False
+    """Whether several programs may be behind the client's name, none of which is told the others' runs."""
     notebook: str | None = None
     """Path of the notebook of the kernel, if it was known when connecting."""
     said_notebook: str | None = None
     """Path of its notebook, as the kernel says, if it is no longer than `LONGEST_PATH`."""
+    joined: str = ""
+    """What the next answer says once of a kernel that a call has joined by itself."""
     remark: str = ""
     """What the next answer says once."""
     restarts_told: int = 0
@@ -78,6 +93,8 @@ class Attached:
     answers: bool = True
     """Whether the kernel answered the last request. Code that holds the GIL prevents it."""
     charts: ChartDrawer = field(default_factory=ChartDrawer)
+    events: Events = field(default_factory=Events)
+    """What happened since it was joined."""
     saver: SessionSaver | None = None
     """The writer of its notebook's file, if it is a session's."""
     presenter: Presenter = field(default_factory=Presenter)
@@ -87,6 +104,11 @@ class Attached:
     @property
     def reactive(self) -> bool:
         return self.client.info.reactive
+
+    @property
+    def listed_runs(self) -> tuple[Run, ...]:
+        """The runs of this client that it may be told of without naming them."""
+        return () if self.shared else self.client.runs.ours
 
     @property
     def in_use(self) -> bool:
@@ -129,6 +151,20 @@ class Attached:
     def call_on_change(self, callback: Callable[[], None]) -> None:
         """Call back when a request of any client begins or ends, and when the kernel starts or ends."""
         self.client.runs.on_change(callback)
+
+    def call_on_happening(self, observe: Observe) -> None:
+        """Call back when a request of any client begins, shows something, or is over."""
+        self.client.runs.on_happening(observe)
+
+    def has_run(self, request_id: str) -> bool:
+        """Whether a request is a run of this client."""
+        return any(run.run_id == request_id for run in self.client.runs.ours)
+
+    async def running_cell(self) -> str | None:
+        """Return the id of the cell that runs, None if none does or the kernel does not say. Raises `BridgeError`."""
+        if not self.reactive:
+            return None
+        return (await self.client.reads.describe()).running_cell
 
     async def show(self, outputs: Sequence[Output], *, pictures: bool = True) -> Shown:
         """Return outputs as text without secrets, with `pictures` also as images."""
@@ -178,8 +214,9 @@ class Attached:
 
     def news(self) -> str:
         """Return what the next answer says once; empty if there is nothing."""
+        joined, self.joined = self.joined, ""
         unsaved = self.saver.news() if self.saver is not None else ""
-        return " ".join(filter(None, (self._news(), unsaved)))
+        return " ".join(filter(None, (joined, self._news(), unsaved)))
 
     def _news(self) -> str:
         """Return once that the kernel was restarted, or is older than documents, and the remark; empty otherwise."""
@@ -289,6 +326,8 @@ class Kernels:
         self._made = 0
         self._started: StartedKernels | None = None
         self._connecting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._handed_on: dict[str, tuple[str, Endpoint]] = {}  # program and kernel by handle
+        self._leaving: set[asyncio.Task[None]] = set()  # asyncio holds only weak references to tasks
         self.presenter = Presenter()
         self.exports = OwnExports()
         self.views = OpenViews()
@@ -298,18 +337,24 @@ class Kernels:
         """The redactor for the secrets of this process."""
         return Redactor(in_environment(os.environ))
 
+    def note_listing(self, ctx: ServerRequestContext[Any, Any], client_name: str) -> None:
+        """Remember that a client knows the list of its resources, so that it is told of changes."""
+        if self._subscriptions is not None:
+            self._subscriptions.note_listing(ctx, client_name)
+
     def at(self, where: str, client_name: str) -> Attached | None:
         """Return the kernel that a client is attached to, by the path of its connection file or its URL on a server."""
         return next(
-            (attached for attached in self._of(client_name) if attached.client.connection.where == where),
+            (attached for attached in self.of(client_name) if attached.client.connection.where == where),
             None,
         )
 
     def notebook_files(self, client_name: str) -> list[Path]:
         """Return the notebooks on this machine of the kernels that a client is attached to."""
-        return [file for attached in self._of(client_name) if (file := attached.notebook_file) is not None]
+        return [file for attached in self.of(client_name) if (file := attached.notebook_file) is not None]
 
-    def _of(self, client_name: str) -> list[Attached]:
+    def of(self, client_name: str) -> list[Attached]:
+        """Return what a client is attached to, in the order in which it was joined."""
         return [attached for attached in self._attached if attached.client.client_name == client_name]
 
     async def join(self, session: Session, client_name: str) -> Attached:
@@ -327,54 +372,86 @@ class Kernels:
 
     def attached_as(self, handle: str, client_name: str) -> Attached | None:
         """Return what a client calls so, if it is attached to it."""
-        return next((attached for attached in self._of(client_name) if attached.handle == handle), None)
+        return next((attached for attached in self.of(client_name) if attached.handle == handle), None)
 
-    async def rejoin(self, handle: str, client_name: str) -> None:
-        """Attach to a session's kernel that an earlier server started, or another one. Raises `BridgeError` as `connect` does."""
-        if is_id(handle) and self.attached_as(handle, client_name) is None:
-            session = self.sessions.registry.get(handle)
-            if session is not None and session.state == "active":
-                await self.join(session, client_name)
+    def handed_on(self, handle: str, program: str) -> Endpoint | None:
+        """Return the kernel that had a handle in an earlier session of a program, which may open one for each call."""
+        known = self._handed_on.get(handle)
+        return known[1] if known is not None and known[0] == program else None
+
+    def end_session(self, session: str) -> None:
+        """Detach what a session was attached to, which has ended. Its runs go on in the kernels."""
+        from marimo_kernel_bridge.client.endpoint import needs_no_secret  # noqa: PLC0415  # a server starts without it
+
+        mark = mark_of(session)
+        for attached in list(self._attached):
+            name = attached.client.client_name
+            if not name.endswith(f" {mark}"):
+                continue
+            if not is_id(attached.handle) and needs_no_secret(attached.client.connection):
+                while len(self._handed_on) >= _MOST_HANDED_ON:
+                    del self._handed_on[next(iter(self._handed_on))]
+                self._handed_on[attached.handle] = (
+                    name.removesuffix(f" {mark}"),
+                    attached.client.connection,
+                )
+            task = asyncio.create_task(self._disconnect_settled(attached))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
+
+    async def _disconnect_settled(self, attached: Attached) -> None:
+        """Disconnect when the runs are over: a session's file is written after them."""
+        for run in attached.client.runs.ours:
+            await attached.client.runs.wait(run, UNUSED_AFTER)
+        with suppress(BridgeError):  # the file cannot be written, which its session tells whoever opens it
+            await self.disconnect(attached)
 
     async def leave(self, session_id: str) -> None:
         """Detach all clients from the kernel of a session, which has ended or is about to."""
         for attached in [attached for attached in self._attached if attached.handle == session_id]:
             await self._detach(attached)
 
-    async def connect(self, endpoint: Endpoint, client_name: str, handle: str | None = None) -> Attached:
+    async def connect(
+        self, endpoint: Endpoint, client_name: str, handle: str | None = None, *, hidden: bool = False
+    ) -> Attached:
         """Attach, or return an existing attachment that is alive. `handle` is what the kernel is to be called.
 
+        `hidden`: under a handle that cannot be guessed, for a kernel that somebody of the same name may not reach.
         Raises `BridgeError`: not_connected, connection_file_stale, server_refused, wrong_key, kernel_silent.
         """
         async with self._lock_of(endpoint.where):
             previous = self.at(endpoint.where, client_name)
+            if hidden:
+                same = (one for one in self.of(client_name) if one.client.connection == endpoint)
+                previous = next(same, None)
             if previous is not None:
                 if previous.client.connection == endpoint and await previous.client.liveness() == "alive":
                     previous.handle = handle or previous.handle
                     return previous
                 await self._detach(previous)
-            for ended in [attached for attached in self._of(client_name) if attached.handle == handle]:
+            for ended in [attached for attached in self.of(client_name) if attached.handle == handle]:
                 await self._detach(ended)
             await self._make_room()
             client = await self._attach(endpoint, client_name)
-            called = handle or (previous.handle if previous is not None else self._new_handle())
-            attached = Attached(called, client, redactor=self.redactor)
+            called = handle or (previous.handle if previous is not None else self._new_handle(hidden=hidden))
+            attached = Attached(called, client, hidden=hidden, redactor=self.redactor)
             self._attached.append(attached)
             if self._subscriptions is not None:
                 self._watches[attached] = Watch(attached, self._subscriptions)
+                await self._subscriptions.publish_list_changed(client_name)
             return attached
 
     def _lock_of(self, where: str) -> asyncio.Lock:
         """Return what keeps two calls from attaching to one kernel at the same time; others need not wait for it."""
         return self._connecting.setdefault(where, asyncio.Lock())
 
-    def _new_handle(self) -> str:
+    def _new_handle(self, *, hidden: bool) -> str:
         self._made += 1
-        return f"k{self._made}"
+        return f"k{self._made}" + (f"-{secrets.token_hex(8)}" if hidden else "")
 
     def get(self, handle: str | None, client_name: str) -> Attached:
         """Return a kernel that a client is attached to. Raises `BridgeError`: not_connected."""
-        candidates = self._of(client_name)
+        candidates = self.of(client_name)
         meant = [attached for attached in candidates if handle in {None, attached.handle}]
         if len(meant) == 1:
             meant[0].used = time.monotonic()
@@ -386,7 +463,9 @@ class Kernels:
                 "Call list_kernels, then connect_to_kernel with a connection file from there.",
             )
         handles = ", ".join(
-            f"{candidate.handle} ({candidate.client.connection.name})" for candidate in candidates
+            f"{candidate.handle} ({candidate.client.connection.name})"
+            for candidate in candidates
+            if not candidate.hidden
         )
         problem = (
             "Several kernels are connected" if handle is None else f"No kernel is connected as {handle!r}"
@@ -422,6 +501,8 @@ class Kernels:
 
     async def close(self) -> None:
         """Detach from all kernels, with the files of sessions written; end those that this server started for itself."""
+        for task in self._leaving:
+            task.cancel()
         savers = [attached.saver for attached in self._attached if attached.saver is not None]
         await asyncio.gather(*(saver.finish() for saver in savers))
         for attached in list(self._attached):
@@ -453,3 +534,5 @@ class Kernels:
             attached.saver.close()
         await attached.client.close()
         await attached.presenter.close()
+        if self._subscriptions is not None:
+            await self._subscriptions.publish_list_changed(attached.client.client_name)

@@ -18,14 +18,18 @@ from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import is_id
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded_text
 from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
-from marimo_kernel_bridge.mcp_server.arguments import attached_to, client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.callers import caller_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 from marimo_kernel_bridge.mcp_server.tool import TIERS
+from marimo_kernel_bridge.mcp_server.which_kernel import handle_of
 from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.redaction import has_mark
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+
+    from mcp.server.context import ServerRequestContext
 
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attachments import Kernels
@@ -70,7 +74,7 @@ class Guard:
             effect: dict[str, Any] = {"effect": "failed"}
             try:
                 self._check(tier, arguments)
-                await _rejoin(ctx, arguments)
+                arguments = await self._with_kernel(ctx, arguments, joins=declaration.joins_for(arguments))
                 if tier != "read":
                     if not declaration.while_paused:
                         _require_not_paused(ctx, declaration, arguments)
@@ -107,7 +111,7 @@ class Guard:
             }
             effect = "failed"
             try:
-                await _rejoin(ctx, arguments)
+                arguments = await self._with_kernel(ctx, arguments, joins=True)
                 content = await function(ctx, **arguments)
                 if isinstance(content, str):
                     kernels = kernels_of(ctx)  # with secrets learned in the meantime
@@ -125,13 +129,41 @@ class Guard:
 
         return guarded
 
-    def _check(self, tier: Tier, arguments: Mapping[str, Any]) -> None:
+    async def completed(
+        self, ctx: Ctx, argument: str, function: Callable[..., Awaitable[list[str]]], **arguments: Any
+    ) -> list[str]:
+        """Return the values of an argument for who types one, which needs the permission `read`. Raises `BridgeError`."""
+        call = {"client": client_name(ctx), "tool": f"completion of {argument[:50]}", "tier": "read"}
+        effect = "failed"
+        try:
+            arguments = await self._with_kernel(ctx, arguments, joins=True)
+            values = await function(ctx, argument, **arguments)
+            effect = "ok"
+        except BridgeError as refusal:
+            effect = f"refused: {refusal.code}"
+            raise
+        finally:
+            self._note({**call, "effect": effect})
+        return values
+
+    async def _with_kernel(self, ctx: Ctx, arguments: dict[str, Any], *, joins: bool) -> dict[str, Any]:
+        """Return the arguments of a call with the handle of the kernel that it means, which is joined if need be."""
+        if "kernel" not in arguments:
+            return arguments
+        kernels, named = kernels_of(ctx), arguments["kernel"]
+        handle = await handle_of(kernels, named, caller(ctx), self._require, joins=joins)
+        return {**arguments, "kernel": handle}
+
+    def _require(self, tier: Tier) -> None:
         if not self.allows(tier):
             raise BridgeError(
                 "not_allowed",
                 f"This needs the permission {tier!r}; the person allows {self._allow!r}.",
                 f"Only the person can change that: marimo-kernel-bridge mcp --allow {tier}. Do not work around it.",
             )
+
+    def _check(self, tier: Tier, arguments: Mapping[str, Any]) -> None:
+        self._require(tier)
         if (tier != "read" or "edits" in arguments) and has_mark(dict(arguments)):  # a dry run says so, too
             raise BridgeError(
                 "redaction_mark",
@@ -149,19 +181,17 @@ class Guard:
         self._served.add(served)
         return True
 
+    def note_task(self, ctx: ServerRequestContext[Any, Any], method: str, task_id: str, effect: str) -> None:
+        """Log a request about a task: the first look at each, all answers and cancellations, and what was refused."""
+        about = {"tool": method, "tier": "read", "arguments": digest({"task_id": task_id}), "effect": effect}
+        self._note({"client": caller_of(ctx).name, **about})
+
     def _note(self, fields: Mapping[str, Any]) -> None:
         try:
             self._log.write(fields)
         except BridgeError as problem:
             # Calls with effects are refused before they start; this is a read, or the disk is full since then.
             logger.error("%s", problem)  # noqa: TRY400  # failure of the log itself: one line is enough
-
-
-async def _rejoin(ctx: Ctx, arguments: Mapping[str, Any]) -> None:
-    """Attach to the session that a call names, as one that outlived the server that it was opened with."""
-    handle = arguments.get("kernel")
-    if isinstance(handle, str):
-        await kernels_of(ctx).rejoin(handle, client_name(ctx))
 
 
 def _hint(ctx: Ctx, refusal: BridgeError, arguments: Mapping[str, Any]) -> str:
@@ -172,6 +202,8 @@ def _hint(ctx: Ctx, refusal: BridgeError, arguments: Mapping[str, Any]) -> str:
             handle = handle or attached_to(ctx, None).handle
         if isinstance(handle, str) and is_id(handle):
             return f"open_notebook({handle!r}) starts a new kernel, if list_notebooks has it."
+    if refusal.code == "no_such_run" and not caller(ctx).in_session:
+        return "Runs are found by the run_id in the answer of the call that began them."
     return refusal.hint
 
 

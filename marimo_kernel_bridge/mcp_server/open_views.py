@@ -63,9 +63,12 @@ class OpenViews:
         """Return a client's views, the one that it opened last at the end."""
         return [one for one in self._views.values() if one.client_name == client_name]
 
-    def get(self, handle: str | None, client_name: str) -> OpenView:
-        """Return a client's view, the newest one without a handle. Raises `BridgeError` no_such_view."""
-        own = self.of(client_name)
+    def get(self, handle: str | None, client_name: str, *, listed: bool = True) -> OpenView:
+        """Return a client's view, the newest one without a handle.
+
+        `listed`: whether all views of this name are of one program; else it gets those that it names. Raises `BridgeError` no_such_view.
+        """
+        own = [one for one in self.of(client_name) if listed or one.handle == handle]
         found = [one for one in own if handle in {None, one.handle}]
         if not found:
             known = ", ".join(f"{one.handle} ({one.title})" for one in own[-10:])

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+from mcp import MCPError
+from mcp.types import INVALID_PARAMS
 from pydantic import Field
 
 if TYPE_CHECKING:
     from mcp.server import MCPServer
+
+LONGEST_NAME: Final = 1000
+"""Characters of a notebook's name. A person chooses it, and it stands in what a model reads."""
 
 NotebookArg = Annotated[
     str, Field(description="Path or name of the open notebook. Empty: the only one, or ask.")
@@ -71,6 +76,11 @@ def add_prompts(server: MCPServer[Any]) -> None:
 
 
 def _joined(notebook: str) -> str:
+    if len(notebook) > LONGEST_NAME or not notebook.isprintable():
+        raise MCPError(
+            code=INVALID_PARAMS,
+            message=f"[bad_request] `notebook` is a path or a name of at most {LONGEST_NAME:,} characters, in one line.",
+        )
     how = (
         f"(notebook={notebook!r})"
         if notebook

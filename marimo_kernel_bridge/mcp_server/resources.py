@@ -7,6 +7,8 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
+from mcp.server.mcpserver.resources import ResourceSecurity
+
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded
 from marimo_kernel_bridge.mcp_server.answers.deaths import died
@@ -14,9 +16,10 @@ from marimo_kernel_bridge.mcp_server.answers.view import as_data
 from marimo_kernel_bridge.mcp_server.arguments import (
     Ctx,  # the SDK evaluates annotations
     attached_to,
-    client_name,
+    caller,
     kernels_of,
 )
+from marimo_kernel_bridge.mcp_server.sdk.events import KINDS
 from marimo_kernel_bridge.mcp_server.views import cells as cell_views
 from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
 from marimo_kernel_bridge.mcp_server.views import runs as run_views
@@ -34,13 +37,17 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.mcp_server.answers.view import View
     from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.callers import Caller
     from marimo_kernel_bridge.mcp_server.guard import Guard
+    from marimo_kernel_bridge.mcp_server.sdk.events import Event
     from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
     from marimo_kernel_bridge.protocol.notebook import Output
 
 _MOST_CELLS = 10_000
 _MOST_RUNS = 200
 _ROWS = 20
+_NAMES_KERNELS = ResourceSecurity(exempt_params={"kernel"})
+"""The name of a kernel may be a path, which is compared with those of running kernels (`which_kernel`)."""
 _PAGE = 150_000
 """Characters of one page: escaped in JSON, and again in the message, below the limit of clients over HTTP."""
 
@@ -63,13 +70,13 @@ async def read_death(ctx: Ctx, kernel: str) -> str:
 
 
 async def read_history(ctx: Ctx, kernel: str) -> str:
-    """Return the runs, newest first: client, time, cells and how they ended."""
-    attached = attached_to(ctx, kernel)
+    """Return the runs, newest first: client, time, cells and how they ended. Those of this client have their run_id."""
+    attached, agent = attached_to(ctx, kernel), caller(ctx)
     runs = await attached.client.reads.history(_MOST_RUNS)
     return _json(
         [
-            {
-                "run_id": run.run_id,
+            ({"run_id": run.run_id} if agent.in_session and run.client == agent.name else {})
+            | {
                 "client": run.client,
                 "started_at": round(run.started_at, 3),
                 "finished": run.finished,
@@ -82,6 +89,40 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
             for run in runs
         ]
     )
+
+
+async def read_events(ctx: Ctx, kernel: str, kind: str = "", since: str = "0") -> str:
+    """Return what happened, of one kind or all: executing, output, completed, error, state_changed; with what to read."""
+    if kind and kind not in KINDS:
+        raise BridgeError(
+            "bad_request", f"There are no events of the kind {kind[:50]!r}.", f"{', '.join(KINDS)}."
+        )
+    number = _number(since)
+    if number is None:
+        raise BridgeError("bad_request", f"since is the number of an event, not {since[:50]!r}.")
+    attached = attached_to(ctx, kernel)
+    events = [
+        event_view(event, attached.handle, caller(ctx))
+        for event in attached.events.since(number, kind or None)
+    ]
+    return _json({"newest": attached.events.newest, "events": events})
+
+
+async def read_all_events(ctx: Ctx, kernel: str, since: str = "0") -> str:
+    """Return what happened in the kernel since it was joined, or since an event's number; each event names its kind."""
+    return await read_events(ctx, kernel, "", since)
+
+
+def event_view(event: Event, handle: str, agent: Caller) -> dict[str, Any]:
+    """Return an event as JSON. Without a session it names no runs: they may be those of another program of this name."""
+    view: dict[str, Any] = {"number": event.number, "at": round(event.at, 3), "kind": event.kind}
+    if event.client:
+        view["client"] = event.client
+    if event.cell_id is not None:
+        view |= {"cell_id": event.cell_id, "read": f"marimo://{handle}/cells/{event.cell_id}"}
+    elif event.ours and agent.in_session:
+        view |= {"run_id": event.request_id, "read": f"marimo://{handle}/runs/{event.request_id}"}
+    return view
 
 
 async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "0") -> str:
@@ -209,7 +250,8 @@ async def read_views(ctx: Ctx, view: str = "") -> str:
     """Return the tables that were shown to the person, without rows: how each is sorted, filtered and selected, or all of one."""
     if view:
         return _json(_as_data(ctx, await view_read(ctx, view)))
-    known = kernels_of(ctx).views.of(client_name(ctx))
+    agent = caller(ctx)
+    known = kernels_of(ctx).views.of(agent.name) if agent.in_session else []
     return _json([_as_data(ctx, await summary(ctx, one)) for one in known])
 
 
@@ -251,6 +293,8 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
     for uri, title, function in (
         ("marimo://{kernel}/notebook", "The notebook", read_notebook),
         ("marimo://{kernel}/history", "What ran", read_history),
+        ("marimo://{kernel}/events{?since}", "What happens", read_all_events),
+        ("marimo://{kernel}/events/{kind}{?since}", "What happens, of one kind", read_events),
         ("marimo://{kernel}/death", "How the kernel died", read_death),
         ("marimo://{kernel}/cells/{cell_id}{?offset}", "A cell and its outputs", read_cell_outputs),
         ("marimo://{kernel}/cells/{cell_id}/{output}.json", "One output of a cell", read_output),
@@ -259,20 +303,32 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
         ("marimo://{kernel}/checkpoints", "Checkpoints", read_checkpoints),
         ("marimo://views{?view}", "What the person sees of tables", read_views),
     ):
-        server.resource(uri, title=title, description=function.__doc__, mime_type="application/json")(
-            guard.around_read(function)
-        )
+        server.resource(
+            uri,
+            title=title,
+            description=function.__doc__,
+            mime_type="application/json",
+            security=_NAMES_KERNELS,
+        )(guard.around_read(function))
 
     for kind, read_image in (("png", read_png), ("jpeg", read_jpeg)):
         uri = f"marimo://{{kernel}}/cells/{{cell_id}}/{{output}}.{kind}"
         server.resource(
-            uri, title="An image of a cell", description=read_image.__doc__, mime_type=f"image/{kind}"
+            uri,
+            title="An image of a cell",
+            description=read_image.__doc__,
+            mime_type=f"image/{kind}",
+            security=_NAMES_KERNELS,
         )(guard.around_read(read_image))
     for name in LIVE_FORMATS:
         uri, about, read = f"marimo://{{kernel}}/notebook.{name}", EXPORT_FORMATS[name], _READERS[name]
-        server.resource(uri, title=about.title, description=read.__doc__, mime_type=about.mime_type)(
-            guard.around_read(read)
-        )
+        server.resource(
+            uri,
+            title=about.title,
+            description=read.__doc__,
+            mime_type=about.mime_type,
+            security=_NAMES_KERNELS,
+        )(guard.around_read(read))
 
 
 def _json(value: Any) -> str:

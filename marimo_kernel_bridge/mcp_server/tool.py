@@ -48,6 +48,8 @@ class ToolDeclaration:
     """Whether a call that needs more than `read` is allowed while the person has paused agents."""
     audited: Callable[[Arguments], Mapping[str, str]]
     """Returns the arguments that the audit log records as they are; of the others it records a digest."""
+    joins: bool | Callable[[Arguments], bool]
+    """Whether a call that names no kernel, of a client that is attached to none, is about the only one that runs."""
     app: App = "no"
 
     @property
@@ -66,6 +68,10 @@ class ToolDeclaration:
     @property
     def for_a_kernel(self) -> bool:
         return "kernel" in inspect.signature(self.function).parameters
+
+    def joins_for(self, arguments: Arguments) -> bool:
+        """Whether a call with these arguments joins the only kernel that runs."""
+        return self.joins(arguments) if callable(self.joins) else self.joins
 
     def tier(self, arguments: Arguments) -> Tier:
         """Return the permission that a call with these arguments needs."""
@@ -87,6 +93,7 @@ def tool(
     proposes: bool = False,
     while_paused: bool = False,
     audited: Callable[[Arguments], Mapping[str, str]] = _nothing,
+    joins: bool | Callable[[Arguments], bool] = True,
     app: App = "no",
 ) -> Callable[[ToolFunction], ToolDeclaration]:
     """Declare a function as a tool. Its docstring is the description, its signature the schemas.
@@ -106,6 +113,7 @@ def tool(
             proposes,
             while_paused,
             audited,
+            joins,
             app,
         )
 

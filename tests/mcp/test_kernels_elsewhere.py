@@ -133,7 +133,7 @@ async def test_a_kernel_is_found_by_its_notebook_and_restarted_by_its_server(age
     await restarted(agent)
     assert "NameError" in (await agent("execute_code", code="kept")).data["message"]
     assert "shut down" in (await agent("control_kernel", action="shut_down")).text
-    assert refused(await agent("kernel_status"), "not_connected")
+    assert refused(await agent("disconnect_kernel"), "not_connected")
     assert refused(await agent("connect_to_kernel", notebook="found.ipynb"), "no_such_notebook")
 
 
@@ -190,7 +190,7 @@ async def test_an_interpreter_without_the_bridge_is_refused_with_how_to_install_
     assert refused(await agent("start_kernel", interpreter="/bin/echo"), "bad_request")
     both = await agent("start_kernel", interpreter=str(python), kernelspec="marimo")
     assert refused(both, "bad_request")
-    assert refused(await agent("kernel_status"), "not_connected")
+    assert refused(await agent("disconnect_kernel"), "not_connected")
 
 
 async def test_a_kernel_runs_in_the_environment_of_the_interpreter(agent, tmp_path):

@@ -69,7 +69,7 @@ async def test_a_bad_connection_file_is_a_tool_error_and_nothing_is_connected(
     answer = await agent("connect_to_kernel", connection_file=str(path))
     assert refused(answer, code)
     assert good["key"] not in answer.text
-    assert refused(await agent("kernel_status"), "not_connected")
+    assert refused(await agent("disconnect_kernel"), "not_connected")
 
 
 # A plain kernel

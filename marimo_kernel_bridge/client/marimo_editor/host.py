@@ -29,6 +29,7 @@ from marimo_kernel_bridge.client.marimo_editor.records import (
     SERVER_RECORD,
     Problem,
 )
+from marimo_kernel_bridge.client.notebook_names import is_called, path_in
 from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.errors import BridgeError
 
@@ -216,9 +217,14 @@ async def notebook_called(name: str) -> MarimoNotebook | None:
         here = asked.hostname in {"localhost", *_LOOPBACK}
         matches = [notebook for notebook in running if here and notebook.host.port == asked.port]
         if file := parse_qs(asked.query).get("file"):
-            matches = [notebook for notebook in matches if _ends(notebook.path, file[0])]
+            matches = [one for one in matches if one.path is not None and is_called(one.path, file[0])]
     else:
-        matches = [one for one in running if name == one.notebook_id or _ends(one.path, name)]
+        called = path_in(name)
+        matches = [
+            one
+            for one in running
+            if name == one.notebook_id or (one.path is not None and is_called(one.path, called))
+        ]
     if len(matches) > 1:
         paths = ", ".join(sorted(str(notebook.path) for notebook in matches))
         raise BridgeError(
@@ -245,12 +251,6 @@ def how_to_join(notebook: str) -> str:
     if Path(notebook).suffix not in {".py", ".md"}:
         return ""
     return f"marimo's own editor shares a notebook that is open in it, if it was started so: {HOW_TO_START}"
-
-
-def _ends(path: str | None, name: str) -> bool:
-    return path is not None and f"/{path.lstrip('/')}".endswith(
-        f"/{name.strip().removeprefix('./').lstrip('/')}"
-    )
 
 
 async def _running(host: Host) -> list[MarimoNotebook]:

@@ -5,7 +5,9 @@ continues if the connection is lost. The client polls it (tasks/get), answers it
 (tasks/cancel), which stops the run in the kernel. Other clients, and those of the older protocol, get the answer of the
 call itself.
 
-Owns the tasks and their states. Independent of what the tools do.
+Owns the tasks, their states, and whose they are: a client reads, answers and cancels its own only. Its name is not enough, as
+many programs have the same one and requests over HTTP have no session, so a task's id cannot be guessed. Independent of what the
+tools do.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import logging
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from mcp import MCPError
 from mcp.server.context import ServerRequestContext
@@ -39,7 +41,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from marimo_kernel_bridge.mcp_server.answers.size_limit import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from mcp.server.context import CallNext, HandlerResult
 
@@ -54,6 +56,12 @@ KEPT: Final = timedelta(hours=1)
 logger = logging.getLogger(__name__)
 
 _POLL: Final = timedelta(seconds=1)
+
+MOST_TASKS: Final = 200
+"""Tasks in progress, of all clients together; a further call is answered when it is over, as without tasks."""
+
+MOST_OVER: Final = 200
+"""Tasks that are over and kept; of more, those that ended first are dropped."""
 
 
 @dataclass(kw_only=True)
@@ -72,10 +80,19 @@ class _UpdateParams(_TaskParams):
 _ANSWER: Final[TypeAdapter[InputResponse]] = TypeAdapter(InputResponse)
 
 
+class Note(Protocol):
+    """A function that records a request about a task."""
+
+    def __call__(
+        self, ctx: ServerRequestContext[Any, Any], method: str, task_id: str, effect: str
+    ) -> None: ...
+
+
 @dataclass
 class Task:
     """A tool call in progress. `asked` are its open questions, `answers` the answers received so far."""
 
+    owner: str
     began: datetime
     changed: datetime
     task_id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
@@ -85,6 +102,7 @@ class Task:
     answers: InputResponses = field(default_factory=dict)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     work: asyncio.Task[None] | None = None
+    polled: bool = False
 
     @property
     def over(self) -> bool:
@@ -109,8 +127,16 @@ class Tasks(Extension):
 
     identifier = "io.modelcontextprotocol/tasks"
 
-    def __init__(self, tools: Collection[str]) -> None:
+    def __init__(
+        self,
+        tools: Collection[str],
+        owner: Callable[[ServerRequestContext[Any, Any]], str] = lambda _: "",
+        note: Note = lambda *_: None,
+    ) -> None:
+        """`owner` returns whose a request is; `note` records requests about tasks."""
         self._tools = frozenset(tools)
+        self._owner = owner
+        self._note = note
         self._tasks: dict[str, Task] = {}
 
     def methods(self) -> Sequence[MethodBinding]:
@@ -126,7 +152,7 @@ class Tasks(Extension):
         self, params: CallToolRequestParams, ctx: ServerRequestContext[Any, Any], call_next: CallNext
     ) -> HandlerResult:
         """Answer a call with its result if it finishes quickly, else with a task."""
-        if params.name not in self._tools or not self._wanted(ctx):
+        if params.name not in self._tools or not self._wanted(ctx) or self._full:
             return await call_next(ctx)
         # A timeout from the caller is kept. Without one, a task ends when its run does.
         if "timeout" not in (params.arguments or {}):
@@ -140,7 +166,7 @@ class Tasks(Extension):
             raise
         if done:
             return call.result()
-        task = self._add()
+        task = self._add(self._owner(ctx))
         task.work = asyncio.create_task(self._carry_on(task, call, params, ctx, call_next))
         return {"resultType": "task", **task.as_json()}
 
@@ -157,12 +183,18 @@ class Tasks(Extension):
         declared = capabilities.extensions if capabilities else None
         return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS and self.identifier in (declared or {})
 
-    def _add(self) -> Task:
+    @property
+    def _full(self) -> bool:
+        return sum(not task.over for task in self._tasks.values()) >= MOST_TASKS
+
+    def _add(self, owner: str) -> Task:
         now = datetime.now(UTC)
-        self._tasks = {
-            task_id: task for task_id, task in self._tasks.items() if not task.over or now - task.began < KEPT
+        over = sorted((task for task in self._tasks.values() if task.over), key=lambda task: task.changed)
+        old = {task.task_id for task in over if now - task.began >= KEPT} | {
+            task.task_id for task in over[: max(0, len(over) - MOST_OVER)]
         }
-        task = Task(now, now)
+        self._tasks = {task_id: task for task_id, task in self._tasks.items() if task_id not in old}
+        task = Task(owner, now, now)
         self._tasks[task.task_id] = task
         return task
 
@@ -190,12 +222,16 @@ class Tasks(Extension):
             task.become("completed", result=fit(_dump(result)))
 
     async def _get(self, ctx: ServerRequestContext[Any, Any], params: _TaskParams) -> dict[str, Any]:
-        task = self._find(ctx, params)
+        task = self._find(ctx, params, "tasks/get")
+        if not task.polled:
+            task.polled = True
+            self._note(ctx, "tasks/get", task.task_id, "ok")
         asked = {"inputRequests": task.asked} if task.status == "input_required" else {}
         return {"resultType": "complete", **task.as_json(), **asked, **task.outcome}
 
     async def _update(self, ctx: ServerRequestContext[Any, Any], params: _UpdateParams) -> dict[str, Any]:
-        task = self._find(ctx, params)
+        task = self._find(ctx, params, "tasks/update")
+        self._note(ctx, "tasks/update", task.task_id, "ok")
         for key, answer in params.input_responses.items():
             if key in task.asked:
                 task.answers[key] = _parse_answer(key, answer)
@@ -205,16 +241,20 @@ class Tasks(Extension):
         return {"resultType": "complete"}
 
     async def _cancel(self, ctx: ServerRequestContext[Any, Any], params: _TaskParams) -> dict[str, Any]:
-        task = self._find(ctx, params)
+        task = self._find(ctx, params, "tasks/cancel")
+        self._note(ctx, "tasks/cancel", task.task_id, "ok")
         if task.work is not None:
             task.work.cancel()
         return {"resultType": "complete"}
 
-    def _find(self, ctx: ServerRequestContext[Any, Any], params: _TaskParams) -> Task:
+    def _find(self, ctx: ServerRequestContext[Any, Any], params: _TaskParams, method: str) -> Task:
         require_client_extension(ctx, self.identifier)
         _check_header(ctx, params.task_id)
         task = self._tasks.get(params.task_id)
-        if task is None:
+        if task is None or task.owner != self._owner(
+            ctx
+        ):  # one answer for both: whether it exists is its owner's business
+            self._note(ctx, method, params.task_id, "refused: no such task")
             raise MCPError(
                 code=INVALID_PARAMS,
                 message="There is no such task. The server may have been restarted; read_run finds runs by their run_id.",

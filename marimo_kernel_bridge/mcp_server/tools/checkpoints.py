@@ -78,7 +78,7 @@ async def restore_checkpoint(
     return answer(restored_checkpoint(done), attached.redactor, budget=LIST_BUDGET)
 
 
-@tool("Delete a checkpoint", needs="all", destroys=True)
+@tool("Delete a checkpoint", needs="all", destroys=True, joins=False)
 async def delete_checkpoint(
     ctx: Ctx, *, name: CheckpointArg, kernel: KernelArg = None
 ) -> Annotated[CallToolResult, CheckpointDeleted]:

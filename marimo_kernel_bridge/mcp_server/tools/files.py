@@ -48,7 +48,11 @@ def _of_export(arguments: Arguments) -> Tier:
     return "run" if arguments.get("format") in _PYTHON else "edit"
 
 
-@tool("Export a notebook", needs=_of_export, destroys=True, idempotent=True)
+def _of_kernel(arguments: Arguments) -> bool:
+    return arguments.get("file") is None
+
+
+@tool("Export a notebook", needs=_of_export, destroys=True, idempotent=True, joins=_of_kernel)
 async def export_notebook(
     ctx: Ctx,
     *,

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import Annotated, Final, Literal
 
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import Field
 
-from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
-from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.kernels import (
     Disconnected,
     KernelControlled,
@@ -20,16 +16,20 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
     KernelspecList,
     KernelState,
 )
-from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, attached_to, client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.arguments import (
+    Ctx,
+    KernelArg,
+    attached_to,
+    caller,
+    client_name,
+    kernels_of,
+)
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
-from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
+from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views.kernels import kernel_list, kernel_state
-from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.mcp_server.views.sessions import restarted
-
-if TYPE_CHECKING:
-    from marimo_kernel_bridge.client.endpoint import Endpoint
+from marimo_kernel_bridge.mcp_server.which_kernel import endpoint_of, joined, needed_for, only_one
 
 _OF_OLDER: Final = ("front_end", "stale", "working_on", "our_runs")
 """What is never said of a kernel that was just started."""
@@ -63,32 +63,7 @@ async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList
     )
 
 
-def _of_connection(arguments: Arguments) -> Tier:
-    """Return read for kernels and servers that the person has on this machine or configured, run for any other address.
-
-    And run for connection files elsewhere than Jupyter and the server are, which are not looked at: whether there is one,
-    and what is in it, is not for who may only read.
-    """
-    from marimo_kernel_bridge.client.connection import candidates, locate, read_connection, runtime_dir  # noqa: PLC0415  # a server starts without it
-    from marimo_kernel_bridge.client.discovery import runs_here  # noqa: PLC0415  # urllib is slow to import
-
-    url, file = arguments.get("server_url"), arguments.get("connection_file")
-    try:
-        if url is not None:
-            server = JupyterServer.at(url, arguments.get("token"))
-            return "read" if server.configured or runs_here(server) else "run"
-        if file is None:
-            return "read"
-        known = [runtime_dir(), Path.cwd()]
-        places = candidates(file) if "/" in file or os.sep in file else [locate(file)]
-        if not all(is_within(Path(os.path.realpath(place)), known) for place in places):
-            return "run"
-        return "read" if read_connection(file).expected else "run"
-    except BridgeError:  # the call itself says why
-        return "read"
-
-
-@tool("Connect to a kernel", needs=_of_connection, idempotent=True)
+@tool("Connect to a kernel", needs=needed_for, idempotent=True)
 async def connect_to_kernel(
     ctx: Ctx,
     *,
@@ -115,74 +90,15 @@ async def connect_to_kernel(
 ) -> Annotated[CallToolResult, KernelState, Without(_OF_DEATH)]:
     """Attach to a running kernel, beside the person who uses it. Returns the handle for the other tools.
 
-    Give connection_file or notebook for a kernel on this machine. Starts no kernel: if there is none, ask the person.
+    Give connection_file or notebook for a kernel on this machine, unless only one runs. Starts no kernel: if there is none, ask the person.
     """
-    endpoint = await _endpoint(connection_file, notebook, server_url, token)
-    attached = await kernels_of(ctx).connect(endpoint, client_name(ctx))
-    attached.notebook = await _notebook_of(endpoint)
+    kernels, agent = kernels_of(ctx), caller(ctx)
+    if connection_file is notebook is server_url is token is None:
+        endpoint = await only_one(kernels, agent)
+    else:
+        endpoint = await endpoint_of(connection_file, notebook, server_url, token)
+    attached = await joined(kernels, endpoint, agent, look_again=True)
     return answer(await kernel_state(attached), attached.redactor)
-
-
-async def _endpoint(
-    connection_file: str | None, notebook: str | None, server_url: str | None, token: str | None
-) -> Endpoint:
-    """Return the endpoint that the arguments name. Raises `BridgeError`."""
-    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
-    from marimo_kernel_bridge.client.marimo_editor.host import NOTEBOOK_ID, notebook_called  # noqa: PLC0415  # likewise
-
-    if connection_file is not None and notebook is not None:
-        raise BridgeError(
-            "bad_request", "Give one of connection_file and notebook.", "list_kernels has both."
-        )
-    in_marimo = server_url or (connection_file or "" if NOTEBOOK_ID.match(connection_file or "") else "")
-    if in_marimo and (found := await notebook_called(in_marimo)) is not None:
-        return found
-    if server_url is not None:
-        server = JupyterServer.at(server_url, token)
-        if notebook is None and connection_file is None:
-            notebook = server.notebook
-        if notebook is not None:
-            kernel_id, path = await server.kernel_of_notebook(notebook)
-            return ServerKernel(server, kernel_id, path)
-        return ServerKernel(server, connection_file or await server.only_kernel())
-    if token is not None:
-        raise BridgeError("bad_request", "A token is for a server: server_url is missing.", "")
-    if notebook is not None:
-        return await _of_notebook(notebook)
-    if connection_file is None:
-        raise BridgeError(
-            "bad_request", "Which kernel? Give connection_file or notebook.", "list_kernels shows them."
-        )
-    return read_connection(connection_file)
-
-
-async def _of_notebook(notebook: str) -> Endpoint:
-    """Return the kernel of a notebook, in Jupyter or in marimo's own editor. Raises `BridgeError`."""
-    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
-    from marimo_kernel_bridge.client.discovery import connection_file_of  # noqa: PLC0415  # urllib is slow to import
-    from marimo_kernel_bridge.client.marimo_editor.host import how_to_join, notebook_called  # noqa: PLC0415  # likewise
-
-    try:
-        return read_connection(await connection_file_of(notebook))
-    except BridgeError as refusal:
-        if refusal.code != "no_such_notebook":
-            raise
-        if (found := await notebook_called(notebook)) is not None:
-            return found
-        hint = how_to_join(notebook)
-        raise BridgeError(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip()) from None
-
-
-async def _notebook_of(endpoint: Endpoint) -> str | None:
-    from marimo_kernel_bridge.client.connection import Connection  # noqa: PLC0415  # a server starts without it
-
-    if isinstance(endpoint, ServerKernel):
-        return endpoint.notebook
-    if not isinstance(endpoint, Connection):
-        return endpoint.path
-    from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
-
-    return (await notebooks_by_kernel()).get(endpoint.kernel_id)
 
 
 @tool("Start a kernel", needs="all")
@@ -213,7 +129,7 @@ async def start_kernel(
     return answer(await kernel_state(attached, not_of=tuple(open_elsewhere)), attached.redactor)
 
 
-@tool("Interrupt, restart or shut down a kernel", needs="all", destroys=True)
+@tool("Interrupt, restart or shut down a kernel", needs="all", destroys=True, joins=False)
 async def control_kernel(
     ctx: Ctx,
     *,
@@ -248,12 +164,12 @@ async def kernel_status(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[Call
     return answer(await kernel_state(attached), attached.redactor)
 
 
-@tool("Disconnect from a kernel", needs="read", idempotent=True)
+@tool("Disconnect from a kernel", needs="read", idempotent=True, joins=False)
 async def disconnect_kernel(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, Disconnected]:
     """Detach from a kernel. The kernel, its variables and whatever runs in it go on."""
     attached = attached_to(ctx, kernel)
     await kernels_of(ctx).disconnect(attached)
-    left = [run.run_id for run in attached.client.runs.ours if not run.over]
+    left = [run.run_id for run in attached.listed_runs if not run.over]
     going_on = f" Runs that go on in it: {', '.join(left)}." if left else ""
     return answer(
         Disconnected(attached.handle, f"Disconnected from {attached.handle}; the kernel runs on.{going_on}"),

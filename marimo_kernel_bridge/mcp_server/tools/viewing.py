@@ -14,7 +14,7 @@ from pydantic import Field
 
 from marimo_kernel_bridge.mcp_server.answers.viewing import PageAnswer, Shown, ShownView, ViewRead
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, client_name, kernels_of
-from marimo_kernel_bridge.mcp_server.tool import tool
+from marimo_kernel_bridge.mcp_server.tool import Arguments, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.tools.showing import show_address
 from marimo_kernel_bridge.mcp_server.views import viewing
@@ -26,7 +26,11 @@ META = "marimo-kernel-bridge/view"
 _LOOKED_AT: dict[bool | None, Shown] = {True: "in the browser", False: "declined", None: "not shown"}
 
 
-@tool("Show a table to the person", needs="read", reads=True, app="shows")
+def _may_be_variable(arguments: Arguments) -> bool:
+    return str(arguments.get("data")).isidentifier()
+
+
+@tool("Show a table to the person", needs="read", reads=True, joins=_may_be_variable, app="shows")
 async def view_data(
     ctx: Ctx,
     *,

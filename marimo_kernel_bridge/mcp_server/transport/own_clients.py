@@ -71,7 +71,7 @@ async def one_lifespan(server: Server[Any]) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def own_clients(server: Server[Any], listening: socket.socket) -> AsyncIterator[None]:
-    """Serve clients that connect; at the end cancel their calls, as uvicorn's are."""
+    """Serve clients that connect, within `one_lifespan`; at the end cancel their calls, as uvicorn's are."""
     sessions: set[asyncio.Task[None]] = set()
     transports: WeakSet[asyncio.WriteTransport] = WeakSet()
 
@@ -84,7 +84,8 @@ async def own_clients(server: Server[Any], listening: socket.socket) -> AsyncIte
             return
         sessions.add(task)
         transports.add(writer.transport)
-        CONNECTION.set(secrets.token_hex(16))
+        connection = secrets.token_hex(16)
+        CONNECTION.set(connection)
         try:
             file = cast("anyio.AsyncFile[str]", _TextFile(reader, writer))
             async with stdio_server(file, file) as (incoming, outgoing):
@@ -94,8 +95,12 @@ async def own_clients(server: Server[Any], listening: socket.socket) -> AsyncIte
         finally:
             sessions.discard(task)
             writer.close()
+            kernels.end_session(connection)
 
-    async with await asyncio.start_unix_server(session, sock=listening, limit=_LONGEST):
+    async with (
+        server.lifespan(server) as kernels,
+        await asyncio.start_unix_server(session, sock=listening, limit=_LONGEST),
+    ):
         try:
             yield
         finally:

@@ -135,7 +135,7 @@ def _state(
         stale=description.stale if description else (),
         queued=description.queued if description else None,
         working_on=working_on,
-        our_runs=tuple(run.run_id for run in client.runs.ours if not run.over),
+        our_runs=tuple(run.run_id for run in attached.listed_runs if not run.over),
         pid=description.pid if description else None,
         python=description.python_version if description else None,
         interpreter=description.interpreter if description else None,
@@ -184,7 +184,13 @@ async def _seen_work(attached: Attached, cell: str | None) -> tuple[WorkLine, ..
         for work, code in zip(working, codes, strict=True)
     )
     ours = tuple(
-        WorkLine(client.client_name, now - run.started_at, first_line(run.code) or None, cell, run.run_id)
+        WorkLine(
+            client.client_name,
+            now - run.started_at,
+            first_line(run.code) or None,
+            cell,
+            None if attached.shared else run.run_id,
+        )
         for run in client.runs.ours
         if not run.over and run.started_at is not None
     )

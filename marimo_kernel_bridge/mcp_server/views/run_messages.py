@@ -153,7 +153,7 @@ async def _why_queued(attached: Attached, run: Run, now: float) -> str:
         f"{work.client or 'another client'}'s `{first_line(code or '?')}`"
         for work, code in zip(working, codes, strict=True)
     ]
-    ours = [f"our run {other.run_id}" for other in client.runs.ours if other.status == "running"]
+    ours = [f"our run {other.run_id}" for other in attached.listed_runs if other.status == "running"]
     behind = " and ".join(others + ours) or "another request"
     waited = f"the kernel has been busy with {behind} for {now - run.sent_at:.1f} s since this was sent"
     if run.unwanted:

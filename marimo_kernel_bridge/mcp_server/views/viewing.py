@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.viewing import ColumnLine, FilterLine, ShownView, ViewRead
-from marimo_kernel_bridge.mcp_server.arguments import attached_to, client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.views.file_views import FileViews, split_table
 from marimo_kernel_bridge.mcp_server.views.own_places import require_own
 from marimo_kernel_bridge.mcp_server.views.view_code import MOST_ROWS, code_of_rows, code_of_selection
@@ -185,9 +185,12 @@ async def summary(ctx: Ctx, known: OpenView) -> ViewRead:
 async def view_read(ctx: Ctx, handle: str | None) -> ViewRead:
     """Return what the person sees of a view, the newest one without a handle. Raises `BridgeError` as `description_of` does."""
     views, client = kernels_of(ctx).views, client_name(ctx)
-    known = views.get(handle, client)
+    in_session = caller(ctx).in_session
+    known = views.get(handle, client, listed=in_session)
     now = await description_of(ctx, known)
-    others = tuple(f"{one.handle} ({one.title})" for one in views.of(client) if one is not known)
+    others = tuple(
+        f"{one.handle} ({one.title})" for one in views.of(client) if in_session and one is not known
+    )
     state = now.state
     column = state.selected_column
     return ViewRead(

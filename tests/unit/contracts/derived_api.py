@@ -34,6 +34,7 @@ OWNERS = {
     "_children": "marimo._plugins.stateless.routes:routes",
     "_component_args": "marimo._plugins.ui._core.ui_element:UIElement",
     "_configure_cells": "marimo._runtime.runtime:Kernel",
+    "_connection": "mcp.server.session:ServerSession",
     "_convert_value": "marimo._plugins.ui._core.ui_element:UIElement",
     "_create_path": "marimo._plugins.ui._impl.file_browser:file_browser",
     "_data": "marimo._plugins.ui._impl.data_explorer:data_explorer",

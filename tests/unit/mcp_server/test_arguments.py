@@ -20,9 +20,8 @@ def context(name: str, session: str | None, *, http: bool = True) -> Any:
     headers = {} if session is None else {"mcp-session-id": session}
     params = SimpleNamespace(client_info=SimpleNamespace(name=name))
     request = SimpleNamespace(headers=headers) if http else None
-    return SimpleNamespace(
-        session=SimpleNamespace(client_params=params), request_context=SimpleNamespace(request=request)
-    )
+    session_of_sdk = SimpleNamespace(client_params=params)
+    return SimpleNamespace(request_context=SimpleNamespace(request=request, session=session_of_sdk))
 
 
 def test_over_http_a_session_is_a_part_of_the_name_and_nobody_can_have_it_without() -> None:

@@ -111,7 +111,6 @@ async def test_the_kernels_that_can_be_started_here_are_listed(agent: Agent) -> 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({}, "Which kernel? Give connection_file or notebook."),
         (
             {"connection_file": "kernel-1.json", "notebook": "a.ipynb"},
             "Give one of connection_file and notebook.",

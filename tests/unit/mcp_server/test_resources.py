@@ -12,6 +12,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.types import BlobResourceContents, TextContent, TextResourceContents
 
+from marimo_kernel_bridge.mcp_server.sdk.events import Events
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
 from marimo_kernel_bridge.protocol.inspection import Variable, VariableContent
@@ -40,6 +41,8 @@ async def test_resources_are_listed_with_what_they_are(agent: Agent) -> None:
     assert {template.uri_template for template in templates} == {
         "marimo://{kernel}/notebook",
         "marimo://{kernel}/history",
+        "marimo://{kernel}/events{?since}",
+        "marimo://{kernel}/events/{kind}{?since}",
         "marimo://{kernel}/death",
         "marimo://{kernel}/cells/{cell_id}{?offset}",
         "marimo://{kernel}/cells/{cell_id}/{output}.json",
@@ -220,6 +223,7 @@ class Watched:
     handle, reactive = "k1", True
 
     def __init__(self) -> None:
+        self.events = Events()
         self.looks = 0
         self.happened = lambda: None
 
@@ -229,6 +233,15 @@ class Watched:
 
     def call_on_change(self, callback: Any) -> None:
         self.happened = callback
+
+    def call_on_happening(self, observe: Any) -> None:
+        self.observe = observe
+
+    def has_run(self, request_id: str) -> bool:
+        return request_id == "ours"
+
+    async def running_cell(self) -> str | None:
+        return None
 
 
 async def test_nobody_looks_for_changes_that_nobody_wants_to_know_of() -> None:

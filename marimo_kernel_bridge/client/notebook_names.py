@@ -1,0 +1,45 @@
+"""The names by which people and programs call a notebook: a path, the end of one, or a `file:` URI. Pure, but for `~` and links."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
+
+_HERE: Final = frozenset({"", "localhost"})
+
+
+def path_in(text: str) -> str:
+    """Return the path in a name: that of a `file:` URI of this machine, `~` as the home directory, else the text itself."""
+    text = text.strip()
+    if text[:5].lower() == "file:":
+        try:
+            parts = urlsplit(text)
+        except ValueError:  # half an IPv6 address
+            return text
+        if (parts.hostname or "") in _HERE and "\0" not in (path := unquote(parts.path)):
+            return _without_drive_slash(path)
+    if text.startswith("~"):
+        try:
+            return str(Path(text).expanduser())
+        except RuntimeError:  # no such user
+            return text
+    return text
+
+
+def is_called(path: str, name: str) -> bool:
+    """Whether a notebook at `path` is meant by a name, as `path_in` returns it: by its whole path or the end of it."""
+    end = "/" + name.removeprefix("./").lstrip("/")
+    if f"/{path.lstrip('/')}".endswith(end):
+        return True
+    if "\0" in name or len(name) > LONGEST_PATH or not os.path.isabs(path):  # noqa: PTH117  # a server elsewhere has other paths
+        return False
+    # Through a link, or from the working directory on: `../orders.ipynb`.
+    return os.path.realpath(name) == os.path.realpath(path)
+
+
+def _without_drive_slash(path: str) -> str:
+    return path[1:] if os.name == "nt" and path[2:3] == ":" else path

@@ -1,0 +1,353 @@
+"""Which kernel a call means, by whatever name, and joining it: a client need not connect first.
+
+A kernel is called by its handle, its id, its connection file, its notebook (a path, the end of one, a `file:` URI), its session's
+id, or the address of its notebook's page. Without a name it is the one that the client is attached to, else the only one that runs
+here. Where several are meant, none is taken: the refusal names them.
+
+Rule 1: joining a kernel so needs what `connect_to_kernel` needs for it.
+Rule 2: what ends a kernel, or deletes what is its own, joins only what it names.
+Rule 3: a request without a session (`callers`) gets no kernel because of an earlier request, unless no other one could be meant.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.entries import is_id
+from marimo_kernel_bridge.mcp_server.views.own_places import is_within
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.client.endpoint import Endpoint
+    from marimo_kernel_bridge.launch.sessions.entries import Session
+    from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+    from marimo_kernel_bridge.mcp_server.callers import Caller
+    from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier
+
+    Require = Callable[[Tier], None]
+    """A function that raises `BridgeError` not_allowed unless the person grants a permission."""
+
+_MOST_NAMED: Final = 10
+_LONGEST: Final = 4096
+_NOTEBOOKS: Final = frozenset({".ipynb", ".py", ".md"})
+
+
+async def handle_of(
+    kernels: Kernels, named: str | None, caller: Caller, require: Require, *, joins: bool = True
+) -> str | None:
+    """Return the handle of the kernel that a call means, joined if need be.
+
+    None if the call names none and the client is attached to some, or nothing runs: then `Kernels.get` decides. `joins`: whether
+    a call without a name joins the only kernel. Raises `BridgeError`: not_connected, not_allowed, and as `connect_to_kernel` does.
+    """
+    if named is None:
+        return await _only(kernels, caller, require, joins=joins)
+    if kernels.attached_as(named, caller.name) is not None:
+        return named
+    if is_id(named):
+        session = await asyncio.to_thread(kernels.sessions.registry.get, named)
+        # Without a kernel, the refusal says how to open it.
+        return (
+            (await _join(kernels, session, caller)).handle if session and session.state == "active" else named
+        )
+    if not kernels.of(caller.name) and (known := kernels.handed_on(named, caller.program)) is not None:
+        attached = await kernels.connect(known, caller.name, named)
+        attached.shared = not caller.in_session
+        return named
+    if (own := _attached_as(kernels, named, caller)) is not None:
+        return own.handle
+    arguments = _arguments_for(named)
+    if arguments is None:
+        raise await _unknown(kernels, named, caller)
+    require(needed_for(arguments))
+    try:
+        endpoint = await endpoint_of(**arguments)
+    except BridgeError as refusal:
+        if refusal.code not in {"no_such_notebook", "connection_file_missing"}:
+            raise
+        raise await _unknown(kernels, named, caller) from refusal
+    return (await joined(kernels, endpoint, caller)).handle
+
+
+async def joined(
+    kernels: Kernels, endpoint: Endpoint, caller: Caller, *, look_again: bool = False
+) -> Attached:
+    """Attach a client to a kernel; to that of a session under the session's id.
+
+    `look_again`: for its notebook, which may have another name by now. Raises `BridgeError` as `Kernels.connect` does.
+    """
+    from marimo_kernel_bridge.client.endpoint import needs_no_secret  # noqa: PLC0415  # a server starts without it
+
+    if (session := await asyncio.to_thread(_session_at, kernels, endpoint.where)) is not None:
+        return await _join(kernels, session, caller)
+    before = kernels.at(endpoint.where, caller.name)
+    hidden = not caller.in_session and not needs_no_secret(endpoint)
+    attached = await kernels.connect(endpoint, caller.name, hidden=hidden)
+    attached.shared = not caller.in_session
+    if attached is not before or look_again:
+        attached.notebook = await _notebook_of(endpoint)
+    return attached
+
+
+async def only_one(kernels: Kernels, caller: Caller) -> Endpoint:
+    """Return the only kernel that runs here. Raises `BridgeError` not_connected."""
+    running = await _running(kernels, caller)
+    if len(running) == 1:
+        return next(iter(running.values()))
+    raise await _which(len(running))
+
+
+async def endpoint_of(
+    connection_file: str | None = None,
+    notebook: str | None = None,
+    server_url: str | None = None,
+    token: str | None = None,
+) -> Endpoint:
+    """Return the endpoint that arguments name. Raises `BridgeError`."""
+    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.client.marimo_editor.host import NOTEBOOK_ID, notebook_called  # noqa: PLC0415  # likewise
+
+    if connection_file is not None and notebook is not None:
+        raise BridgeError(
+            "bad_request", "Give one of connection_file and notebook.", "list_kernels has both."
+        )
+    in_marimo = server_url or (connection_file or "" if NOTEBOOK_ID.match(connection_file or "") else "")
+    if in_marimo and (found := await notebook_called(in_marimo)) is not None:
+        return found
+    if server_url is not None:
+        server = JupyterServer.at(server_url, token)
+        if notebook is None and connection_file is None:
+            notebook = server.notebook
+        if notebook is not None:
+            kernel_id, path = await server.kernel_of_notebook(notebook)
+            return ServerKernel(server, kernel_id, path)
+        return ServerKernel(server, connection_file or await server.only_kernel())
+    if token is not None:
+        raise BridgeError("bad_request", "A token is for a server: server_url is missing.", "")
+    if notebook is not None:
+        return await _of_notebook(notebook)
+    if connection_file is None:
+        raise BridgeError(
+            "bad_request", "Which kernel? Give connection_file or notebook.", "list_kernels shows them."
+        )
+    return read_connection(connection_file)
+
+
+def needed_for(arguments: Arguments) -> Tier:
+    """Return read for kernels and servers that the person has on this machine or configured, run for any other address.
+
+    And run for connection files elsewhere than Jupyter and the server are, which are not looked at: whether there is one,
+    and what is in it, is not for who may only read.
+    """
+    from marimo_kernel_bridge.client.connection import candidates, locate, read_connection, runtime_dir  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.client.discovery import runs_here  # noqa: PLC0415  # urllib is slow to import
+
+    url, file = arguments.get("server_url"), arguments.get("connection_file")
+    try:
+        if url is not None:
+            server = JupyterServer.at(url, arguments.get("token"))
+            return "read" if server.configured or runs_here(server) else "run"
+        if file is None:
+            return "read"
+        known = [runtime_dir(), Path.cwd()]
+        places = candidates(file) if "/" in file or os.sep in file else [locate(file)]
+        if not all(is_within(Path(os.path.realpath(place)), known) for place in places):
+            return "run"
+        return "read" if read_connection(file).expected else "run"
+    except BridgeError:  # the call itself says why
+        return "read"
+
+
+async def _only(kernels: Kernels, caller: Caller, require: Require, *, joins: bool) -> str | None:
+    own = kernels.of(caller.name)
+    if caller.in_session and own:
+        return None
+    if not joins:
+        if caller.in_session:
+            return None
+        raise await _which(len(own))
+    running = await _running(kernels, caller)
+    if len(running) > 1:
+        raise await _which(len(running))
+    if not running:  # one that has ended says so itself
+        return own[0].handle if len(own) == 1 and not own[0].hidden else None
+    (endpoint,) = running.values()
+    if (attached := kernels.at(endpoint.where, caller.name)) is not None:
+        return attached.handle
+    require(needed_for({"connection_file": endpoint.where} if os.path.isabs(endpoint.where) else {}))  # noqa: PTH117  # else an address
+    attached = await joined(kernels, endpoint, caller)
+    attached.joined = (
+        f"Joined {attached.notebook or endpoint.name}, the only kernel here, as {attached.handle}."
+    )
+    return attached.handle
+
+
+async def _running(kernels: Kernels, caller: Caller) -> dict[str, Endpoint]:
+    """Return the kernels that a call without a name could mean, by where they are."""
+    from marimo_kernel_bridge.client.discovery import running_connections  # noqa: PLC0415  # urllib is slow to import
+    from marimo_kernel_bridge.client.marimo_editor.host import running_notebooks  # noqa: PLC0415  # likewise
+
+    files, in_marimo = await asyncio.gather(running_connections(), running_notebooks())
+    endpoints: list[Endpoint] = [*files, *in_marimo]
+    found = {endpoint.where: endpoint for endpoint in endpoints}
+    for attached in kernels.of(caller.name):
+        if attached.client.end is None and not attached.hidden:
+            found.setdefault(attached.client.connection.where, attached.client.connection)
+    return found
+
+
+def _attached_as(kernels: Kernels, named: str, caller: Caller) -> Attached | None:
+    """Return the kernel that a client is attached to and calls by its id, its file or its notebook, if it is exactly one.
+
+    Without a session by a whole path only: the end of one may mean another notebook as well.
+    """
+    from marimo_kernel_bridge.client.notebook_names import is_called, path_in  # noqa: PLC0415  # a server starts without it
+
+    text = path_in(named)
+    if not text or not (caller.in_session or os.path.isabs(text)):  # noqa: PTH117  # it may be too long for a path
+        return None
+    found = [
+        attached
+        for attached in kernels.of(caller.name)
+        if attached.client.end is None
+        and (
+            text in _names_of(attached.client.connection)
+            or (attached.notebook is not None and is_called(attached.notebook, text))
+        )
+    ]
+    return found[0] if len(found) == 1 and not found[0].hidden else None
+
+
+def _names_of(endpoint: Endpoint) -> set[str]:
+    from marimo_kernel_bridge.client.marimo_editor.host import MarimoNotebook  # noqa: PLC0415  # urllib is slow to import
+
+    own = endpoint.notebook_id if isinstance(endpoint, MarimoNotebook) else endpoint.kernel_id
+    return {endpoint.where, endpoint.name, own}
+
+
+def _arguments_for(named: str) -> dict[str, str] | None:
+    """Return the arguments of `connect_to_kernel` that a name stands for; None for what names nothing."""
+    from marimo_kernel_bridge.client.connection import runtime_dir  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.client.marimo_editor.host import NOTEBOOK_ID  # noqa: PLC0415  # urllib is slow to import
+    from marimo_kernel_bridge.client.notebook_names import path_in  # noqa: PLC0415  # likewise
+
+    text = path_in(named)
+    if not text or "\0" in text or len(text) > _LONGEST:
+        return None
+    if text.startswith(("http://", "https://")):
+        return {"server_url": text}
+    if Path(text).suffix in _NOTEBOOKS:
+        return {"notebook": text}
+    if text.endswith(".json") or NOTEBOOK_ID.match(text):
+        return {"connection_file": text}
+    if Path(text).name == text:
+        names = (f"kernel-{text}.json", f"{text}.json")
+        if any(os.path.exists(runtime_dir() / name) for name in names):  # noqa: PTH110  # Path.exists raises for long names
+            return {"connection_file": text}
+    return {"notebook": text}
+
+
+def _session_at(kernels: Kernels, where: str) -> Session | None:
+    return next(
+        (
+            session
+            for session in kernels.sessions.registry.all()
+            if session.kernel is not None
+            and os.path.realpath(session.kernel.connection_file) == where
+            and session.state == "active"
+        ),
+        None,
+    )
+
+
+async def _join(kernels: Kernels, session: Session, caller: Caller) -> Attached:
+    attached = await kernels.join(session, caller.name)
+    attached.shared = not caller.in_session
+    return attached
+
+
+async def _of_notebook(notebook: str) -> Endpoint:
+    """Return the kernel of a notebook, in Jupyter or in marimo's own editor. Raises `BridgeError`."""
+    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
+    from marimo_kernel_bridge.client.discovery import connection_file_of  # noqa: PLC0415  # urllib is slow to import
+    from marimo_kernel_bridge.client.marimo_editor.host import how_to_join, notebook_called  # noqa: PLC0415  # likewise
+
+    try:
+        return read_connection(await connection_file_of(notebook))
+    except BridgeError as refusal:
+        if refusal.code != "no_such_notebook":
+            raise
+        if (found := await notebook_called(notebook)) is not None:
+            return found
+        hint = how_to_join(notebook)
+        raise BridgeError(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip()) from None
+
+
+async def _notebook_of(endpoint: Endpoint) -> str | None:
+    from marimo_kernel_bridge.client.connection import Connection  # noqa: PLC0415  # a server starts without it
+
+    if isinstance(endpoint, ServerKernel):
+        return endpoint.notebook
+    if not isinstance(endpoint, Connection):
+        return endpoint.path
+    from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
+
+    return (await notebooks_by_kernel()).get(endpoint.kernel_id)
+
+
+async def _which(number: int) -> BridgeError:
+    """Return the refusal of a call that does not say which of several kernels it means."""
+    names = await names_of_running()
+    if not names:
+        return BridgeError(
+            "not_connected",
+            "No kernel is connected." if number == 0 else "The call does not say which kernel it means.",
+            "Call list_kernels, then connect_to_kernel with a connection file from there, and pass its handle as `kernel`.",
+        )
+    return BridgeError(
+        "not_connected",
+        f"Which kernel? There are: {_listed(names)}.",
+        "Pass one of these names as `kernel`, or a handle from connect_to_kernel.",
+    )
+
+
+async def _unknown(kernels: Kernels, named: str, caller: Caller) -> BridgeError:
+    """Return the refusal of a name that no kernel has."""
+    own = [
+        f"{attached.handle} ({attached.client.connection.name})"
+        for attached in kernels.of(caller.name)
+        if not attached.hidden and caller.in_session
+    ]
+    names = own + await names_of_running()
+    return BridgeError(
+        "not_connected",
+        f"No kernel is connected as {named[:200]!r}, and none that runs here is called so.",
+        f"There are: {_listed(names)}. Pass one of these names as `kernel`."
+        if names
+        else "Call list_kernels, then connect_to_kernel with a connection file from there.",
+    )
+
+
+async def names_of_running() -> list[str]:
+    """Return a name for each kernel that runs here: its notebook's path, else that of its connection file."""
+    from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
+    from marimo_kernel_bridge.client.marimo_editor.host import running_notebooks  # noqa: PLC0415  # likewise
+
+    files, in_marimo = await asyncio.gather(find_kernels(), running_notebooks())
+    names = [found.notebook or found.path.name for found in files if _may_run(found.problem)]
+    return [*names, *(notebook.path or notebook.notebook_id for notebook in in_marimo)]
+
+
+def _may_run(problem: BridgeError | None) -> bool:
+    return problem is None or problem.code == "kernel_silent"
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more
