@@ -55,6 +55,8 @@ ErrorCode = Literal[
     "not_writable",
     "notebook_in_use",
     "too_many_sessions",
+    "limit_exceeded",
+    "limit_unavailable",
     "bad_data",
     "data_locked",
     "data_changed",
@@ -136,6 +138,14 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "kernel_silent": (
         "The kernel does not answer. It may be starting, suspended, or in compiled code that blocks everything else.",
         "Wait and call `kernel_status`; do not repeat the request.",
+    ),
+    "limit_exceeded": (
+        "A kernel has hit one of its limits, or more was asked for than the person lets kernels have.",
+        "The message names the limit. Work on less, or ask for less.",
+    ),
+    "limit_unavailable": (
+        "A limit that was asked for cannot be held here; nothing was started.",
+        "The message says why, and what can hold it.",
     ),
     "no_such_cell": (
         "The kernel has no such cell.",

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.kernel.recording import Recording
     from marimo_kernel_bridge.kernel.viewing.views import KernelViews
+    from marimo_kernel_bridge.protocol.bounds import Bounds, Exceeded
     from marimo_kernel_bridge.runtime.interface import CellHost, LiveFrontEnd
 
 _AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
@@ -148,6 +149,10 @@ class MarimoKernel(IPythonKernel):
         )
         self.recording: Recording | None = None
         """What is recorded for the case that this process dies; None before the runtime is loaded."""
+        self.bounds: Bounds | None = getattr(self.parent, "bounds", None)
+        """The limits and the sandbox that this process is held to."""
+        self.exceeded: Callable[[BaseException | None], Exceeded | None] = lambda _: None
+        """Returns the limit that running code has hit."""
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._switch_interval = ShortSwitchInterval()
         self.use_of: Callable[[ReceivedMessage | None], AbstractContextManager[object]] = nullcontext
@@ -174,10 +179,11 @@ class MarimoKernel(IPythonKernel):
         )
         self.shell_channel_thread = self.subshells
         self.interrupts.take_signal()
-        if self.ttl > 0:
+        idle = None if self.bounds is None else self.bounds.limits.idle_seconds
+        if self.ttl > 0 or idle is not None:
             from marimo_kernel_bridge.kernel.idle_end import OwnEnd  # noqa: PLC0415  # kernels of sessions only
 
-            own_end = OwnEnd(self, self.ttl)
+            own_end = OwnEnd(self, self.ttl, idle or 0.0)
             self.use_of, self.used = own_end.use_of, own_end.used
 
     def pre_handler_hook(self) -> None:
@@ -218,7 +224,8 @@ class MarimoKernel(IPythonKernel):
             return
         # ipykernel's own flag applies to whichever message comes next.
         self._aborting = self.queue.dequeue(msg)
-        first = not self.notebook.loaded and msg.cell_request is not None
+        runs = msg.cell_request is not None if self.bounds is None else _executes(msg.message)
+        first = not self.notebook.loaded and runs
         with self.use_of(msg.message), self.interrupts.deferred(LOADING) if first else nullcontext():
             if first:
                 self.loader.load()  # before busy is published, so that it does not count as the cell's time
@@ -474,7 +481,8 @@ class RuntimeLoader:
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - imported]
         self._kernel_modules += [file for file in files if file]
         kernel.file.read_settings()
-        if kernel.records and isinstance(kernel.parent, MarimoKernelApp):  # a process of its own
+        recorded = kernel.records or kernel.bounds is not None
+        if recorded and isinstance(kernel.parent, MarimoKernelApp):  # a process of its own
             self._record(kernel.parent.abs_connection_file, after_runs)
 
     def _record(self, connection_file: str, after_runs: AfterRuns) -> None:
@@ -486,20 +494,33 @@ class RuntimeLoader:
             connection_file, kernel.notebook, kernel.file, shell.user_ns, shell.user_ns_hidden
         )
         recording.covered = after_runs.take_offer
+        beside = kernel.control_stream.io_loop
+        if kernel.bounds is not None:
+            from marimo_kernel_bridge.kernel.limits.watch import LimitWatch  # noqa: PLC0415  # kernels with limits only
+
+            limits = kernel.bounds.limits
+            recording.limit(limits.given(), partial(LimitWatch, limits, kernel.interrupts, beside))
         recording.begin(
             kernel.memory_limit,
             kernel.io_loop,
-            kernel.control_stream.io_loop,
+            beside,
             kernel.outputs.show_notice,
             interrupts=kernel.memory_guard == "interrupt",
+            records=kernel.records,
         )
         kernel.recording = recording
+        if recording.watch is not None:
+            kernel.exceeded = kernel.notebook.execution.exceeded = recording.watch.exceeded
 
     def prepare_notebook(self) -> None:
         """Load the runtime and read the settings in the notebook's file, unless that is already done."""
         self.load()
         self._kernel.file.read_settings()
         self._kernel.file.read_order()
+
+
+def _executes(message: ReceivedMessage | None) -> bool:
+    return message is not None and message["header"]["msg_type"] == "execute_request"
 
 
 def _kernel_id(kernel: MarimoKernel) -> str:
@@ -583,6 +604,7 @@ class MarimoKernelApp(IPKernelApp):
         "marimo_kernel_bridge.kernel.messaging.output_streams.CellStream", allow_none=True
     ).tag(config=True)
     on_listening: Callable[[], None] | None = None  # called once, when all sockets are open
+    bounds: Bounds | None = None
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
 
     @default("session")
@@ -638,14 +660,17 @@ class MarimoKernelApp(IPKernelApp):
         super().close()
 
 
-def main(argv: list[str] | None = None, *, forked: Callable[[], None] | None = None) -> None:
+def main(
+    argv: list[str] | None = None, *, forked: Callable[[], None] | None = None, bounds: Bounds | None = None
+) -> None:
     """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options.
 
     `forked` is called when the sockets are open, in a kernel that a pool has forked. The kernel must not end with its
-    parent, the pool: a parent handle of 1 means "no parent" to ipykernel.
+    parent, the pool: a parent handle of 1 means "no parent" to ipykernel. `bounds` are those that the process is held to.
     """
     app = MarimoKernelApp.instance(**({"parent_handle": 1} if forked else {}))
     app.on_listening = forked
+    app.bounds = bounds
     with gc_pauses.frozen_imports():
         app.initialize(argv)
     app.start()

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 from msgspec.structs import replace
@@ -67,6 +67,8 @@ class BlackBoxWriter:
         """`names` is the user's namespace, and `hidden` what is in it from the start."""
         self.limit = 0
         self.used = 0
+        self.limits: Mapping[str, float] = {}
+        """The limits that the kernel was given, by name."""
         self._folder = folder
         self._user_names, self._hidden, self._view, self._timers = names, hidden, view, timers
         self._now: mmap.mmap | None = None
@@ -78,12 +80,14 @@ class BlackBoxWriter:
         self._known: set[str] = set()  # names that are recorded,
         self._new = b""  # and those of them since all were written
         self._write_at, self._due = 0.0, False
+        self._crash = -1  # the open file of crashes
 
     def open(self, notebook: str) -> None:
         """Begin to record. Raises OSError."""
         cgroup, pid = cgroups.own_folder(), os.getpid()
         kills = cgroups.oom_kills(cgroup)
-        born = layout.Born(pid, time.time(), layout.ticks_of(pid), layout.here(), notebook, cgroup, kills)
+        ticks, limits = layout.ticks_of(pid), dict(self.limits)
+        born = layout.Born(pid, time.time(), ticks, layout.here(), notebook, cgroup, kills, limits)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700, parents=True)
         self._names = self._mapped(layout.NAMES, 2 * layout.HALF)
@@ -105,11 +109,16 @@ class BlackBoxWriter:
 
     def watch_process(self) -> None:
         """Record how this process ends, once in its life: crashes, and exits that run nothing else."""
+        self._crash = self._created(layout.CRASH)
         if not faulthandler.is_enabled():  # else somebody waits for it elsewhere
-            faulthandler.enable(self._created(layout.CRASH))
+            faulthandler.enable(self._crash)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
         self._record_exits()
+
+    def crash_file(self) -> IO[bytes]:
+        """Return the file of crashes, for others who note the end of this process. After `watch_process`."""
+        return os.fdopen(os.dup(self._crash), "wb", buffering=0)
 
     def belongs_to(self, notebook: str) -> None:
         """Note which notebook the kernel is of."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.bounds import Bounds
     from marimo_kernel_bridge.protocol.notebook import Death
     from marimo_kernel_bridge.protocol.redaction import Redactor
 
@@ -71,6 +72,11 @@ class Host(Protocol):
 
     @property
     def recording(self) -> Recording | None: ...
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """The limits and the sandbox that this process is held to."""
+        ...
 
     @property
     def notebook(self) -> NotebookSession: ...
@@ -197,6 +203,7 @@ class BridgeReads:
             interpreter=sys.executable or None,
             died=None if host.recording is None else host.recording.died,
             memory="" if host.recording is None else host.recording.memory,
+            **({} if host.bounds is None else host.bounds.texts()),
         )
 
 

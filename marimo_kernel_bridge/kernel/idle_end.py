@@ -41,9 +41,11 @@ class IdleEnd:
         busy: Callable[[], bool],
         end: Callable[[], object],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        first_use: float = FIRST_USE,
     ) -> None:
         self._ttl = ttl
-        self._left = min(ttl, FIRST_USE)  # until somebody uses it
+        self._left = min(ttl, first_use)  # until somebody uses it
         self._timers = timers
         self._busy = busy
         self._end = end
@@ -116,12 +118,16 @@ class Host(Protocol):
 
 
 class OwnEnd:
-    """The end of a kernel by itself, `ttl` seconds after its last use."""
+    """The end of a kernel by itself, some seconds after its last use."""
 
-    def __init__(self, host: Host, ttl: float) -> None:
+    def __init__(self, host: Host, ttl: float, limit: float = 0.0) -> None:
+        """`ttl` is a session's, which somebody uses as soon as it has started it, `limit` any kernel's; 0: none. The lower holds."""
         self._host = host
-        self._ttl = ttl
-        self._idle = IdleEnd(ttl, host.io_loop, lambda: host.status.working, self._end)
+        self._ttl = min(filter(None, (ttl, limit)))
+        first_use = FIRST_USE if ttl else limit
+        self._idle = IdleEnd(
+            self._ttl, host.io_loop, lambda: host.status.working, self._end, first_use=first_use
+        )
 
     def use_of(self, message: ReceivedMessage | None) -> AbstractContextManager[None]:
         """Return the context of a request, which keeps the kernel from ending itself. Being looked for does not."""

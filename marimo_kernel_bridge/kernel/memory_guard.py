@@ -83,12 +83,13 @@ def largest_names(names: Mapping[str, object]) -> list[tuple[str, int]]:
 class MemoryGuard:
     """Looks at the memory in use. `protect` on the main thread; `look` on any."""
 
-    def __init__(self, given: int) -> None:
-        """`given` is a limit in bytes, 0: none."""
+    def __init__(self, given: int, *, hard: bool = False) -> None:
+        """`given` is a limit in bytes, 0: none; `hard`: one that no code may raise."""
         self._group = cgroups.own_folder()
         self.installed, _ = _machine()
         of_group = cgroups.limit(self._group)
-        self.limit = known_limit(given, of_group, self.installed)
+        self.limit = known_limit(given, of_group, self.installed) or (given if hard else 0)
+        self._to_be_hard = hard
         self._whole_group = self.limit == of_group != 0
 
     def protect(self) -> None:
@@ -100,7 +101,12 @@ class MemoryGuard:
         mapped, resident = _own()
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         soft = most_data(self.limit, mapped, resident)
-        if mapped and (hard == resource.RLIM_INFINITY or soft < hard):
+        if self._to_be_hard:
+            self._to_be_hard = False
+            highest = max(self.limit + max(0, mapped - resident), soft)
+            hard = highest if hard == resource.RLIM_INFINITY else min(hard, highest)
+            resource.setrlimit(resource.RLIMIT_DATA, (min(soft, hard), hard))
+        elif mapped and (hard == resource.RLIM_INFINITY or soft < hard):
             resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
     @contextmanager

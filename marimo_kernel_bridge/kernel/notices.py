@@ -171,6 +171,11 @@ def memory(warning: str) -> Content:
     return _notice("memory", warning)
 
 
+def exceeded(sentence: str) -> Content:
+    """Return the notice, shown in a cell, that it has hit a limit of the kernel."""
+    return _notice("limit", sentence)
+
+
 def nothing() -> Content:
     """Return the content that replaces an outdated notice."""
     return _notice("none", "")

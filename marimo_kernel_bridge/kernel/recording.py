@@ -7,8 +7,9 @@ runtime is loaded, because nothing can be lost before.
 from __future__ import annotations
 
 import logging
+import os
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec.structs import replace
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
+    from marimo_kernel_bridge.kernel.limits.watch import LimitWatch
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.messages import Content
     from marimo_kernel_bridge.protocol.notebook import Death
@@ -65,6 +67,10 @@ class Recording:
         self._notebook, self._file, self._names = notebook, file, names
         self._box: BlackBoxWriter | None = None
         self._hidden = hidden
+        self._limits: Mapping[str, float] = {}
+        self._make_watch: Callable[[IO[bytes]], LimitWatch] | None = None
+        self.watch: LimitWatch | None = None
+        """The watch over the kernel's limits, if it has any."""
         self.guard = MemoryGuard(0)
         self._entry: Entry | None = None
         self._parent: Header = {}
@@ -80,6 +86,10 @@ class Recording:
         self.memory = ""
         """The newest warning, "" as long as there is enough. Any thread."""
 
+    def limit(self, limits: Mapping[str, float], watch: Callable[[IO[bytes]], LimitWatch]) -> None:
+        """Hold the kernel to limits, by name, from `begin` on; `watch` makes what watches them, with a file that notes its end."""
+        self._limits, self._make_watch = limits, watch
+
     def begin(
         self,
         memory_limit: int,
@@ -88,31 +98,42 @@ class Recording:
         show: Callable[[Content, Header], None],
         *,
         interrupts: bool = False,
+        records: bool = True,
     ) -> None:
         """Find the death before, and begin to record. `other_timers` are of a thread that runs while cells do.
 
         `show` publishes a display from any thread, as an output of the request with a header. `interrupts`: a cell is
-        interrupted when memory is nearly full.
+        interrupted when memory is nearly full. `records`: anything is recorded.
         """
         self._interrupts = interrupts
-        self._show, self.guard = show, MemoryGuard(memory_limit)
+        hard = int(self._limits.get("memory", 0))
+        lowest = min(filter(None, (memory_limit, hard)), default=0)
+        self._show, self.guard = show, MemoryGuard(lowest, hard=hard > 0)
+        if records:
+            self._open_box(timers)
+        self.guard.protect()
+        if self._make_watch is not None:
+            crash = open(os.devnull, "wb") if self._box is None else self._box.crash_file()  # noqa: PTH123, SIM115  # as long as the process
+            self.watch = self._make_watch(crash)
+            self.watch.watch_cpu()
+        self._notebook.execution.on_body = self._body
+        self._notebook.settled.append(self._settled)
+        other_timers.add_callback(
+            lambda: other_timers.call_later(LOOKS_EVERY, lambda: self._look(other_timers))
+        )
+
+    def _open_box(self, timers: Timers) -> None:
         box = BlackBoxWriter(self._folder, self._names, self._hidden, self._notebook.view, timers)
         path = self._file.path()
         try:
             self.died = take_over(self._folder, path)
-            box.limit = self.guard.limit
+            box.limit, box.limits = self.guard.limit, self._limits
             box.open(path or "")
             box.watch_process()
         except OSError as error:  # a full or read-only disk
             logger.warning("Nothing is recorded for the case that this kernel dies: %s", error)
         else:
             self._box = box
-        self.guard.protect()
-        self._notebook.execution.on_body = self._body
-        self._notebook.settled.append(self._settled)
-        other_timers.add_callback(
-            lambda: other_timers.call_later(LOOKS_EVERY, lambda: self._look(other_timers))
-        )
 
     def close(self) -> None:
         """Note that the kernel ends because somebody asked for it. Any thread."""
@@ -127,6 +148,14 @@ class Recording:
         """Record that code which is no cell begins to run, None: that it has ended."""
         if self._box is not None:
             self._box.other_code(code)
+        self._time(runs=code is not None)
+
+    def _time(self, *, runs: bool) -> None:
+        """Note that code begins to run, or has ended, for what limits its time."""
+        if self.watch is not None and runs:
+            self.watch.begins()
+        elif self.watch is not None:
+            self.watch.ends()
 
     def _body(self, entry: Entry | None) -> None:
         if self._box is not None:
@@ -138,6 +167,7 @@ class Recording:
                 self.died = replace(self.died, covered=self.covered())
                 self._notebook.outputs.append(entry, "display_data", notices.died(self.died))
         self._entry = entry
+        self._time(runs=entry is not None)
 
     def _settled(self) -> None:
         if self._box is not None:
@@ -149,6 +179,8 @@ class Recording:
         wait = LOOKS_EVERY
         try:
             entry = self._entry
+            if self.watch is not None:
+                self.watch.look()
             if entry is not None:
                 used, available = self.guard.look()
                 if self._box is not None:

@@ -62,7 +62,8 @@ ABANDONED: Final = -2
 class Born(msgspec.Struct, frozen=True, omit_defaults=True):
     """Which process a black box is of. `ticks` tells it from a later one with the same `pid`, `where` is `here()` for it.
 
-    `cgroup` is the folder of the memory controller, `oom_kills` its count of kills at the start.
+    `cgroup` is the folder of the memory controller, `oom_kills` its count of kills at the start. `limits` are those that the kernel was
+    given, by name.
     """
 
     pid: Annotated[int, msgspec.Meta(ge=1, le=2**31)]
@@ -72,6 +73,7 @@ class Born(msgspec.Struct, frozen=True, omit_defaults=True):
     notebook: str = ""
     cgroup: str = ""
     oom_kills: Annotated[int, msgspec.Meta(ge=0, le=2**62)] = 0
+    limits: dict[str, Annotated[float, msgspec.Meta(ge=0, le=2**62)]] = {}
 
 
 # Made at the import, by one thread: msgspec crashes if two look at a class for the first time.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -183,6 +183,13 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         """Return the bounds in words, "" if there are none."""
         sandbox = "" if self.sandbox is None else f"sandbox: {self.sandbox.told()}"
         return " · ".join(filter(None, (self.limits.told(), sandbox)))
+
+
+class Exceeded(NamedTuple):
+    """A limit that was hit: its name, and a sentence for the cell's output."""
+
+    limit: str
+    told: str
 
 
 _FILES: Final = ("none", "folder", "read")

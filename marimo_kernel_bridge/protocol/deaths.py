@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from marimo_kernel_bridge.protocol.black_box import ABANDONED
+from marimo_kernel_bridge.protocol.black_box import ABANDONED, NO_EXIT
 from marimo_kernel_bridge.protocol.notebook import Death
 
 if TYPE_CHECKING:
@@ -35,8 +35,15 @@ _SIGNALS: Final = {
     "Floating point exception": ("SIGFPE", "a floating-point exception"),
     "Illegal instruction": ("SIGILL", "an illegal instruction"),
 }
+CPU_IS_USED_UP: Final = b"limit_exceeded: cpu_seconds\n"
+"""What a kernel notes in `crash.txt` when it has used the CPU time that it has."""
+_OVERDUE: Final = re.compile(r"^Timeout \(", re.MULTILINE)
+"""The process was ended by a timer, as faulthandler notes it."""
+_CPU: Final = re.compile(r"^(?:limit_exceeded: cpu_seconds|Stack \(most recent call first\):)$", re.MULTILINE)
+"""The CPU time was used up, as Python noted it, or, in C code, a handler of faulthandler's."""
 _FATAL: Final = re.compile(r"^Fatal Python error: ([^\n]{1,200})$", re.MULTILINE)
 _CURRENT: Final = re.compile(r"^Current thread [^\n]{0,100}:$", re.MULTILINE)
+_ANY_THREAD: Final = re.compile(r"^Thread [^\n]{0,100}:$", re.MULTILINE)
 _FRAME: Final = re.compile(r'^ {2}File "([^"\n]{0,600})", line (\d{1,7}) in ([^\n]{0,600})$', re.MULTILINE)
 _NO_FRAME: Final = re.compile(r"^(?! {2})", re.MULTILINE)
 
@@ -89,6 +96,8 @@ def death_of(box: BlackBox, oom_kills: int = 0) -> Death:
             line=next((line for file, line, _ in frames if box.file and file == box.file), None),
             traceback=_traceback(frames, box),
         )
+    if (by_limit := _by_limit(death, box)) is not None:
+        return by_limit
     if box.killed or box.exit_code == ABANDONED:
         return replace(
             death,
@@ -100,12 +109,47 @@ def death_of(box: BlackBox, oom_kills: int = 0) -> Death:
     if box.exit_code >= 0:
         what = f"its process ended itself with exit code {box.exit_code}"
         return replace(death, cause="exit", what=what, exit_code=box.exit_code)
-    if oom_kills > box.born.oom_kills:
-        return replace(death, cause="out_of_memory", what=f"out of memory{memory}", signal="SIGKILL")
-    if nearly:
-        what = f"probably out of memory{memory}"
-        return replace(death, cause="out_of_memory", what=what, certain=False, signal="SIGKILL")
-    return death
+    return _out_of_memory(death, box, memory, certain=oom_kills > box.born.oom_kills, nearly=nearly)
+
+
+def _out_of_memory(death: Death, box: BlackBox, memory: str, *, certain: bool, nearly: bool) -> Death:
+    if not (certain or nearly):
+        return death
+    given = "memory" if nearly and box.limit == box.born.limits.get("memory") else ""
+    what = (
+        f"{'limit_exceeded: memory: ' if given else ''}{'' if certain else 'probably '}out of memory{memory}"
+    )
+    return replace(death, cause="out_of_memory", what=what, certain=certain, signal="SIGKILL", exceeded=given)
+
+
+def _by_limit(death: Death, box: BlackBox) -> Death | None:
+    """Return the death of a kernel that was ended for the time it took, None if it was not."""
+    if _OVERDUE.search(box.crash):
+        return _overdue(death, box)
+    if box.killed or box.exit_code != NO_EXIT or not _CPU.search(box.crash):
+        return None
+    what = f"limit_exceeded: cpu_seconds{_of(box, 'cpu_seconds')}"
+    return replace(death, cause="limit_exceeded", what=what, exceeded="cpu_seconds", signal="SIGKILL")
+
+
+def _overdue(death: Death, box: BlackBox) -> Death:
+    """Return the death of a kernel whose code no interrupt had stopped."""
+    # All threads stand there, none as the current one.
+    blocks = [_frames_behind(box.crash, begins.end()) for begins in _ANY_THREAD.finditer(box.crash)]
+    frames = next((block for block in blocks if any(file == box.file for file, _, _ in block)), [])
+    return replace(
+        death,
+        cause="limit_exceeded",
+        what=f"limit_exceeded: cell_seconds{_of(box, 'cell_seconds')}; no interrupt had stopped it",
+        exceeded="cell_seconds",
+        line=next((line for file, line, _ in frames if file == box.file), None),
+        traceback=_traceback(frames, box) if frames else (),
+    )
+
+
+def _of(box: BlackBox, limit: str) -> str:
+    seconds = box.born.limits.get(limit)
+    return "" if seconds is None else f" ({seconds:g} s)"
 
 
 def still_lost(death: Death, defined: Sequence[str]) -> tuple[str, ...]:
@@ -117,9 +161,12 @@ def still_lost(death: Death, defined: Sequence[str]) -> tuple[str, ...]:
 def _frames(crash: str) -> list[tuple[str, int, str]]:
     """Return the frames of the thread that crashed, the innermost first: file, line, function."""
     begins = _CURRENT.search(crash)
-    if begins is None:
-        return []
-    block = crash[begins.end() + 1 :]
+    return [] if begins is None else _frames_behind(crash, begins.end())
+
+
+def _frames_behind(crash: str, place: int) -> list[tuple[str, int, str]]:
+    """Return the frames of the thread whose heading ends at a place."""
+    block = crash[place + 1 :]
     ends = _NO_FRAME.search(block)
     return [
         (file, int(line), name)

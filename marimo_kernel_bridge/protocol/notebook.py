@@ -37,11 +37,12 @@ NOTEBOOK: Literal["notebook"] = "notebook"
 
 @dataclass(frozen=True)
 class CellError:
-    """Why a cell failed. `traceback` lines contain no ANSI colors."""
+    """Why a cell failed. `traceback` lines contain no ANSI colors. `limit` names the limit of the kernel that it has hit."""
 
     ename: str
     evalue: str
     traceback: tuple[str, ...] = ()
+    limit: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,10 @@ class Death(msgspec.Struct, frozen=True, omit_defaults=True):
     cell that ran (`ran` says whether any code did), and `line` is the one in it that crashed, where that is known.
     `used` and `limit` are bytes of memory, 0 if unknown. `lost` are the names that cells had defined, at most 50 of
     `total_lost`. `covered` says what a checkpoint has of it, "" if there is none.
+    `exceeded` names the limit that the kernel died of, "" if it was none.
     """
 
-    cause: Literal["signal", "out_of_memory", "exit", "killed", "restarted", "abandoned"]
+    cause: Literal["signal", "out_of_memory", "exit", "killed", "restarted", "abandoned", "limit_exceeded"]
     what: str
     at: Seconds
     certain: bool = True
@@ -206,6 +208,7 @@ class Death(msgspec.Struct, frozen=True, omit_defaults=True):
     lost: tuple[RecordedName, ...] = ()
     total_lost: int = 0
     covered: str = ""
+    exceeded: str = ""
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,8 @@ class KernelDescription:
 
     `queued` is the number of waiting requests; `settling`: dependents will run, or outputs are held until a front end
     is ready for them. `agents_paused`: the person has restricted agents to reading. `died`: how the process before this one
-    did, if nobody had asked for its end. `memory` warns where little is left.
+    did, if nobody had asked for its end. `memory` warns where little is left. `limits` and `sandbox` are those that the process is held
+    to, as JSON; "" for none.
     """
 
     protocol: int
@@ -237,3 +241,5 @@ class KernelDescription:
     interpreter: str | None = None
     died: Death | None = None
     memory: str = ""
+    limits: str = ""
+    sandbox: str = ""

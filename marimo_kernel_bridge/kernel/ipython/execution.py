@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult
 
+from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.protocol.output_log import error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
+    from marimo_kernel_bridge.protocol.bounds import Exceeded
     from marimo_kernel_bridge.protocol.messages import Content
 
 
@@ -55,6 +57,11 @@ class Host(Protocol):
 
     def note_waiting(self) -> None:
         """Record which queued requests an error aborts, before the error is reported."""
+        ...
+
+    @property
+    def exceeded(self) -> Callable[[BaseException | None], Exceeded | None]:
+        """Returns the limit that running code has hit."""
         ...
 
 
@@ -100,7 +107,16 @@ class CodeExecution:
                 requests.end(entry, None if result is None else result.execution_count)
         if entry is not None:
             await requests.before_reply(entry)
+        elif not (beside or silent):
+            self._tell_limit(result)
         return self._reply_content(result, user_expressions)
+
+    def _tell_limit(self, result: Any) -> None:
+        """Show which limit code outside of the cells has hit; cells show it themselves."""
+        exceeded = self._host.exceeded(result.error_in_exec)
+        if exceeded is not None:
+            content = notices.exceeded(exceeded.told)
+            self._shell.display_pub.publish(content["data"], content["metadata"])
 
     async def _run(self, entry: Entry | None, code: str, options: dict[str, Any]) -> Any:
         shell = self._shell

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.graph import Superseded
     from marimo_kernel_bridge.kernel.notebook.state import NotebookState
+    from marimo_kernel_bridge.protocol.bounds import Exceeded
     from marimo_kernel_bridge.protocol.notebook import CellStatus, Output, RunReport
     from marimo_kernel_bridge.runtime.interface import CellHost, GraphError, Outcome, Runtime
 
@@ -78,6 +79,8 @@ class Execution:
         """Called with a cell as its code begins to run, and with None as it ends."""
         self.on_begin: Callable[[], Awaitable[None]] | None = None
         """Awaited before a cell begins, when the notebook is as the cells before it have left it."""
+        self.exceeded: Callable[[BaseException | None], Exceeded | None] = lambda _: None
+        """Returns the limit that the code which has just run has hit; its argument is the exception that ended it."""
         self.on_end: Callable[[float], None] = lambda _: None
         """Called with the seconds that a cell took, when all is noted of its run."""
         self.graph = NotebookGraph(state.cells, make_runtime(self), state.published, runner.interrupts.body)
@@ -288,6 +291,9 @@ class Execution:
                 entry, None if delivery is None else delivery.parent, self.graph.results.recall(entry)
             )
             entry.stopped = outcome.stopped
+            exceeded = self.exceeded(outcome.error)
+            if exceeded is not None:
+                self._router.append(entry, "display_data", notices.exceeded(exceeded.told))
             if not outcome.stopped and self.failures.ended(cell_id, outcome.error):
                 outcome = replace(outcome, expected=True)
         except BaseException as error:  # outside user code, e.g. in a stream that user code has replaced
@@ -305,7 +311,7 @@ class Execution:
         self._cells.change(
             cell_id,
             status=_status(outcome),
-            error=_error_shown(outcome, after),
+            error=_error_shown(outcome, after, "" if exceeded is None else exceeded.limit),
             last_run_by=self._runs.current.client,
             last_run_at=time.time(),
             duration=duration,
@@ -391,12 +397,12 @@ def _status(outcome: Outcome) -> CellStatus:
     )
 
 
-def _error_shown(outcome: Outcome, outputs: tuple[Output, ...]) -> CellError | None:
-    """Return the error as it was shown, or as much of it as there is."""
+def _error_shown(outcome: Outcome, outputs: tuple[Output, ...], limit: str) -> CellError | None:
+    """Return the error as it was shown, or as much of it as there is. `limit` is the one that it has hit."""
     if outcome.error is None or outcome.stopped:
         return None
     for output in reversed(outputs):
         if output["output_type"] == "error":
             traceback = tuple(strip_ansi(line) for line in output["traceback"] or ())
-            return CellError(output["ename"], strip_ansi(output["evalue"]), traceback)
-    return CellError(type(outcome.error).__name__, error_text(outcome.error))
+            return CellError(output["ename"], strip_ansi(output["evalue"]), traceback, limit)
+    return CellError(type(outcome.error).__name__, error_text(outcome.error), limit=limit)

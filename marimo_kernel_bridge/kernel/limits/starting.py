@@ -1,0 +1,98 @@
+"""The start of a kernel with bounds: reads them from its arguments, enters the sandbox, and sets the limits.
+
+Runs before the kernel's modules are imported and before there is a second thread. A kernel never starts with less than was
+asked: what cannot be held ends the process, with the reason on stderr and, for who started it, beside its black box.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Final, Protocol
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.limits.resources import hold
+from marimo_kernel_bridge.protocol.bounds import Bounds
+from marimo_kernel_bridge.protocol.refused_starts import note_refusal
+from marimo_kernel_bridge.protocol.written_bounds import bounds_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_CONNECTION_FILE: Final = frozenset(
+    {"-f", "--f", "--IPKernelApp.connection_file", "--MarimoKernelApp.connection_file"}
+)
+
+
+class Entered(Protocol):
+    """A sandbox that this process is in."""
+
+    @property
+    def user_namespace(self) -> bool:
+        """Whether the process's users are its own, so that the system counts its processes alone."""
+        ...
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """The names of limits that the sandbox itself holds."""
+        ...
+
+
+def bounded(
+    arguments: Sequence[str], *, forked: bool, entered: Entered | None = None
+) -> tuple[list[str], Bounds, Entered | None]:
+    """Hold this process to the bounds in a kernel's arguments; return the other arguments, the bounds, and the sandbox.
+
+    `entered` is the sandbox that the process is in already; `forked`: a pool has forked it. Ends the process if a bound cannot be
+    held.
+    """
+    try:
+        rest, bounds = taken(arguments)
+        if bounds.sandbox is not None and entered is None:
+            entered = _enter(bounds, connection_file_of(rest), forked=forked)
+        hold(
+            bounds.limits,
+            held=frozenset() if entered is None else entered.holds,
+            own_users=entered is not None and entered.user_namespace,
+        )
+    except BridgeError as refusal:
+        note_refusal(connection_file_of(arguments), refusal)
+        sys.stderr.write(f"The kernel was not started: [{refusal.code}] {refusal}\n")
+        raise SystemExit(1) from None
+    return rest, bounds, entered
+
+
+def taken(arguments: Sequence[str]) -> tuple[list[str], Bounds]:
+    """Return the arguments that are no bounds, and the strictest of those that are. Raises `BridgeError`: bad_request."""
+    rest: list[str] = []
+    bounds = Bounds()
+    remaining = iter(arguments)
+    for argument in remaining:
+        option, has_value, text = argument.partition("=")
+        if option not in {"--limits", "--sandbox"}:
+            rest.append(argument)
+            continue
+        if not has_value:
+            text = next(remaining, "")
+        if not text.strip():
+            raise BridgeError("bad_request", f"{option} has no value.", "Omit it for a kernel without.")
+        bounds = bounds.stricter(bounds_of(**{option.removeprefix("--"): text}))
+    return rest, bounds
+
+
+def connection_file_of(arguments: Sequence[str]) -> str | None:
+    """Return the connection file that a kernel's arguments name, None if they name none."""
+    found = None
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=False):
+        option, has_value, text = argument.partition("=")
+        if option in _CONNECTION_FILE and (has_value or following):
+            found = text if has_value else following
+    return found
+
+
+def _enter(bounds: Bounds, connection_file: str | None, *, forked: bool) -> Entered:
+    """Enter the sandbox, or become a program that does. Raises `BridgeError`."""
+    raise BridgeError(
+        "limit_unavailable",
+        f"This version has no sandbox for {connection_file} ({bounds.told()}; forked: {forked}).",
+        "Start the kernel without --sandbox.",
+    )
