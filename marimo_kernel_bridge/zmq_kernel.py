@@ -367,6 +367,11 @@ class MarimoKernel(IPythonKernel):
         finally:
             self._restore_input()
 
+    def _input_request(self, prompt: str, ident: Any, parent: Any, password: bool = False) -> str:  # noqa: FBT001, FBT002  # ipykernel's signature
+        with self.status.asking(prompt):
+            answered: str = super()._input_request(prompt, ident, parent, password=password)
+        return answered
+
     def _publish_status(self, status: str, channel: str, parent: dict[str, Any] | None = None) -> None:
         """Publish busy and idle, except for reads on control: JupyterLab would show a kernel that is running a cell as idle."""
         asked = (parent or self.get_parent(channel)).get("header", {}).get("msg_type")

@@ -16,7 +16,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting import ipywidgets as jupyter_widgets
 from marimo_kernel_bridge.inspecting import packages, variables
 from marimo_kernel_bridge.inspecting.cell_search import search
-from marimo_kernel_bridge.inspecting.value_text import texts_passed_through
+from marimo_kernel_bridge.inspecting.value_text import shorten, texts_passed_through
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.inspection import Redacted, RunOutcome
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, KernelDescription
@@ -49,6 +49,11 @@ class Status(Protocol):
 
     @property
     def queued(self) -> int: ...
+
+    @property
+    def asks(self) -> str | None:
+        """The prompt with which running code waits for a person to type."""
+        ...
 
 
 class File(Protocol):
@@ -203,6 +208,7 @@ class BridgeReads:
             interpreter=sys.executable or None,
             died=None if host.recording is None else host.recording.died,
             memory="" if host.recording is None else host.recording.memory,
+            asks=None if host.status.asks is None else shorten(host.status.asks),
             **({} if host.bounds is None else host.bounds.texts()),
         )
 

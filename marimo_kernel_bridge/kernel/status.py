@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sized
+    from collections.abc import Iterator, Sized
 
 
 class Notebook(Protocol):
@@ -44,6 +45,17 @@ class KernelStatus:
         self._scheduler = scheduler
         self._queue = queue
         self._interrupts = interrupts
+        self.asks: str | None = None
+        """The prompt with which running code waits for a person to type, None if it does not."""
+
+    @contextmanager
+    def asking(self, prompt: str) -> Iterator[None]:
+        """Within this block, a person is asked to type."""
+        self.asks = prompt
+        try:
+            yield
+        finally:
+            self.asks = None
 
     @property
     def busy(self) -> bool:

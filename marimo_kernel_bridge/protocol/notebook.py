@@ -218,7 +218,8 @@ class KernelDescription:
     `queued` is the number of waiting requests; `settling`: dependents will run, or outputs are held until a front end
     is ready for them. `agents_paused`: the person has restricted agents to reading. `died`: how the process before this one
     did, if nobody had asked for its end. `memory` warns where little is left. `limits` and `sandbox` are those that the process is held
-    to, as JSON; "" for none.
+    to, as JSON; "" for none. `asks` is the prompt with which running code waits for a person to type, in the front end that
+    has sent the code.
     """
 
     protocol: int
@@ -243,3 +244,4 @@ class KernelDescription:
     memory: str = ""
     limits: str = ""
     sandbox: str = ""
+    asks: str | None = None
