@@ -22,7 +22,7 @@ from marimo_kernel_bridge.protocol.changes import (
     GraphProblem,
     MoveCell,
 )
-from marimo_kernel_bridge.protocol.notebook import Cell
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -144,7 +144,10 @@ def _resolved(changes: Sequence[Change], cells: CellTable) -> tuple[Change, ...]
         else:
             cell = cells.find(change.cell_id).cell
             if cell.version != change.version:
-                conflicts.append(f"{cell.cell_id} is at version {cell.version}, not {change.version}")
+                who = "the person" if cell.edited_by == NOTEBOOK else cell.edited_by
+                conflicts.append(
+                    f"{cell.cell_id} is at version {cell.version}, not {change.version}, by {who}. Its text now:\n{cell.code}"
+                )
             if cell.cell_id in touched:
                 raise BridgeError(
                     "bad_request", f"The batch changes cell {cell.cell_id} twice.", "Make it one change."
@@ -155,8 +158,8 @@ def _resolved(changes: Sequence[Change], cells: CellTable) -> tuple[Change, ...]
     if conflicts:
         raise BridgeError(
             "stale_version",
-            f"Changed since you read: {'; '.join(conflicts)}. Nothing was changed.",
-            "Read these cells again and make the batch again.",
+            "Nothing was changed: " + "\n".join(conflicts),
+            "Make the batch again for these texts and versions.",
         )
     return tuple(resolved)
 
