@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.notebook import Cell
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, Cell
 from marimo_kernel_bridge.protocol.output_log import OutputLog
 
 if TYPE_CHECKING:
@@ -222,10 +222,16 @@ class CellTable:
                 self.change(cell_id, notebook_cell_id=new)
 
     def show(self, notebook_cell_id: str, code: str, author: str, address: Address) -> Entry | None:
-        """Return an agent's cell that no notebook has shown so far, found by its code, under the id that it has there now."""
-        for entry in self:
+        """Return an agent's cell that no notebook has shown so far, under the id that it has there now.
+
+        It is found by its code if its `author` has put it there, or by the kernel's own id and its code if an export has: files name
+        such cells by that id, and a person has opened the file.
+        """
+        named = self._entries.get(notebook_cell_id)
+        for entry in self if author != NOTEBOOK else [] if named is None else [named]:
             cell = entry.cell
-            if cell.notebook_cell_id is None and (cell.code, cell.edited_by) == (code, author):
+            exported = entry is named and cell.code.strip() == code.strip()
+            if cell.notebook_cell_id is None and (exported or (cell.code, cell.edited_by) == (code, author)):
                 self._by_front_end[_front_end_key(notebook_cell_id, address)] = cell.cell_id
                 if address.dialect == "vscode":
                     self._vscode_sessions.add(address.session)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -41,7 +39,7 @@ class RequestedCells:
             entry = self._cells.by_front_end(notebook_cell_id, address)
             if entry is None and address.dialect == "vscode":
                 entry = self._cells.adopt(notebook_cell_id, code, address)
-            if entry is None and author != NOTEBOOK and request.client is None:
+            if entry is None and request.client is None:
                 entry = self._cells.show(notebook_cell_id, code, author, address)
         if entry is None:
             entry = self._cells.add(notebook_cell_id, code, author, address)
