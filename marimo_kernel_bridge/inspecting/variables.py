@@ -13,9 +13,11 @@ from __future__ import annotations
 import sys
 import types
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspecting.columns import all_numbers, cell_text, counted_rows, described
 from marimo_kernel_bridge.inspecting.value_text import (
     bases,
     class_name,
@@ -27,7 +29,6 @@ from marimo_kernel_bridge.inspecting.value_text import (
     is_one_of,
     is_plain_zone,
     library_class,
-    shorten,
     value_text,
 )
 from marimo_kernel_bridge.protocol.inspection import Column, Variable, VariableContent
@@ -253,22 +254,41 @@ def _array_content(array: Any, part: slice) -> _Sample:
     }
 
 
-def _table_content(total: int, names: list[Any], dtypes: list[str], columns: list[list[Any]]) -> _Sample:
-    described = [
-        Column(name if type(name) is str else value_text(name), dtype)
-        for name, dtype in zip(names, dtypes, strict=True)
-    ]
+def _table_content(
+    total: int,
+    names: list[Any],
+    dtypes: list[str],
+    columns: list[list[Any]],
+    counted: Callable[[int, int], tuple[list[Any], object]] | None = None,
+) -> _Sample:
+    """Return a table: the values of its first columns, and what `counted` returns for (column, rows): its first values, and the whole."""
+    named = [name if type(name) is str else value_text(name) for name in names]
     rows = zip(*columns, strict=True) if columns else ()
-    return {
-        "columns": tuple(described[:MOST_COLUMNS]),
-        "total_columns": len(described),
-        "rows": tuple(tuple(_cell_text(item) for item in row) for row in rows),
+    shown = range(min(len(named), MOST_COLUMNS))
+    most = counted_rows(total, len(shown))
+    told = [
+        Column(named[number], dtypes[number])
+        if counted is None
+        else _described(named[number], dtypes[number], partial(counted, number, most))
+        for number in shown
+    ]
+    sample: _Sample = {
+        "columns": tuple(told),
+        "total_columns": len(named),
+        "rows": tuple(tuple(cell_text(item) for item in row) for row in rows),
         "total_rows": total,
     }
+    if counted is not None and most < total:
+        sample["facts"] = (f"distinct and frequent values: of the first {most} rows",)
+    return sample
 
 
-def _cell_text(value: object) -> str:
-    return shorten(value, 80) if type(value) is str else value_text(value, 80)
+def _described(name: str, dtype: str, read: Callable[[], tuple[list[Any], object]]) -> Column:
+    if dtype.startswith("<"):  # a type of others, with methods of its own
+        return Column(name, dtype)
+    with suppress(*_CHANGED, OverflowError):
+        return described(name, dtype, *read())
+    return Column(name, dtype)
 
 
 def _pandas_values(array: Any) -> list[Any]:
@@ -288,8 +308,13 @@ def _pandas_table(table: Any, part: slice) -> _Sample:
     memory = int(
         sum(block.nbytes for block in (table.iloc[:, i].array for i in range(min(len(names), MOST_COLUMNS))))
     )
-    content = _table_content(len(table), names, dtypes, values)
-    content["facts"] = (f"index {_dtype(table.index.dtype)}, about {memory} bytes",)
+
+    def counted(number: int, most: int) -> tuple[list[Any], object]:
+        array = table.iloc[:, number].array
+        return _pandas_values(array[:most]), all_numbers(array) if most < len(table) else None
+
+    content = _table_content(len(table), names, dtypes, values, counted if part.start == 0 else None)
+    content["facts"] = (f"index {_dtype(table.index.dtype)}, about {memory} bytes", *content.get("facts", ()))
     return content
 
 
@@ -301,7 +326,14 @@ def _pandas_series(series: Any, part: slice) -> _Sample:
 def _polars_table(table: Any, part: slice) -> _Sample:
     head = table[part].select(table.columns[:MOST_COLUMNS])
     columns = [head[name].to_list() for name in head.columns]
-    return _table_content(table.height, table.columns, [f"{dtype}" for dtype in table.dtypes], columns)
+
+    def counted(number: int, most: int) -> tuple[list[Any], object]:
+        series = table.to_series(number)
+        numbers = series.dtype.is_numeric() and most < table.height
+        return series[:most].to_list(), series if numbers else None
+
+    dtypes = [f"{dtype}" for dtype in table.dtypes]
+    return _table_content(table.height, table.columns, dtypes, columns, counted if part.start == 0 else None)
 
 
 def _polars_series(series: Any, part: slice) -> _Sample:
@@ -332,7 +364,11 @@ def _arrow_table(table: Any, part: slice) -> _Sample:
         else [dtypes[number]] * head.num_rows
         for number in range(min(len(names), MOST_COLUMNS))
     ]
-    return _table_content(table.num_rows, names, dtypes, columns)
+
+    def counted(number: int, most: int) -> tuple[list[Any], object]:
+        return table.column(number).slice(0, most).to_pylist(), None
+
+    return _table_content(table.num_rows, names, dtypes, columns, counted if part.start == 0 else None)
 
 
 _READERS: Final[tuple[_Reader, ...]] = (

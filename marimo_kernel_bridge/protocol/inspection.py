@@ -43,10 +43,19 @@ class UiElement:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table."""
+    """A column of a table.
+
+    Of a variable that was sampled also `nulls`, the number of `distinct` values, the `least` and the `most` one, and the `top`
+    ones, which occur most, with their counts; of what cannot be told without running code of values, nothing.
+    """
 
     name: str
     dtype: str
+    nulls: int | None = None
+    distinct: int | None = None
+    least: str = ""
+    most: str = ""
+    top: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
