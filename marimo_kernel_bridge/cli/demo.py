@@ -43,6 +43,8 @@ SUMMARY: Final = "summary"
 CHART: Final = "chart"
 DEPENDENTS: Final = (TABLE, SUMMARY, CHART)
 NOT_DEPENDENT: Final = "load"
+_SEEN: Final = 50
+"""Characters of a cell by which it is recognized."""
 _RUN_BOUND: Final = 60.0
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -171,10 +173,13 @@ async def _person_and_agent(
 
 
 async def _agent_edits(agent: Agent, notebook: Notebook, say: Callable[[str], None]) -> None:
-    cells = {cell["notebook_cell_id"]: cell for cell in (await agent.call("list_cells"))["cells"]}
+    listed = (await agent.call("list_cells"))["cells"]
+    code_cells = [cell for cell in notebook.cells if cell.kind == "code"]
+    shown = [one["code"][:_SEEN] for one in listed]
+    expected = [one.source.strip().partition("\n")[0][:_SEEN] for one in code_cells]
+    _require(shown == expected, f"The agent sees the cells {shown}, not {expected}.")
+    cells = {cell.cell_id: one for cell, one in zip(code_cells, listed, strict=True)}
     names = {cell["cell_id"]: name for name, cell in cells.items()}
-    code_cells = [cell.cell_id for cell in notebook.cells if cell.kind == "code"]
-    _require(list(cells) == code_cells, f"The agent sees the cells {list(cells)}, not {code_cells}.")
     say("  list_cells answers with the graph that the kernel found in the code:")
     for name, cell in cells.items():
         uses = f", uses {', '.join(cell['uses'])}" if "uses" in cell else ""

@@ -7,6 +7,7 @@ check that an earlier failure makes impossible is reported as skipped.
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import subprocess
 import sys
@@ -47,6 +48,8 @@ Verdict = Literal["ok", "FAILED", "skipped"]
 _INTERPRETER_BOUND: Final = 60.0
 _REINSTALL: Final = "Run: marimo-kernel-bridge install --sys-prefix"
 _REPORT: Final = "Please report this, with the output of marimo-kernel-bridge doctor --json."
+_REFUSED: Final = re.compile(r"\[[a-z]+(_[a-z]+)+\] ")
+"""The code of a refusal in a message."""
 _LOWEST_LAB: Final = 4
 _LOG_LINES: Final = 5
 
@@ -236,8 +239,12 @@ async def _mcp(person: FrontEnd, manager: AsyncKernelManager, folder: Path) -> F
         OSError,
     ) as group:  # the SDK's task groups wrap exceptions
         problems += map(str, single_errors(group))
+    if refused := [problem for problem in problems if _REFUSED.search(problem)]:
+        return Finding("mcp", "FAILED", refused[0])  # which says what to do
     if problems:
-        detail = f"{'; '.join(problems)} End of the server's log: {_last_lines(log) or '(empty)'}"
+        detail = (
+            f"{'; '.join(dict.fromkeys(problems))} End of the server's log: {_last_lines(log) or '(empty)'}"
+        )
         return Finding("mcp", "FAILED", detail, _REPORT)
     return Finding(
         "mcp", "ok", "an agent joined over stdio and changed a cell, and its dependent was updated"

@@ -32,6 +32,7 @@ from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.client.socket_owner import why_not_ours
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import kernel_id_of
+from marimo_kernel_bridge.protocol.regular_files import read_bytes
 
 Channel = Literal["shell", "iopub", "control", "hb"]
 """The channels that this client uses. The fifth, stdin, is for front ends that can ask a person."""
@@ -39,6 +40,7 @@ Channel = Literal["shell", "iopub", "control", "hb"]
 MAX_FILE_BYTES: Final = 64 * 1024
 SHOW_KERNELS: Final = "`marimo-kernel-bridge kernels`, or the tool list_kernels, shows the running kernels."
 
+_OF_SERVERS: Final = ("jpserver-", "nbserver-")
 _CURVE_KEY: Final = re.compile(r"[0-9a-zA-Z.:+=^!/*?&<>()\[\]{}@%$#-]{40}")
 _ADDRESS: Final = re.compile(r"[\w.:%-]{1,255}|\*")
 _BROKEN: Final = frozenset({"md5", "md4", "sha1"})
@@ -135,14 +137,29 @@ def new_connection_file() -> Path:
 
 
 def connection_files() -> list[Path]:
-    """Return all connection files in Jupyter's runtime directory, the newest first, valid or not."""
+    """Return all connection files in Jupyter's runtime directory, the newest first, valid or not.
+
+    `ipython kernel -f NAME` calls one as it likes; servers have files of their own there.
+    """
     paths: list[tuple[float, Path]] = []
-    for path in runtime_dir().glob("kernel-*.json"):
+    for path in runtime_dir().glob("*.json"):
+        if path.name.startswith(_OF_SERVERS) or (
+            not path.name.startswith("kernel-") and not _names_ports(path)
+        ):
+            continue
         try:
             paths.append((path.stat().st_mtime, path))
         except OSError:  # removed in the meantime, or a dangling link
             continue
     return [path for _, path in sorted(paths, reverse=True)]
+
+
+def _names_ports(path: Path) -> bool:
+    """Whether a file that is not called so may be a connection file."""
+    try:
+        return b'"shell_port"' in read_bytes(path, MAX_FILE_BYTES)
+    except (OSError, ValueError):
+        return False
 
 
 def locate(name: str) -> Path:
