@@ -46,9 +46,11 @@ class LiveNotebook:
     not_run: tuple[str, ...] = ()
     shown_in: str | None = None
 
-    def notes(self) -> list[str]:
-        """Return one line for each way in which the result differs from the file."""
+    def notes(self, *, of_kernel: bool = False) -> list[str]:
+        """Return one line for each way in which the result differs from the file, with the kernel's own ids if asked."""
         notes = []
+        ids = {name: cell.cell_id for name, cell in self.cells.items()} if of_kernel else {}
+        newer, added = ([ids.get(name, name) for name in names] for names in (self.newer, self.added))
         where = "saved notebook" if self.shown_in is None else "document"
         if self.shown_in is not None:
             notes.append(
@@ -58,14 +60,12 @@ class LiveNotebook:
             notes.append(
                 "It is not known which notebook the kernel belongs to: the export has only the cells that have run."
             )
-        if self.newer:
+        if newer:
             notes.append(
-                f"The export has the kernel's code, which is newer than the saved notebook's, of {_cells(self.newer)}."
+                f"The export has the kernel's code, which is newer than the saved notebook's, of {_cells(newer)}."
             )
-        if self.added:
-            notes.append(
-                f"The export also has {_cells(self.added)}, run in the kernel and not in the {where}."
-            )
+        if added:
+            notes.append(f"The export also has {_cells(added)}, run in the kernel and not in the {where}.")
         if self.not_run:
             notes.append(
                 f"Not run in this kernel, and so exported as in the {where}: {_cells(self.not_run)}."
