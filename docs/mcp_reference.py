@@ -21,6 +21,8 @@ from marimo_kernel_bridge.errors import MEANINGS
 from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS
 from marimo_kernel_bridge.mcp_server.hosts.installing import config_for
 from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
+from marimo_kernel_bridge.mcp_server.sdk import schemas
+from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ async def reference() -> str:
     """Return the page."""
     pages = advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})
     async with McpClient(build_server("all"), extensions=[pages]) as client:
-        tools = (await client.list_tools()).tools
+        tools = [_with_limits(tool) for tool in (await client.list_tools()).tools]
         templates = (await client.list_resource_templates()).resource_templates
         prompts = (await client.list_prompts()).prompts
     declared = {declaration.name: declaration for declaration in TOOLS}
@@ -58,6 +60,13 @@ async def reference() -> str:
         *_configurations(),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _with_limits(tool: Tool) -> Tool:
+    """Return a tool with all of its schemas, which are longer than what clients are sent."""
+    (function,) = (declaration.function for declaration in TOOLS if declaration.name == tool.name)
+    takes = StrictTool.of(next(one for one in TOOLS if one.name == tool.name), function).takes
+    return tool.model_copy(update={"input_schema": takes, "output_schema": schemas.of_tool(function)})
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
@@ -100,7 +109,19 @@ def _tool(tool: Tool, declaration: ToolDeclaration) -> str:
         for name, argument, default in _fields("", tool.input_schema)
     ]
     table = _table(("argument", "type", "default", ""), arguments) if arguments else "It takes no arguments."
-    return "\n\n".join([f"### {tool.name}", f"**{tool.title}** · {facts}", tool.description or "", table])
+    answer = f"Answer: {' · or '.join(_answers(tool.output_schema or {}))}."
+    return "\n\n".join(
+        [f"### {tool.name}", f"**{tool.title}** · {facts}", tool.description or "", table, answer]
+    )
+
+
+def _answers(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the fields of each form of an answer's structured content."""
+    for form in schema.get("anyOf", [schema]):
+        required = form.get("required", ())
+        yield ", ".join(
+            f"`{name}`" + ("" if name in required else "?") for name in form.get("properties", ())
+        )
 
 
 def _fields(prefix: str, part: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:

@@ -28,6 +28,7 @@ from marimo_kernel_bridge.mcp_server.resource_list import serve_list
 from marimo_kernel_bridge.mcp_server.resources import add_resources
 from marimo_kernel_bridge.mcp_server.sdk.apps import hide_from_models, view_page
 from marimo_kernel_bridge.mcp_server.sdk.identity import CACHED, DESCRIPTION, ICON, honest_capabilities
+from marimo_kernel_bridge.mcp_server.sdk.listing import without
 from marimo_kernel_bridge.mcp_server.sdk.log_messages import serve_log_levels
 from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions
@@ -59,30 +60,26 @@ if TYPE_CHECKING:
 INSTRUCTIONS: Final = """\
 Joins Jupyter kernels that a person is using now, in JupyterLab or VS Code. You share their variables and cells.
 
-Start: list_kernels, then connect_to_kernel. kernel_status tells idle, busy, silent or dead.
+Start: list_kernels, connect_to_kernel, list_cells. A tool that is missing here needs more than the person allows (mcp --allow).
 
 A reactive kernel ("marimo (reactive Python)") keeps a graph of cells by the global names they define, change and use:
-- Running or editing a cell runs every cell that uses what it defines or changes. Do not re-run dependents yourself: \
-the answer lists those that ran, with status and whether outputs changed.
-- Cells see what the cells above them in the notebook define and change (df["x"] = 1, list.append), however often each \
-runs. Scratch code sees the last state.
+- Running or editing a cell runs every cell that uses what it defines or changes. Do not re-run dependents or read them \
+again: the answer has the outputs that changed.
+- Cells see what the cells above them define and change (df["x"] = 1, list.append), however often each runs.
 - Clearest is one cell per name: assign a new name, or change the value in the cell that makes it. In strict mode a \
 second definition is refused, and mutation re-runs nothing.
 - If a cell fails, its dependents are cancelled. Fix it, and they run.
 
 Working with it:
-- Look first: list_cells, read_cell, search_cells, read_dataflow, list_variables, read_variable, \
-list_ui_elements, list_errors. All answer while a cell runs.
-- Before a costly change: preview_run says what would run and how long.
-- Change cells with edit_cells, giving the version you last read. It changes the notebook that \
-the person has open where it can; each answer says where (document, kept, proposed, kernel only): tell them what they \
-do not see. propose_edit leaves the decision to them.
-- execute_code adds a cell that no notebook shows, and takes names over that it defines. To look at values \
-pass scratch=true.
-- diff_since tells what the person changed; sync runs what they changed and did not run.
+- Look first; all reads answer while a cell runs. read_cell takes several cells, read_variable describes a table.
+- Change cells with edit_cells: old and new for a part, else code with the version you last read. It changes the notebook \
+that the person has open where it can; each answer says where (document, kept, proposed, kernel only): tell them what \
+they do not see. Undo with undo_edit. propose_edit leaves the decision to them.
+- execute_code makes a cell that no notebook shows; to look at values pass scratch=true.
+- diff_since tells what the person changed; sync runs what they changed and did not run. preview_run before a costly change.
 - A timeout never stops a run: read_run waits on, interrupt_run stops it.
-- install_packages asks the person. start_kernel is for when they ask for a kernel: else join theirs.
-- not_allowed and paused are the person's decisions: tell them, do not work around it. input() cannot work.
+- not_allowed and paused are the person's decisions: tell them, do not work around it. Your code cannot use input().
+- An argument kernel is needed with several kernels only; max_chars bounds an answer, offset reads on.
 
 Plain Python kernels have no graph: only execute_code, read_run, interrupt_run and kernel_status work.
 """
@@ -102,6 +99,11 @@ def build_server(
     """Return the server, for a transport to run. `allow` is the permission that the person grants to agents."""
     allow_many_files()
     guard = Guard(allow)
+    unlisted = {
+        declaration.name
+        for declaration in tools
+        if not (guard.allows(declaration.listed_from) or (declaration.proposes and guard.allows("propose")))
+    }
     subscriptions = Subscriptions()
     tasks = Tasks(
         {declaration.name for declaration in tools if declaration.changes},
@@ -137,7 +139,7 @@ def build_server(
         extensions=[tasks, view_page()],
         lifespan=attached_kernels,
         subscriptions=subscriptions.bus,
-        middleware=[leave_with_the_session, honest_capabilities, hide_from_models],
+        middleware=[leave_with_the_session, honest_capabilities, hide_from_models, without(unlisted)],
         log_level="WARNING",
     )
     subscriptions.serve(server)

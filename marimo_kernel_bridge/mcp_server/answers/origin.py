@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from marimo_kernel_bridge.mcp_server.answers.durations import took
+
+_FRESH: Final = 5
+"""Seconds up to which a document's age is not told: its page tells at once of what is typed."""
+
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 _DAY: Final = 86_400
@@ -34,36 +39,35 @@ class Origin:
                 facts = [self.path or "", "with unsaved changes" if self.unsaved else "", self._age]
                 where = f" The person is in cell {self.person_in}." if self.person_in else ""
                 others = f" Also open: {', '.join(self.others)}." if self.others else ""
-                return f"From the document in {self.front_end} ({_listed(facts)}).{where}{others}"
+                return f"The document in {self.front_end} ({_listed(facts)}).{where}{others}"
             case "file":
                 return (
-                    f"From the saved file ({_listed([self.path or '', self._age])}), with the kernel's code where that "
-                    "differs: no front end has attached its document, so text that is not saved is not known."
+                    f"The saved file ({_listed([self.path or '', self._age])}), with the kernel's code where that "
+                    "differs: no front end with the extension has it open, so text that is not saved is not known."
                 )
             case "given":
-                return "From the texts of this call."
+                return "The texts of this call."
             case _:
                 return (
-                    "From the kernel: no front end has attached its document and the file is not known, so Markdown and "
+                    "What ran in the kernel: no front end with the extension has the notebook open and its file is not known, so Markdown and "
                     "cells that never ran are missing."
                 )
 
     @property
     def brief(self) -> str:
-        """Return it in a few words."""
+        """Return it in a few words, "" for what the person sees or what ran."""
         match self.shows:
-            case "document":
-                return f"the document in {self.front_end}, {self._age}"
             case "file":
                 return f"the saved file, {self._age}"
             case "given":
                 return "this call"
             case _:
-                return "the kernel"
+                return ""
 
     @property
     def _age(self) -> str:
-        return "" if self.seconds_old is None else f"{duration(self.seconds_old)} old"
+        old = self.seconds_old or 0.0
+        return "" if old < _FRESH else f"{duration(old)} old"
 
 
 def duration(seconds: float) -> str:
@@ -71,7 +75,7 @@ def duration(seconds: float) -> str:
     for size, unit in ((_DAY, "days"), (_HOUR, "h"), (_MINUTE, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.2g} s"
+    return took(max(0.0, seconds))
 
 
 def _listed(facts: list[str]) -> str:

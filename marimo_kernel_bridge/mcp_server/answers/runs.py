@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
+from marimo_kernel_bridge.mcp_server.answers.durations import took
 from marimo_kernel_bridge.mcp_server.answers.view import quoted, whole_line
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import PackageChange  # noqa: TC001  # pydantic looks at it
@@ -16,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RanCell:
-    """A cell that ran, or should have."""
+    """A cell that ran, or should have. `outputs` are those of a dependent, if they changed; `seconds` is missing if it was quick."""
 
     cell_id: str
-    status: str
-    version: int | None = None
+    status: str = "ok"
     code: str = ""
     outputs_changed: bool = False
     seconds: float | None = None
     error: str | None = None
+    outputs: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,8 @@ class RunView:
     `status` is ok, error, refused, proposed, interrupted, aborted, cancelled, queued, running or lost; `message` explains the
     status and says what to do. `where` is the new code: document (`front_end` shows it), kept (the kernel has it, the
     person's notebook does not and will be offered it), proposed (the person decides), or kernel_only (no notebook has it).
-    `op_id` names it for undo_edit or wait_for_decision; `conflicts` are cells that the person has changed meanwhile. `ran` are the requested cells if there are several, `reran` the dependents, `added` new
-    cells. `outputs` are those of the requested code or cells, or of the installer. `packages` are those that an
+    `op_id` names it for undo_edit or wait_for_decision; `conflicts` are cells that the person has changed meanwhile. `ran` are the requested cells if there are several, `reran` the dependents
+    with what they show now, `added` new cells. `outputs` are those of the requested code or cells, or of the installer. `packages` are those that an
     installation changed. `to_run` are cells that should be run: they lacked a package, or read an ipywidget. `full` is
     the resource with all outputs, if these are incomplete.
     """
@@ -55,7 +56,6 @@ class RunView:
     images: int = 0
     cell_id: str | None = None
     version: int | None = None
-    execution_count: int | None = None
     seconds: float | None = None
     ran: tuple[RanCell, ...] = ()
     reran: tuple[RanCell, ...] = ()
@@ -81,7 +81,11 @@ class RunView:
         lines += [f"- {problem.kind}: {problem.message}" for problem in self.problems]
         if self.added:
             lines.append(f"new cells: {', '.join(self.added)}")
-        lines += [_ran_line(cell) for cell in self.ran]
+        lines += [_ran_line(cell) for cell in self.ran if cell.status != "ok"]
+        if ran := [
+            cell.cell_id for cell in self.ran if cell.status == "ok" and cell.cell_id not in self.added
+        ]:
+            lines.append(f"ran: {', '.join(ran)}")
         lines += [
             f"- {package.name}: {package.before or 'not there'} -> {package.after or 'gone'}"
             for package in self.packages
@@ -89,8 +93,8 @@ class RunView:
         if self.outputs:
             lines += ["--- outputs", self.outputs]
         if self.reran:
-            lines.append("--- cells that ran because of it")
-            lines += [_ran_line(cell) for cell in self.reran]
+            lines.append("--- ran because of it")
+            lines += _dependents(self.reran)
         if self.to_run and not self.run_id:
             lines.append(f"would run: {', '.join(self.to_run)}")
         if self.still_stale:
@@ -100,8 +104,8 @@ class RunView:
     def _whereabouts(self) -> Iterator[str]:
         match self.where:
             case "document":
-                undo = f" undo_edit(op_id={self.op_id!r}) takes it back." if self.op_id else ""
-                yield f"In the document: {self.front_end or 'the front end'} shows it.{undo}"
+                undo = f"; undo_edit(op_id={self.op_id!r})" if self.op_id else ""
+                yield f"in the document in {self.front_end or 'the front end'}{undo}"
             case "kept":
                 yield (
                     "Kept for the document: the kernel has this code, the person's notebook does not. It is offered to them when "
@@ -120,12 +124,22 @@ class RunView:
                 yield changed.code
 
 
+def _dependents(cells: tuple[RanCell, ...]) -> Iterator[str]:
+    """Return the dependents as lines: those with nothing new in one, of the others what they show now."""
+    same = [cell.cell_id for cell in cells if cell.status == "ok" and not cell.outputs_changed]
+    for cell in cells:
+        if cell.cell_id not in same:
+            yield _ran_line(cell)
+            if cell.outputs:
+                yield cell.outputs
+    if same:
+        yield f"outputs as before: {', '.join(same)}"
+
+
 def _ran_line(cell: RanCell) -> str:
-    changed = "outputs changed" if cell.outputs_changed else "outputs as before"
-    version = f" v{cell.version}" if cell.version else ""
-    facts = [f"{cell.cell_id}{version}", cell.status, changed]
-    if cell.error:
-        facts.append(cell.error)
-    if cell.code:
-        facts.append(quoted(cell.code))
+    facts = [cell.cell_id, *([] if cell.status == "ok" else [cell.status])]
+    facts += ["outputs changed"] if cell.outputs_changed else []
+    facts += [took(cell.seconds)] if cell.seconds is not None else []
+    facts += [cell.error] if cell.error else []
+    facts += [quoted(cell.code)] if cell.code else []
     return " · ".join(facts)

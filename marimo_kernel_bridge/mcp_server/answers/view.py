@@ -39,11 +39,11 @@ def fields_of(kind: type[View]) -> tuple[Field[Any], ...]:
     return fields(kind)
 
 
-def first_line(code: str) -> str:
+def first_line(code: str, width: int = CODE_WIDTH) -> str:
     """Return the first line of code that is not blank, cut to a width; empty if blank lines take more than `_BLANK`."""
     found = _FIRST_LINE.search(code, 0, _BLANK)
     line = found[0].rstrip() if found else ""
-    return line if len(line) <= CODE_WIDTH else line[: CODE_WIDTH - 1] + "…"
+    return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def one_line(text: str) -> str:

@@ -111,6 +111,9 @@ def _range_text(values: Sequence[Any] | None, shape: Any) -> str:
     if values is None:
         return "many values"
     count = f"{len(values)} values" + (f" ({shape})" if shape else "")
+    truths = [value for value in values if isinstance(value, bool)]
+    if truths and len(truths) >= len(values) / 2:
+        return f"{count}: {sum(truths)} true, {len(truths) - sum(truths)} false"
     numbers = [value for value in values if isinstance(value, (int, float)) and value == value]  # noqa: PLR0124  # false for NaN
     if numbers and len(numbers) >= len(values) / 2:
         return f"{count} from {_number(min(numbers))} to {_number(max(numbers))}"
@@ -119,7 +122,8 @@ def _range_text(values: Sequence[Any] | None, shape: Any) -> str:
         return count
     distinct = list(dict.fromkeys(texts))
     examples = ", ".join(text[:30] for text in distinct[:5])
-    return f"{count}: {examples}{', …' if len(distinct) > 5 else ''}"  # noqa: PLR2004  # as shown
+    different = f", {len(distinct)} different" if len(distinct) < len(texts) else ""
+    return f"{count}{different}: {examples}{', …' if len(distinct) > 5 else ''}"  # noqa: PLR2004  # as shown
 
 
 def vega_text(spec: Specification) -> str:

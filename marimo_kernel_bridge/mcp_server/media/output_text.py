@@ -32,6 +32,11 @@ MAX_IMAGE_CHARACTERS: Final = 700_000
 _MOST_ROWS: Final = 50
 _HEAD_SHARE: Final = 0.7
 _NO_TEXT: Final = re.compile(r"\s*<[^<>\n]*>\s*")  # the default repr of an object, `<Figure size 640x480>`
+_CELL_FRAME: Final = re.compile(r"\s*(Cell In|Input In|File <ipython|Cell \w)")
+_LIBRARY_FRAME: Final = re.compile(
+    r"\s*File .{0,1000}[/\\](site-packages|dist-packages|lib[/\\]python3\.\d+)[/\\]"
+)
+_MOST_IN_A_ROW: Final = 3
 _OUR_FRAME: Final = re.compile(
     r"\s*File .*?[/\\](marimo_kernel_bridge|marimo[/\\]_runtime|marimo[/\\]_ast|ipykernel|IPython[/\\]core)[/\\]"
 )
@@ -117,7 +122,9 @@ class _Said:
             self.texts.append(bundle_text(data))
         if original is not None and image != original:
             self.complete = False
-        if image is not None and len(image.data) <= self._room:
+        if image is not None and image in self.images:
+            self.texts.append(f"[image {self.images.index(image) + 1} again]")
+        elif image is not None and len(image.data) <= self._room:
             self._room -= len(image.data)
             self.images.append(image)
             note = f", {picture.note}" if picture.note else ""
@@ -147,10 +154,30 @@ def error_text(output: Output) -> str:
     lines: Sequence[Any] = output.get("traceback") or ()
     frames = [strip_ansi(str(frame)).rstrip() for frame in lines]
     kept = [frame for frame in frames if not _OUR_FRAME.match(frame) and frame.strip("- ")]
+    if (
+        output.get("ename") == "KeyboardInterrupt"
+    ):  # what was interrupted matters, not in which function of a library
+        return "\n".join([*[frame for frame in kept if _CELL_FRAME.match(frame)][-1:], "KeyboardInterrupt"])
+    kept = _without_code_of_libraries(kept)
     last = f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"
     if not kept or split_lines(strip_ansi(last).strip())[0] not in "\n".join(kept):
         kept.append(strip_ansi(last))
     return "\n".join(kept)
+
+
+def _without_code_of_libraries(frames: Sequence[str]) -> list[str]:
+    """Return frames of a traceback, of libraries only where they are; of many in a row, the first and the last."""
+    kept: list[str] = []
+    row: list[str] = []
+    for frame in (*frames, ""):
+        if _LIBRARY_FRAME.match(frame):
+            row.append(split_lines(frame)[0])
+            continue
+        if len(row) > _MOST_IN_A_ROW:
+            row = [row[0], f"[… {len(row) - 2} more frames of libraries …]", row[-1]]
+        kept += [*row, frame] if frame else row
+        row = []
+    return kept
 
 
 def terminal_text(text: str) -> str:

@@ -93,17 +93,17 @@ def _arguments(schema: Mapping[str, Any]) -> str:
 
 def expected(root: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     """Describe the values that a schema accepts: "a number from 0 to 600"."""
-    schema = _resolved(root, schema)
+    schema = resolved(root, schema)
     if "enum" in schema:
         return "one of " + ", ".join(json.dumps(value) for value in schema["enum"])
     if "const" in schema:
         return json.dumps(schema["const"])
     if "anyOf" in schema:
-        kinds = [_resolved(root, kind) for kind in schema["anyOf"]]
+        kinds = [resolved(root, kind) for kind in schema["anyOf"]]
         return " or ".join(expected(root, kind) for kind in kinds if kind.get("type") != "null")
     kind = schema.get("type", "")
     if kind == "array" and "items" in schema:
-        text = f"a list of {_PLURALS.get(_resolved(root, schema['items']).get('type', ''), 'values')}"
+        text = f"a list of {_PLURALS.get(resolved(root, schema['items']).get('type', ''), 'values')}"
     else:
         text = _NAMES.get(kind, "a value")
     return text + _limits(schema)
@@ -129,8 +129,8 @@ def _limits(schema: Mapping[str, Any]) -> str:
 
 def _instead(root: Mapping[str, Any], schema: Mapping[str, Any], given: Any) -> str:
     """Guess the intended value, as JSON: the number in a string, a list of one. Empty if there is no good guess."""
-    kinds = _resolved(root, schema).get("anyOf", (schema,))
-    guesses = (_guess(_resolved(root, kind), given) for kind in kinds)
+    kinds = resolved(root, schema).get("anyOf", (schema,))
+    guesses = (_guess(resolved(root, kind), given) for kind in kinds)
     return next(filter(None, guesses), "")
 
 
@@ -167,10 +167,10 @@ def _at(root: Mapping[str, Any], where: Sequence[int | str]) -> Mapping[str, Any
     """Return the schema at a location in the arguments."""
     schema: Mapping[str, Any] = root
     for step in where:
-        schema = _resolved(root, schema)
+        schema = resolved(root, schema)
         if "anyOf" in schema:
             schema = next((kind for kind in schema["anyOf"] if kind.get("type") != "null"), {})
-            schema = _resolved(root, schema)
+            schema = resolved(root, schema)
         part = schema.get("items") if isinstance(step, int) else schema.get("properties", {}).get(step)
         if part is None:
             return schema  # an internal step of pydantic, such as the name of a union member
@@ -179,10 +179,11 @@ def _at(root: Mapping[str, Any], where: Sequence[int | str]) -> Mapping[str, Any
 
 
 def _fields(root: Mapping[str, Any], schema: Mapping[str, Any]) -> list[str]:
-    return list(_resolved(root, schema).get("properties", {}))
+    return list(resolved(root, schema).get("properties", {}))
 
 
-def _resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolved(root: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a part of a schema, with what it refers to."""
     if "$ref" in schema:
         name = str(schema["$ref"]).rsplit("/", 1)[-1]
         definition: Mapping[str, Any] = root.get("$defs", {}).get(name, {})

@@ -3,6 +3,9 @@
 pydantic generates those of arguments, msgspec those of answers (in a fifth of the time). This module removes titles
 that repeat names of classes and fields ("Cell Id" for `cell_id`), nulls and empty defaults of optional fields, all but the
 first paragraph of descriptions, in answers those that explain no field, and definitions that are used once (some hosts cannot follow a `$ref`).
+
+Clients are told of arguments only what a model needs before a call (`published`): a refusal names limits. They get no schema of
+answers, which would be as long as all else, and which hosts show to no model; the reference has it (`of_tool`).
 """
 
 from __future__ import annotations
@@ -13,15 +16,21 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
 
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from pydantic import BaseModel
+
+    from marimo_kernel_bridge.mcp_server.tool import ToolFunction
 
 _ABSENT = object()
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], ())
+_LIMITS: Final = frozenset({"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"})
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,46 @@ class Without:
 def of_arguments(model: type[BaseModel]) -> dict[str, Any]:
     """Return the schema of a tool's arguments."""
     return _short(model.model_json_schema(by_alias=True), _EMPTY)
+
+
+def published(schema: Mapping[str, Any], brief: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what clients are told of the schema of a tool's arguments: all but limits and the defaults of numbers.
+
+    `brief` are lists of objects whose fields are not repeated. All of the schema still holds.
+    """
+
+    def told(part: Any) -> Any:  # JSON
+        if isinstance(part, list):
+            return [told(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        return {
+            key: told(value)
+            for key, value in part.items()
+            if isinstance(value, dict)  # a field named like a keyword
+            or not (key in _LIMITS or (key == "default" and type(value) in {int, float}))
+        }
+
+    short: dict[str, Any] = told(dict(schema))
+    for name in brief:
+        short["properties"][name]["items"] = {"type": "object"}
+    used = set(re.findall(r'"#/\$defs/(\w+)"', json.dumps(short["properties"])))
+    definitions = {name: part for name, part in short.pop("$defs", {}).items() if name in used}
+    return {**({"$defs": definitions} if definitions else {}), **short}
+
+
+def of_tool(function: ToolFunction) -> dict[str, Any]:
+    """Return the schema of a tool's answer: for several forms of it, with all of their fields."""
+    views, without = answer_of(function)
+    schemas = [of_answer(view, without) for view in views]  # type: ignore[arg-type]  # mypy: classes are not Hashable
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+
+
+def answer_of(function: ToolFunction) -> tuple[tuple[type[Any], ...], Without]:
+    """Return what a tool is annotated with: the classes of its answers, and the fields that these never have."""
+    view, *parts = get_type_hints(function, include_extras=True)["return"].__metadata__
+    views = get_args(view) if isinstance(view, UnionType) else (view,)
+    return views, parts[0] if parts else Without()
 
 
 @cache

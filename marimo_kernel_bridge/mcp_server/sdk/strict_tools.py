@@ -1,13 +1,14 @@
 """MCP tools that validate arguments strictly and return refusals to the model.
 
 By default, the SDK drops unknown arguments silently, so that a misspelled `scratch` would change the notebook; it parses
-JSON inside of strings and converts "3" to 3; and it passes pydantic's messages to the model.
+any string as JSON, also where a text is meant; and it passes pydantic's messages to the model.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from mcp.server.mcpserver.exceptions import ToolError
@@ -20,6 +21,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.sdk import schemas
 from marimo_kernel_bridge.mcp_server.sdk.apps import meta_of
 from marimo_kernel_bridge.mcp_server.sdk.argument_errors import explain
+from marimo_kernel_bridge.mcp_server.sdk.meant_arguments import as_meant
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
@@ -59,11 +61,16 @@ class StrictTool(Tool):
         assert isinstance(described, StrictTool)
         loose = described.fn_metadata.arg_model
         strict: type[ArgModelBase] = create_model(loose.__name__, __base__=(_StrictArguments, loose))
-        view, *parts = get_type_hints(function, include_extras=True)["return"].__metadata__
-        schema = schemas.of_answer(view, *parts or (schemas.Without(),))
-        described.fn_metadata = _StrictMetadata(arg_model=strict, output_model=view, output_schema=schema)
-        described.parameters = schemas.of_arguments(strict)
+        takes, (views, _) = schemas.of_arguments(strict), schemas.answer_of(function)
+        described.fn_metadata = _StrictMetadata(arg_model=strict, takes=takes, views=views)
+        described.parameters = schemas.published(takes, declaration.brief)
         return described
+
+    @property
+    def takes(self) -> dict[str, Any]:
+        """The schema of its arguments, with the limits that clients are not told."""
+        assert isinstance(self.fn_metadata, _StrictMetadata)
+        return self.fn_metadata.takes
 
     async def run(
         self,
@@ -82,7 +89,7 @@ class StrictTool(Tool):
         try:
             self.fn_metadata.validate_arguments(arguments)
         except ValidationError as error:
-            raise ToolError(explain(self.name, self.parameters, error)) from error
+            raise ToolError(explain(self.name, self.takes, error)) from error
         try:
             return await super().run(arguments, context, convert_result)
         except ToolError as error:
@@ -93,14 +100,22 @@ class StrictTool(Tool):
 
 
 class _StrictMetadata(FuncMetadata):
-    """Metadata that passes arguments unchanged and checks answers."""
+    """Metadata that passes arguments as they are meant, and checks answers: `takes` is the schema of all, `views` the answer's classes."""
+
+    takes: dict[str, Any]
+    views: tuple[Any, ...]
 
     def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
-        return data
+        return as_meant(self.takes, data)
 
     def convert_result(self, result: Any) -> Any:
         if isinstance(result, CallToolResult) and not result.is_error:
-            msgspec.convert(result.structured_content, self.output_model)
+            *others, last = self.views
+            for view in others:
+                with suppress(msgspec.ValidationError):
+                    msgspec.convert(result.structured_content, view)
+                    return result
+            msgspec.convert(result.structured_content, last)
         return result
 
 

@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _PROGRESS_EVERY: Final = 5.0  # seconds
 _LONGEST_NAME: Final = 100
-CheckpointArg = Annotated[str, Field(max_length=_LONGEST_NAME, description="The checkpoint's name.")]
+CheckpointArg = Annotated[str, Field(max_length=_LONGEST_NAME, description="Its name.")]
 
 
 @tool("List checkpoints", needs="read", reads=True)
 async def list_checkpoints(
     ctx: Ctx, *, kernel: KernelArg = None
 ) -> Annotated[CallToolResult, CheckpointList]:
-    """List the notebook's saved states, named and automatic, and what each lacks."""
+    """List the notebook's saved values, and what each lacks."""
     attached = attached_to(ctx, kernel)
     return answer(await checkpoint_list(attached), attached.redactor, budget=LIST_BUDGET)
 
@@ -51,7 +51,7 @@ async def list_checkpoints(
 async def save_checkpoint(
     ctx: Ctx, *, name: CheckpointArg, kernel: KernelArg = None
 ) -> Annotated[CallToolResult, SavedCheckpoint]:
-    """Save the values of all cells to disk, for a later kernel of this notebook. Names what cannot be kept."""
+    """Save the values of all cells for a later kernel of this notebook."""
     attached = await to_run_in(ctx, kernel)
     done = await _reporting(ctx, attached.client.checkpoints.save(name), "saving")
     return answer(saved_checkpoint(done), attached.redactor)
@@ -61,17 +61,15 @@ def _of_restore(arguments: Arguments) -> Tier:
     return "read" if arguments.get("preview") else "run"
 
 
-@tool("Restore a checkpoint", needs=_of_restore, runs_code=True)
+@tool("Restore a checkpoint", needs=_of_restore, runs_code=True, listed_from="run")
 async def restore_checkpoint(
     ctx: Ctx,
     *,
-    name: Annotated[
-        str | None, Field(max_length=_LONGEST_NAME, description="Which. Without, the newest.")
-    ] = None,
-    preview: Annotated[bool, Field(description="Only say what would be restored.")] = False,
+    name: Annotated[str | None, Field(max_length=_LONGEST_NAME, description="Else the newest.")] = None,
+    preview: Annotated[bool, Field(description="Only say what.")] = False,
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, RestoredCheckpoint]:
-    """Bring saved values back into a new kernel, of cells whose code and inputs are as then; the others become stale."""
+    """Bring saved values back into a new kernel; cells whose code or inputs changed become stale."""
     attached = attached_to(ctx, kernel)
     attached.news()  # a restore is for a kernel that was restarted
     done = await _reporting(ctx, attached.client.checkpoints.restore(name, preview=preview), "restoring")
@@ -82,7 +80,7 @@ async def restore_checkpoint(
 async def delete_checkpoint(
     ctx: Ctx, *, name: CheckpointArg, kernel: KernelArg = None
 ) -> Annotated[CallToolResult, CheckpointDeleted]:
-    """Delete a saved state of the notebook. Only where the person asked for it."""
+    """Delete saved values. Only where the person asked."""
     attached = attached_to(ctx, kernel)
     await attached.require_not_paused()
     await attached.client.checkpoints.delete(name)

@@ -42,7 +42,7 @@ from marimo_kernel_bridge.mcp_server.views.window import Window
 
 _PROGRESS_EVERY: Final = 5.0  # seconds
 
-OpArg = Annotated[str, Field(max_length=1000, description="op_id from the answer of the change or proposal.")]
+OpArg = Annotated[str, Field(max_length=1000, description="From its answer.")]
 
 
 ProposedEdit = Annotated[
@@ -55,7 +55,6 @@ ProposedEdit = Annotated[
                 "images",
                 "cell_id",
                 "version",
-                "execution_count",
                 "seconds",
                 "ran",
                 "reran",
@@ -68,26 +67,23 @@ ProposedEdit = Annotated[
 SyncRun = Annotated[CallToolResult, RunView, Without(("packages", "added", "problems", "conflicts"))]
 
 
-@tool("Propose edits", needs="propose")
+@tool("Propose edits", needs="propose", brief=("edits",))
 async def propose_edit(
     ctx: Ctx,
     *,
     edits: EditsArg,
-    note: Annotated[str, Field(max_length=2000, description="The reason, for the person.")] = "",
+    note: Annotated[str, Field(max_length=2000, description="Why, for the person.")] = "",
     kernel: KernelArg = None,
     max_chars: BudgetArg = BUDGET,
 ) -> ProposedEdit:
-    """Show edits (as for edit_cells) to the person in their notebook, to accept, edit or reject each; change nothing.
-
-    Returns at once with an op_id; wait_for_decision waits for what the person decides. Accepted code runs.
-    """
+    """Show edits to the person, to accept, edit or reject each; accepted code runs. Returns at once."""
     await require_no_installing(ctx, texts_of(edits))
     attached = attached_to(ctx, kernel)
     view = await proposed(attached, await changes_of(attached, edits), note)
     return answer(view, attached.redactor, budget=max_chars)
 
 
-@tool("Wait for a decision", needs="read", reads=True)
+@tool("Wait for a decision", needs="read", reads=True, listed_from="propose")
 async def wait_for_decision(
     ctx: Ctx,
     *,
@@ -96,7 +92,7 @@ async def wait_for_decision(
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109  # the proposal outlives it
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, ProposalState]:
-    """Wait until the person has decided on a proposal; return each decision, and the accepted text where they edited it."""
+    """Wait for the person's decisions on a proposal; with the text where they edited it."""
     attached = attached_to(ctx, kernel)
     loop = asyncio.get_running_loop()
     began = loop.time()
@@ -117,14 +113,14 @@ async def wait_for_decision(
 async def withdraw_proposal(
     ctx: Ctx, *, op_id: OpArg, kernel: KernelArg = None
 ) -> Annotated[CallToolResult, ProposalState]:
-    """Take back what the person has not decided yet of a proposal of yours."""
+    """Take back what is not decided yet of a proposal of yours."""
     attached = attached_to(ctx, kernel)
     proposal = await attached.client.document.withdraw(op_id)
     run = proposals.run_of(attached, proposal)
     return answer(await proposals.proposal_state(attached, proposal, run), attached.redactor)
 
 
-@tool("Compare notebook and kernel", needs="read", reads=True)
+@tool("Compare notebook and kernel", needs="read", reads=True, brief=("structure_override",))
 async def detect_sync_needed(
     ctx: Ctx,
     *,
@@ -133,10 +129,7 @@ async def detect_sync_needed(
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, SyncState]:
-    """Say whether the person's notebook is as it ran: cells changed since, never run, stale, failed, in the kernel only.
-
-    And which cells sync would run. Without the extension it compares the saved file, or the given texts.
-    """
+    """Say which cells of the notebook are not as they ran: changed, never run, stale, failed, in the kernel only; what sync would run."""
     attached = attached_to(ctx, kernel)
     view = await sync_state(attached, given_of(structure_override, code_override))
     return answer(view, attached.redactor, budget=max_chars)
@@ -146,18 +139,16 @@ def _of_sync(arguments: Arguments) -> Tier:
     return "read" if arguments.get("dry_run") else "run"
 
 
-@tool("Run what is not in step", needs=_of_sync, runs_code=True)
+@tool("Run what is not in step", needs=_of_sync, runs_code=True, listed_from="run")
 async def sync(
     ctx: Ctx,
     *,
-    dry_run: Annotated[bool, Field(description="Only say what would run, and how long that took.")] = False,
+    dry_run: Annotated[bool, Field(description="Only say what would run.")] = False,
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109  # the run outlives it
     max_chars: BudgetArg = BUDGET,
 ) -> SyncRun:
-    """Run what the person's open notebook has otherwise than it ran, each cell once: changed, never run, stale, and what
-    depends on them.
-    """  # noqa: D205  # a single sentence
+    """Run what is changed, never run or stale in the person's open notebook, and what depends on it, each once."""
     if dry_run:
         attached = attached_to(ctx, kernel)
         return answer(await would_sync(attached), attached.redactor, budget=max_chars)
@@ -172,12 +163,12 @@ async def diff_since(
     ctx: Ctx,
     *,
     point: Annotated[
-        int | None, Field(description="From an earlier answer. Without: since you last asked.")
+        int | None, Field(description="From an earlier answer; else since you last asked.")
     ] = None,
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, ChangesSince]:
-    """Show what changed in the notebook, cell by cell as diffs, the person's changes and each agent's apart."""
+    """Show what changed in the notebook: diffs by cell and author."""
     attached = attached_to(ctx, kernel)
     return answer(await changes_since(attached, point), attached.redactor, budget=max_chars)
 
@@ -191,7 +182,7 @@ async def undo_edit(
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109  # the run outlives it
     max_chars: BudgetArg = BUDGET,
 ) -> SyncRun:
-    """Take back an edit in the person's notebook, and run the earlier text. Refused if a cell has been changed since."""
+    """Take back an edit in the person's notebook, unless it was changed since, and run the earlier text."""
     attached = await to_run_in(ctx, kernel)
     await attached.client.document.read()  # tells of an older kernel
     started = await in_document(attached, await attached.client.document.undo(op_id))
@@ -200,7 +191,7 @@ async def undo_edit(
 
 @tool("Save the notebook", needs="edit", destroys=True, idempotent=True)
 async def save_notebook(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, DocumentSaved]:
-    """Let the front end save the notebook that the person has open, with their unsaved text. export_notebook writes copies."""
+    """Have the front end save the open notebook, with the person's unsaved text."""
     attached = attached_to(ctx, kernel)
     return answer(await saved(attached, None), attached.redactor)
 
@@ -209,11 +200,9 @@ async def save_notebook(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[Call
 async def rename_notebook(
     ctx: Ctx,
     *,
-    new_name: Annotated[
-        str, Field(max_length=200, description="The file's new name in its folder, with .ipynb.")
-    ],
+    new_name: Annotated[str, Field(max_length=200, description="With .ipynb.")],
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, DocumentSaved]:
-    """Let the front end rename the file of the notebook that the person has open. Only where the person asked for it."""
+    """Have the front end rename the open notebook. Only where the person asked."""
     attached = attached_to(ctx, kernel)
     return answer(await saved(attached, new_name), attached.redactor)

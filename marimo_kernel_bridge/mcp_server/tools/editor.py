@@ -24,10 +24,10 @@ _BY_HAND = "Ask them to run %marimo open in a cell: it shows an address."
 async def open_editor(
     ctx: Ctx,
     *,
-    app: Annotated[bool, Field(description="As an app, without code.")] = False,
+    app: Annotated[bool, Field(description="Without code.")] = False,
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, EditorOpened]:
-    """Open the notebook in marimo's own editor, in the person's browser. Only where they asked for it."""
+    """Open the notebook in marimo's editor in the person's browser. Only where they asked."""
     attached = await to_run_in(ctx, kernel)
     if not attached.here:
         raise BridgeError("bad_request", "The editor opens on the kernel's machine only.", _BY_HAND)

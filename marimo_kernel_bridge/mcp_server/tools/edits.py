@@ -23,29 +23,32 @@ if TYPE_CHECKING:
 
 
 class Edit(BaseModel):
-    """One change. add: code, type, after; change: cell_id, version, code, or cell_id, old, new; delete: cell_id, version; move: cell_id, version, after."""
+    """add: code, type, after. change: cell_id, version, code; or cell_id, old, new. delete: cell_id, version. move: cell_id, version, after."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    action: Literal["add", "change", "delete", "move"]
-    cell_id: str | None = None
-    version: Annotated[int | None, Field(description="The version you last read.")] = None
-    code: Annotated[str | None, Field(description="The cell's whole new text.")] = None
-    old: Annotated[str | None, Field(description="Text that the cell has once, replaced by new.")] = None
-    new: str | None = None
-    type: Annotated[
-        Literal["code", "markdown", "raw"] | None, Field(description="Of a new cell; else code.")
-    ] = None
+    action: Annotated[Literal["add", "change", "delete", "move"], Field(description="What to do.")]
+    cell_id: Annotated[str | None, Field(description="From list_cells.")] = None
+    version: Annotated[int | None, Field(description="As last read.")] = None
+    code: Annotated[str | None, Field(description="Whole text.")] = None
+    old: Annotated[str | None, Field(description="A text that the cell has once.")] = None
+    new: Annotated[str | None, Field(description="In place of old.")] = None
+    type: Annotated[Literal["code", "markdown", "raw"] | None, Field(description="Else code.")] = None
     after: Annotated[
         str | None,
         Field(
-            description='Behind which cell; "" is the top, new1 the first cell added here. Without: add at the end, move to the top.'
+            description='A cell; "" is the top; new1 the first one added here. Else add at the end, move to the top.'
         ),
     ] = None
 
 
+WholeEditsArg = Annotated[list[Edit], Field(description="All hold or none.", max_length=100)]
 EditsArg = Annotated[
-    list[Edit], Field(description="Changes that hold all together or not at all.", max_length=100)
+    list[Edit],
+    Field(
+        description="As for edit_cells: action, cell_id, version, code or old, new, type, after.",
+        max_length=100,
+    ),
 ]
 
 _KINDS: Final[dict[str, type[Change]]] = {

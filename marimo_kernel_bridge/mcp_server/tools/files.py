@@ -30,12 +30,9 @@ from marimo_kernel_bridge.notebooks.export_formats import ExportFormat  # the SD
 
 FormatArg = Annotated[
     ExportFormat,
-    Field(
-        description="py: marimo. html, pdf: a page with outputs. md: marimo's Markdown. script: plain Python in the "
-        "graph's order. json: cells, graph, outputs as text."
-    ),
+    Field(description="py: marimo. md: marimo's Markdown. script: plain Python."),
 ]
-OverwriteArg = Annotated[bool, Field(description="Replace the output if it exists.")]
+OverwriteArg = Annotated[bool, Field(description="Replace output.")]
 
 
 _PYTHON: Final = frozenset({"py", "script"})
@@ -57,25 +54,17 @@ async def export_notebook(
     ctx: Ctx,
     *,
     format: FormatArg = "ipynb",  # noqa: A002  # the natural name for callers
-    file: Annotated[
-        str | None, Field(description="A marimo .py or an .ipynb on disk, instead of the kernel's notebook.")
-    ] = None,
+    file: Annotated[str | None, Field(description="A .py or .ipynb instead of the kernel's.")] = None,
     output: Annotated[
         str | None,
-        Field(
-            description="File to write, in the working directory or the notebook's folder (permission edit; run for py, script, other names than the notebook's, and files that no export wrote); else the text is returned. Needed for pdf."
-        ),
+        Field(description="File beside the notebook; else the text is returned."),
     ] = None,
     overwrite: OverwriteArg = False,
     kernel: KernelArg = None,
     offset: OffsetArg = 0,
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, ExportedNotebook]:
-    """Export the notebook in another format: what the connected kernel has now, or a file. Runs no code.
-
-    The kernel's code and outputs go into the notebook on disk that it belongs to, where that is known. Of a marimo .py
-    that was imported, ipynb brings back the cells' ids, metadata and attachments.
-    """
+    """Export the notebook with the kernel's outputs, or a file, to another format. Runs no code."""
     kernels = kernels_of(ctx)
     request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
     if file is not None:
@@ -94,19 +83,14 @@ async def import_notebook(
     file: Annotated[str, Field(description="The .ipynb.")],
     target: Annotated[
         Literal["marimo", "bridge"],
-        Field(description="marimo: a .py for marimo. bridge: an .ipynb for this kernel, magics kept."),
+        Field(description="A .py for marimo, or an .ipynb for this kernel."),
     ] = "marimo",
-    output: Annotated[str | None, Field(description="File to write; else beside the notebook.")] = None,
-    keep_outputs: Annotated[bool, Field(description="Carry saved outputs over.")] = False,
-    check: Annotated[bool, Field(description="Only report what would happen; write nothing.")] = False,
-    verify: Annotated[
-        bool, Field(description="Run both notebooks and compare what cells show. Takes as long as that.")
-    ] = False,
+    output: Annotated[str | None, Field(description="Else beside it.")] = None,
+    keep_outputs: Annotated[bool, Field(description="With outputs.")] = False,
+    check: Annotated[bool, Field(description="Only report.")] = False,
+    verify: Annotated[bool, Field(description="Run both and compare.")] = False,
     overwrite: OverwriteArg = False,
 ) -> Annotated[CallToolResult, ImportedNotebook]:
-    """Make a Jupyter notebook reactive, and report what was changed in each cell and why.
-
-    Names defined twice become versions (df, df_1), changes of other cells' objects work on copies, magics become Python.
-    """
+    """Make a Jupyter notebook reactive, and report what was changed in each cell."""
     request = file_views.ImportRequest(target, output, keep_outputs, check, verify, overwrite)
     return answer(await file_views.import_file(ctx, file, request), kernels_of(ctx).redactor)

@@ -24,10 +24,10 @@ class EditorCell(BaseModel):
 
 StructureArg = Annotated[
     list[EditorCell] | None,
-    Field(description="All cells of your editor, in order.", max_length=2000),
+    Field(description="Your editor's cells, in order: cell_id, type, code.", max_length=2000),
 ]
 CodeArg = Annotated[
-    dict[str, str] | None, Field(description="Unsaved texts of your editor's cells, by id.", max_length=2000)
+    dict[str, str] | None, Field(description="Your editor's unsaved texts, by id.", max_length=2000)
 ]
 
 

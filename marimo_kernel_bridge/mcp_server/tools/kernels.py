@@ -38,7 +38,7 @@ _OF_DEATH: Final = ("death", "memory")
 
 @tool("List running kernels", needs="read", reads=True)
 async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
-    """List the kernels that run here, Jupyter's and marimo's: which are reactive, and which notebook each belongs to."""
+    """List running kernels, Jupyter's and marimo's, with their notebooks."""
     from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
     from marimo_kernel_bridge.client.marimo_editor.host import running_notebooks  # noqa: PLC0415  # likewise
 
@@ -47,9 +47,9 @@ async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
     return answer(kernel_list(running, in_marimo, kernels, client_name(ctx)), kernels.redactor)
 
 
-@tool("List kernels that can be started", needs="read", reads=True)
+@tool("List kernels that can be started", needs="read", reads=True, listed_from="all")
 async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:
-    """List the kernels that can be started here, each with the interpreter that it runs in."""
+    """List what start_kernel can start."""
     from marimo_kernel_bridge.launch.kernelspecs import installed  # noqa: PLC0415  # slow to import, not needed at the server's start
 
     return answer(
@@ -69,29 +69,24 @@ async def connect_to_kernel(
     *,
     connection_file: Annotated[
         str | None,
-        Field(description="File name from list_kernels, a kernel id, or the path of a connection file."),
+        Field(description="Name or kernel id from list_kernels, or a path."),
     ] = None,
     notebook: Annotated[
         str | None,
-        Field(description="Path of an open notebook, or the end of it, instead of connection_file."),
+        Field(description="Or an open notebook: its path, or the end of it."),
     ] = None,
     server_url: Annotated[
         str | None,
         Field(
-            description="Address of a Jupyter server elsewhere, a page on it, or a JupyterHub user's server (https://hub/user/NAME/); with notebook, or a kernel id as connection_file, unless it has one kernel."
+            description="Of a Jupyter server elsewhere, or of a JupyterHub user's, with notebook or a kernel id."
         ),
     ] = None,
     token: Annotated[
         str | None,
-        Field(
-            description="The server's token, unless it is in server_url or this MCP server was configured with it."
-        ),
+        Field(description="The server's, unless configured."),
     ] = None,
 ) -> Annotated[CallToolResult, KernelState, Without(_OF_DEATH)]:
-    """Attach to a running kernel, beside the person who uses it. Returns the handle for the other tools.
-
-    Give connection_file or notebook for a kernel on this machine, unless only one runs. Starts no kernel: if there is none, ask the person.
-    """
+    """Attach to a running kernel beside the person, the only one without arguments; returns its handle. Starts none: else ask the person."""
     kernels, agent = kernels_of(ctx), caller(ctx)
     if connection_file is notebook is server_url is token is None:
         endpoint = await only_one(kernels, agent)
@@ -106,22 +101,15 @@ async def start_kernel(
     ctx: Ctx,
     *,
     kernelspec: Annotated[
-        str | None, Field(description="A name from list_kernelspecs. Without, marimo: the reactive one.")
+        str | None, Field(description="From list_kernelspecs; else the reactive one.")
     ] = None,
     interpreter: Annotated[
         str | None,
-        Field(
-            description="Instead of kernelspec, a Python that has marimo-kernel-bridge, or its environment's directory."
-        ),
+        Field(description="Or a Python, or an environment, with marimo-kernel-bridge."),
     ] = None,
-    directory: Annotated[
-        str | None, Field(description="Its working directory; without, the server's own.")
-    ] = None,
+    directory: Annotated[str | None, Field(description="Where it works.")] = None,
 ) -> Annotated[CallToolResult, KernelState, Without((*_OF_OLDER, *_OF_DEATH))]:
-    """Start a new kernel that no notebook shows, and connect to it. Only where the person asked for one.
-
-    To work in a person's notebook connect to its kernel instead. The new kernel ends with this server.
-    """
+    """Start a kernel that no notebook shows and that ends with this server. Only where the person asked; else join theirs."""
     from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
 
     attached = await kernels_of(ctx).start(kernelspec, directory, interpreter, client_name(ctx))
@@ -135,16 +123,11 @@ async def control_kernel(
     *,
     action: Annotated[
         Literal["interrupt", "restart", "shut_down"],
-        Field(
-            description="interrupt stops whatever runs, the person's too; restart and shut_down lose all variables."
-        ),
+        Field(description="The last two lose all variables."),
     ],
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, KernelControlled]:
-    """Interrupt, restart or shut down a kernel, for everybody who uses it. Only where the person asked for it.
-
-    interrupt_run stops a run of your own. Restarting needs who started the kernel: its Jupyter server, or this one.
-    """
+    """Interrupt, restart or shut down a kernel for everybody. Only where the person asked; interrupt_run stops your own runs."""
     attached = attached_to(ctx, kernel)
     await attached.require_not_paused()
     kernels = kernels_of(ctx)
@@ -159,14 +142,14 @@ async def control_kernel(
 
 @tool("Kernel status", needs="read", reads=True)
 async def kernel_status(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, KernelState]:
-    """Return whether a kernel is idle, busy (with whose request, since when), silent or dead, and which runs are open."""
+    """Say whether it is idle, busy (whose code, since when, waiting for input), silent or dead."""
     attached = attached_to(ctx, kernel)
     return answer(await kernel_state(attached), attached.redactor)
 
 
 @tool("Disconnect from a kernel", needs="read", idempotent=True, joins=False)
 async def disconnect_kernel(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, Disconnected]:
-    """Detach from a kernel. The kernel, its variables and whatever runs in it go on."""
+    """Detach; the kernel and what runs in it go on."""
     attached = attached_to(ctx, kernel)
     await kernels_of(ctx).disconnect(attached)
     left = [run.run_id for run in attached.listed_runs if not run.over]

@@ -34,30 +34,25 @@ from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import sessions as views
 
-SessionArg = Annotated[str, Field(description="Id from list_notebooks, or the notebook's path.")]
-InterpreterArg = Annotated[str | None, Field(description="A Python that has marimo-kernel-bridge.")]
+SessionArg = Annotated[str, Field(description="Id from list_notebooks, or path.")]
+InterpreterArg = Annotated[str | None, Field(description="A Python with marimo-kernel-bridge.")]
 
 
 @tool("Create a notebook", needs="all")
 async def create_notebook(
     ctx: Ctx,
     *,
-    name: Annotated[str, Field(max_length=200, description="The file's name, without a folder.")],
+    name: Annotated[str, Field(max_length=200, description="The file's.")],
     description: Annotated[str, Field(max_length=500, description="What it is for.")] = "",
-    folder: Annotated[str | None, Field(description="Without, the server's own.")] = None,
+    folder: Annotated[str | None, Field(description="Where.")] = None,
     template: Annotated[str, Field(description="From list_templates.")] = "blank",
-    parameters: Annotated[
-        dict[str, Any], Field(description="Values by variable, for a cell tagged parameters.")
-    ] = {},  # noqa: B006  # never changed
+    parameters: Annotated[dict[str, Any], Field(description="Values by variable.")] = {},  # noqa: B006  # never changed
     interpreter: InterpreterArg = None,
     ttl: Annotated[
-        float, Field(ge=1, le=30 * 86400, description="Idle seconds after which its kernel ends.")
+        float, Field(ge=1, le=30 * 86400, description="Idle seconds until its kernel ends.")
     ] = DEFAULT_TTL,
 ) -> Annotated[CallToolResult, NotebookOpened]:
-    """Create an .ipynb and start its kernel; runs nothing. The file is saved after each run.
-
-    The handle stays when this server or the kernel ends: open_notebook.
-    """
+    """Create an .ipynb and start its kernel. The file is saved after each run; open_notebook finds it again."""
     kernels, client = kernels_of(ctx), client_name(ctx)
     wanted = Wanted(name, folder, description, interpreter, ttl, client)
     path = await asyncio.to_thread(kernels.sessions.path_of, wanted)
@@ -71,10 +66,10 @@ async def list_notebooks(
     ctx: Ctx,
     *,
     state: Annotated[
-        Literal["active", "suspended", "all"], Field(description="suspended: without a kernel.")
+        Literal["active", "suspended", "all"], Field(description="suspended: no kernel.")
     ] = "all",
 ) -> Annotated[CallToolResult, NotebookList]:
-    """List the notebooks that agents created or opened, the last used first."""
+    """List the notebooks that agents created or opened."""
     kernels = kernels_of(ctx)
     lines = await views.notebook_lines(kernels, client_name(ctx), state)
     return answer(NotebookList(lines), kernels.redactor, budget=LIST_BUDGET)
@@ -91,10 +86,7 @@ def _of_opening(arguments: Arguments) -> Tier:
 async def open_notebook(
     ctx: Ctx, *, notebook: SessionArg, interpreter: InterpreterArg = None
 ) -> Annotated[CallToolResult, NotebookOpened]:
-    """Join a notebook's kernel, or start one that knows the file's cells; runs nothing. Names the checkpoint to restore.
-
-    To a notebook that a person has open use connect_to_kernel.
-    """
+    """Join a notebook's kernel, or start one that knows its cells; runs nothing. One that a person has open: connect_to_kernel."""
     kernels, client = kernels_of(ctx), client_name(ctx)
     try:
         session = kernels.sessions.named(notebook)
@@ -110,9 +102,9 @@ async def close_notebook(
     ctx: Ctx,
     *,
     notebook: SessionArg,
-    save: Annotated[bool, Field(description="Write its file first.")] = True,
+    save: Annotated[bool, Field(description="First.")] = True,
 ) -> Annotated[CallToolResult, NotebookDone]:
-    """Save a notebook's file and end its kernel. Variables are lost, but for a checkpoint's."""
+    """Save a notebook and end its kernel; variables are lost."""
     kernels = kernels_of(ctx)
     session = kernels.sessions.named(notebook)
     return answer(await views.closed(kernels, session, client_name(ctx), save=save), kernels.redactor)
@@ -159,9 +151,9 @@ async def delete_notebook(
     *,
     notebook: SessionArg,
     consent: Annotated[ElicitationResult[DeleteConsent], Resolve(ask_about_file)],
-    delete_file: Annotated[bool, Field(description="The file, too; the person is asked.")] = False,
+    delete_file: Annotated[bool, Field(description="Too; the person is asked.")] = False,
 ) -> Annotated[CallToolResult, NotebookDone]:
-    """End a notebook's kernel and take it off list_notebooks. Its checkpoints stay."""
+    """End a notebook's kernel and forget it."""
     kernels = kernels_of(ctx)
     session = kernels.sessions.named(notebook)
     if delete_file and _said(consent) != "yes":
@@ -176,9 +168,9 @@ async def delete_notebook(
     return answer(NotebookDone(session.id, f"deleted; {became}.", session.path), kernels.redactor)
 
 
-@tool("List templates", needs="read", reads=True)
+@tool("List templates", needs="read", reads=True, listed_from="all")
 async def list_templates(ctx: Ctx) -> Annotated[CallToolResult, TemplateList]:
-    """List the templates of create_notebook."""
+    """List templates for create_notebook."""
     found = await asyncio.to_thread(templates)
     lines = tuple(
         TemplateLine(one.name, one.description, None if one.path is None else str(one.path)) for one in found

@@ -107,7 +107,7 @@ async def install_packages(
         Field(
             min_length=1,
             max_length=MOST_PACKAGES,
-            description='Names, with extras and versions, as "polars" or "dask[array]>=2025.1". No options.',
+            description='As "dask[array]>=2025.1"; no options.',
         ),
     ],
     consent: Annotated[ElicitationResult[Consent], Resolve(ask_consent)],
@@ -117,11 +117,7 @@ async def install_packages(
 ) -> Annotated[
     CallToolResult, RunView, Without(("added", "problems", "where", "op_id", "front_end", "conflicts"))
 ]:
-    """Install packages into the kernel's own environment with pip or uv, if the person agrees; they are asked.
-
-    list_errors names what is missing. Nothing is run again: the answer says which cells
-    to run, and whether the kernel needs a restart.
-    """
+    """Install packages into the kernel's environment; the person is asked. Runs no cell again: the answer says which to run."""
     _require(consent, packages)
     attached = await to_run_in(ctx, kernel)
     settings = own_settings() if attached.here else {}

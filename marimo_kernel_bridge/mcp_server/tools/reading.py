@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import Field
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import LISTS
-from marimo_kernel_bridge.mcp_server.answers.cells import CellList, CellView
+from marimo_kernel_bridge.mcp_server.answers.cells import CellList, CellsRead, CellView
 from marimo_kernel_bridge.mcp_server.answers.notebook import (
     Dataflow,
     ErrorList,
@@ -23,7 +24,6 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
     LIST_BUDGET,
     BudgetArg,
-    CellArg,
     CellsArg,
     Ctx,
     KernelArg,
@@ -39,14 +39,12 @@ from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
 from marimo_kernel_bridge.mcp_server.views import search
 from marimo_kernel_bridge.mcp_server.views.window import Window
 
-SkipArg = Annotated[int, Field(ge=0, description="How many to skip, to read on.")]
+SkipArg = Annotated[int, Field(ge=0, description="How many to skip.")]
 LimitArg = Annotated[int, Field(ge=1, le=500, description="How many.")]
-WhichArg = Annotated[
-    Literal["stale", "all"] | None, Field(description="All stale cells, or all cells, instead of cell_ids.")
-]
+WhichArg = Annotated[Literal["stale", "all"] | None, Field(description="Instead of cell_ids.")]
 
 
-@tool("Outline the notebook", needs="read", reads=True)
+@tool("Outline the notebook", needs="read", reads=True, brief=("structure_override",))
 async def list_cells(
     ctx: Ctx,
     *,
@@ -57,52 +55,53 @@ async def list_cells(
     code_override: CodeArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, CellList]:
-    """Outline the notebook: each cell's kind, first line, names it defines and uses, status, stale or not, last run.
-
-    As the person sees it now, with unsaved text and Markdown, if their front end has the extension; else from the saved
-    file, else from the kernel: the answer says which.
-    """
+    """Outline the notebook as the person has it: id, version, first line, names defined <- used, Markdown; ok unless it says otherwise."""
     attached = attached_to(ctx, kernel)
     given = given_of(structure_override, code_override)
     view = await cell_views.cell_list(attached, offset, limit, given)
     return answer(replace(view, note=attached.news()), attached.redactor, budget=max_chars)
 
 
-@tool("Read a cell", needs="read", reads=True)
+@tool("Read cells", needs="read", reads=True)
 async def read_cell(
     ctx: Ctx,
     *,
-    cell_id: CellArg,
+    cell_id: Annotated[str | None, Field(description="From list_cells.")] = None,
+    cell_ids: Annotated[list[str], Field(max_length=100, description="Or several.")] = [],  # noqa: B006  # never changed
     kernel: KernelArg = None,
     offset: OffsetArg = 0,
     code_override: CodeArg = None,
     max_chars: BudgetArg = BUDGET,
-) -> Annotated[CallToolResult, CellView]:
-    """Read one cell's text, version, place in the graph and outputs, with images.
-
-    The text is what the person sees now; it says where that is not what ran.
-    """
+) -> Annotated[CallToolResult, CellView | CellsRead]:
+    """Read a cell or several: the text that the person sees, version, outputs, pictures, place in the graph."""
     attached = attached_to(ctx, kernel)
-    window, given = Window(max_chars, offset), given_of(None, code_override)
-    view, images = await cell_views.cell_view(attached, cell_id, window, given)
-    return answer(view, attached.redactor, images, budget=max(max_chars, LISTS), full=view.full)
+    given = given_of(None, code_override)
+    if (cell_id is None) == (not cell_ids) or (cell_ids and offset):
+        raise BridgeError(
+            "bad_request",
+            "Give one of cell_id and cell_ids; offset is for one cell.",
+            "list_cells has the ids.",
+        )
+    if cell_id is not None:
+        view, images = await cell_views.cell_view(attached, cell_id, Window(max_chars, offset), given)
+        return answer(view, attached.redactor, images, budget=max(max_chars, LISTS), full=view.full)
+    several, images = await cell_views.cells_read(attached, cell_ids, Window(max_chars), given)
+    return answer(several, attached.redactor, images)
 
 
-@tool("Search code and outputs", needs="read", reads=True)
+@tool("Search code and outputs", needs="read", reads=True, brief=("structure_override",))
 async def search_cells(
     ctx: Ctx,
     *,
-    query: Annotated[
-        str, Field(min_length=1, max_length=200, description="Plain text; case does not matter.")
-    ],
-    regex: Annotated[bool, Field(description="query is a Python regular expression, for each line.")] = False,
+    query: Annotated[str, Field(min_length=1, max_length=200, description="Text, in any case.")],
+    regex: Annotated[bool, Field(description="query is a pattern.")] = False,
     kernel: KernelArg = None,
     limit: LimitArg = 50,
     structure_override: StructureArg = None,
     code_override: CodeArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, SearchResult]:
-    """Find text in all cells, Markdown too, and in text outputs: which cell, which line."""
+    """Find text in code, Markdown and outputs: which cell, which line."""
     attached = attached_to(ctx, kernel)
     given = given_of(structure_override, code_override)
     view = await search.search_result(attached, query, limit, given, regex=regex)
@@ -113,17 +112,12 @@ async def search_cells(
 async def read_dataflow(
     ctx: Ctx,
     *,
-    cell_id: Annotated[
-        str | None, Field(description="Id from list_cells, or the notebook's own. Give this or variable.")
-    ] = None,
-    variable: Annotated[str | None, Field(description="A global name. Give this or cell_id.")] = None,
+    cell_id: Annotated[str | None, Field(description="Give this or variable.")] = None,
+    variable: Annotated[str | None, Field(description="A global name.")] = None,
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, Dataflow]:
-    """Return what a cell or a variable depends on and what depends on it, however far, and through which names.
-
-    That is what a change would reach; preview_run says how long it takes.
-    """
+    """Follow what a cell or variable depends on and what depends on it, however far, with the names."""
     attached = attached_to(ctx, kernel)
     view = await notebook_views.dataflow(attached, cell_id, variable)
     return answer(view, attached.redactor, budget=max_chars)
@@ -133,18 +127,13 @@ async def read_dataflow(
 async def list_variables(
     ctx: Ctx,
     *,
-    query: Annotated[
-        str, Field(max_length=200, description="Only names that contain this; case does not matter.")
-    ] = "",
+    query: Annotated[str, Field(max_length=200, description="A part of the name.")] = "",
     kernel: KernelArg = None,
     offset: SkipArg = 0,
     limit: LimitArg = 100,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, VariableList]:
-    """List the variables: type, size or value, the cell that defines each, and which are marimo UI elements.
-
-    Runs no code of the values.
-    """
+    """List variables: type, size or value, defining cell."""
     attached = attached_to(ctx, kernel)
     view = await notebook_views.variable_list(attached, query, offset, limit)
     return answer(view, attached.redactor, budget=max_chars)
@@ -159,7 +148,7 @@ async def list_ui_elements(
     limit: LimitArg = 100,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, UiElementList]:
-    """List the marimo UI elements and ipywidgets that set_ui_value can set: kind, value, which values each takes."""
+    """List what set_ui_value can set: kind, value, values that it takes."""
     attached = attached_to(ctx, kernel)
     view = await notebook_views.ui_element_list(attached, offset, limit)
     return answer(view, attached.redactor, budget=max_chars)
@@ -169,17 +158,13 @@ async def list_ui_elements(
 async def read_variable(
     ctx: Ctx,
     *,
-    variable: Annotated[str, Field(description="A global name, from list_variables.")],
+    variable: Annotated[str, Field(description="A global name.")],
     kernel: KernelArg = None,
     offset: SkipArg = 0,
-    limit: Annotated[int, Field(ge=1, le=100, description="How many rows or items to sample.")] = 5,
+    limit: Annotated[int, Field(ge=1, le=100, description="How many rows or items (5).")] = 5,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, VariableView]:
-    """Look into a variable: a table's columns, types and first rows, an array's shape and range, a container's items.
-
-    Knows pandas, Polars, Arrow, NumPy and Python's own containers; shows other objects' attributes. Never calls an
-    object's str or repr. While a cell runs it returns types and sizes only.
-    """
+    """Look into a variable: a table's columns (type, nulls, distinct, range, top values) and first rows, an array's range, items, attributes."""
     attached = attached_to(ctx, kernel)
     view = await notebook_views.variable_view(attached, variable, limit, offset)
     return answer(view, attached.redactor, budget=max_chars)
@@ -192,13 +177,13 @@ async def list_errors(
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, ErrorList]:
-    """List what is wrong in the notebook: cell, line, kind, message, what to do, and which cells did not run due to it."""
+    """List failed cells: line, error, what to do, which cells wait for them; packages that are missing."""
     attached = attached_to(ctx, kernel)
     view = await notebook_views.error_list(attached)
     return answer(view, attached.redactor, budget=max_chars)
 
 
-@tool("Preview a run or edits", needs="read", reads=True)
+@tool("Preview a run or edits", needs="read", reads=True, brief=("edits",))
 async def preview_run(
     ctx: Ctx,
     *,
@@ -208,11 +193,7 @@ async def preview_run(
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, Preview]:
-    """Before running or editing: which cells would run, how long each took the last time, and, for edits, what the
-    graph would say (cycles, syntax, names that no cell defines any more). Changes nothing.
-
-    Give one of cell_ids, which and edits (as for edit_cells).
-    """  # noqa: D205  # a single sentence
+    """Say what running cells or making edits would run, how long that took, and what the graph would refuse. Changes nothing."""
     attached = attached_to(ctx, kernel)
     changes = await changes_of(attached, edits) if edits else ()
     view = await notebook_views.preview(attached, cell_ids, which, changes)

@@ -8,6 +8,7 @@ from mcp.types import CallToolResult  # the SDK looks at annotations
 from pydantic import Field
 
 from marimo_kernel_bridge.client.runs import Place
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.runs import RunView
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
@@ -25,7 +26,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
-from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of, texts_of
+from marimo_kernel_bridge.mcp_server.tools.edits import WholeEditsArg, changes_of, texts_of
 from marimo_kernel_bridge.mcp_server.tools.installing_code import require_no_installing
 from marimo_kernel_bridge.mcp_server.tools.reading import WhichArg  # noqa: TC001  # the SDK looks at annotations
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import (
@@ -55,24 +56,20 @@ def _of_code(arguments: Arguments) -> Tier:
     return "scratch" if arguments.get("scratch") else "run"
 
 
-@tool("Execute code", needs=_of_code, runs_code=True)
+@tool("Execute code", needs=_of_code, runs_code=True, listed_from="scratch")
 async def execute_code(
     ctx: Ctx,
     *,
-    code: Annotated[str, Field(description="Python for the kernel's shared namespace.")],
+    code: Annotated[str, Field(description="Python.")],
     scratch: Annotated[
         bool,
-        Field(description="Keep the code out of the graph, to look at values. Nothing re-runs."),
+        Field(description="Only look: nothing joins the graph or re-runs."),
     ] = False,
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109  # the run outlives it
     max_chars: BudgetArg = BUDGET,
 ) -> CodeRun:
-    """Run code in the kernel and return its output.
-
-    In a reactive kernel the code becomes a new cell that no notebook shows, and the cells that use the names it defines
-    run again; the answer lists them. For cells that the person sees use edit_cells; to only look at values pass scratch=true.
-    """
+    """Run code. It becomes a cell that no notebook shows, and what uses its names re-runs; for the person's notebook use edit_cells."""
     await require_no_installing(ctx, [code])
     attached = await to_run_in(ctx, kernel)
     run = await attached.client.execute(code, store_history=not scratch)
@@ -85,13 +82,13 @@ async def execute_code(
 async def read_run(
     ctx: Ctx,
     *,
-    run_id: Annotated[str, Field(description="From the answer of a tool that ran something.")],
+    run_id: Annotated[str, Field(description="From its answer.")],
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     offset: OffsetArg = 0,
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, RunView]:
-    """Wait for a run that was not over, or read on in its output."""
+    """Wait for a run that is not over, or read on in its output."""
     attached = attached_to(ctx, kernel)
     run = attached.client.runs.find(run_id)
     await wait(ctx, attached, run, timeout)
@@ -102,10 +99,10 @@ async def read_run(
 async def interrupt_run(
     ctx: Ctx,
     *,
-    run_id: Annotated[str, Field(description="The run to stop.")],
+    run_id: Annotated[str, Field(description="Which.")],
     kernel: KernelArg = None,
 ) -> StoppedRun:
-    """Stop a run of yours, as the stop button does (KeyboardInterrupt). One that waits never starts."""
+    """Stop a run of yours (KeyboardInterrupt); one that waits never starts."""
     attached = attached_to(ctx, kernel)
     run = attached.client.runs.find(run_id)
     await attached.client.abandon(run)
@@ -118,24 +115,19 @@ def _of_edit(arguments: Arguments) -> Tier:
     return "run" if arguments.get("run", True) else "edit"
 
 
-@tool("Edit cells", needs=_of_edit, runs_code=True, proposes=True)
+@tool("Edit cells", needs=_of_edit, runs_code=True, proposes=True, listed_from="edit")
 async def edit_cells(
     ctx: Ctx,
     *,
-    edits: EditsArg,
-    run: Annotated[
-        bool, Field(description="Run what changed and its dependents. Otherwise they become stale.")
-    ] = True,
+    edits: WholeEditsArg,
+    run: Annotated[bool, Field(description="Run it all; else it becomes stale.")] = True,
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,
 ) -> EditRun:
-    """Change, add, delete and move cells, one or several, and run them with all that depends on them, each once.
+    """Change, add, delete, move cells in the person's notebook, all or nothing, and run them and what depends on them, each once.
 
-    In the notebook that the person has open, as one step that they can undo; the answer says where the change is. All or
-    nothing: if the person has changed a cell meanwhile, it becomes a proposal (or stale_version: read again); with an invalid
-    graph (a cycle, a syntax error) nothing changes and the answer says why.
-    preview_run is the dry run. With the permission propose, it is a proposal.
+    The answer has the outputs that changed. What the person has changed meanwhile becomes a proposal or is refused, with its new text.
     """
     await require_no_installing(ctx, texts_of(edits))
     if not kernels_of(ctx).may_edit:
@@ -157,10 +149,7 @@ async def run_cells(
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,
 ) -> CodeRun:
-    """Run one cell or several as they are, all stale ones, or all, in the order of the graph; then what depends on them.
-
-    preview_run says beforehand which cells these are and how long they took. In a new kernel `which` runs the notebook again.
-    """
+    """Run cells as they are, and what depends on them. which="all" also runs the notebook again in a new kernel."""
     attached = await to_run_in(ctx, kernel)
     if which is not None and not cell_ids and attached.reactive:
         again = await of_new_kernel(attached, await attached.client.reads.list_cells())
@@ -170,6 +159,12 @@ async def run_cells(
         started = await attached.client.run_stale()
     else:
         chosen_ids = chosen(await attached.client.reads.list_cells(), cell_ids, which)
+        if not chosen_ids:
+            raise BridgeError(
+                "no_such_cell",
+                "The kernel knows no cell; nothing was run.",
+                "list_cells shows the notebook's.",
+            )
         attached.remark = await not_as_shown(attached, chosen_ids, everything=which == "all")
         started = await attached.client.run_cells(chosen_ids)
     return await finish(ctx, attached, started, timeout, Window(max_chars))
@@ -181,21 +176,17 @@ async def set_ui_value(
     *,
     element: Annotated[
         str,
-        Field(description="From list_ui_elements: the variable that holds it, or its id where none does."),
+        Field(description="From list_ui_elements."),
     ],
     value: Annotated[
         Any,
-        Field(description="Its new .value, as list_ui_elements describes it; true clicks a button."),
+        Field(description="As list_ui_elements says; true clicks a button."),
     ],
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,
 ) -> CellRun:
-    """Set a marimo UI element (mo.ui.slider, ...) or an ipywidget as a person would; the page shows it.
-
-    The cells that read a marimo element run. An ipywidget is no part of the graph: its callbacks run, and the answer
-    names the cells that read it, for run_cells.
-    """
+    """Set a UI element (mo.ui.slider) or ipywidget as a person would; cells that read it run, of an ipywidget only its callbacks."""
     attached = await to_run_in(ctx, kernel)
     started = await attached.client.set_ui_value(element, value)
     return await finish(ctx, attached, started, timeout, Window(max_chars))

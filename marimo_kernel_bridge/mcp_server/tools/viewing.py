@@ -38,7 +38,7 @@ async def view_data(
         str,
         Field(
             max_length=4096,
-            description="A variable, or a file: CSV, TSV, JSON(L), Parquet, Arrow, Excel, SQLite (FILE#TABLE).",
+            description="A variable, or a file: CSV, JSON(L), Parquet, Arrow, Excel, SQLite (FILE#TABLE).",
         ),
     ],
     sort: Annotated[list[str] | None, Field(description='As ["state", "revenue desc"].')] = None,
@@ -48,10 +48,7 @@ async def view_data(
     search: Annotated[str | None, Field(description="Text in any column.")] = None,
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, ShownView]:
-    """Show a table of any size to the person, who can sort, filter and select. You get its shape and types, no rows.
-
-    Call again to change what they see; read_view tells what they did.
-    """
+    """Show a table of any size to the person, or change what they see of it. You get shape and types, no rows."""
     opened = await viewing.opened(ctx, data, kernel)
     kernels, now = kernels_of(ctx), opened.view.description
     change = change_of(now.columns, sort, filter, search)
@@ -99,9 +96,9 @@ def _message(opened: viewing.Opened, state: Shown) -> str:
 async def read_view(
     ctx: Ctx,
     *,
-    view: Annotated[str | None, Field(description="From view_data; else the newest.")] = None,
+    view: Annotated[str | None, Field(description="Else the newest.")] = None,
 ) -> Annotated[CallToolResult, ViewRead]:
-    """Tell how the person sorted, filtered and selected, without rows, and give Python for those rows."""
+    """Tell how the person sorted, filtered and selected, and give Python for those rows."""
     return answer(await viewing.view_read(ctx, view), kernels_of(ctx).redactor)
 
 

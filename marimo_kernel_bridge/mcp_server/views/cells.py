@@ -10,37 +10,40 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList, CellView
-from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL
+from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList, CellsRead, CellView
+from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL, Origin
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
-from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut
+from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, cut
 from marimo_kernel_bridge.mcp_server.views.notebook_source import (
     NOTHING_GIVEN,
     Given,
     found_cell,
     notebook_source,
+    of_kernel,
 )
+from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.protocol.lines import count_lines, split_lines
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 from marimo_kernel_bridge.protocol.output_log import without_edited
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.mcp_server.answers.origin import Origin
+    from collections.abc import Container, Sequence
+
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.mcp_server.views.notebook_source import SourceCell
-    from marimo_kernel_bridge.mcp_server.views.window import Window
-    from marimo_kernel_bridge.protocol.notebook import Cell, CellError, CellWithOutputs
+    from marimo_kernel_bridge.protocol.notebook import CellError, CellWithOutputs
 
-_KINDS: Final = (
-    (re.compile(r"(\w+ = )?mo\.md\("), "markdown"),
-    (re.compile(r"(\w+ = )?mo\.sql\("), "sql"),
-    (re.compile(r"[%!]"), "magic"),
-    (re.compile(r"(async )?def |@"), "function"),
-    (re.compile(r"class "), "class"),
-    (re.compile(r"\w+ = mo\.ui\."), "ui"),
-)
+_WIDTH: Final = 60
+"""Characters of a cell's first line in a list."""
 
+_LEAST: Final = 200
+"""Characters of a cell among several, however many those are."""
+
+_NOT_OVER: Final = frozenset({"running", "queued"})
+
+_IMPORT: Final = re.compile(r"\s*(import|from)\b")
 _READ: Final = 10_000
-"""Characters by which the kind of a cell is recognized."""
+"""Characters by which a cell with imports alone is recognized."""
 
 
 async def cell_list(attached: Attached, offset: int, limit: int, given: Given = NOTHING_GIVEN) -> CellList:
@@ -48,11 +51,13 @@ async def cell_list(attached: Attached, offset: int, limit: int, given: Given = 
     source = await notebook_source(attached, given)
     if source is None:
         outline = await attached.client.reads.outline(offset, limit)
-        lines, total, origin = map(_cell_line, outline.cells[:limit]), outline.total, KERNEL
+        cells, total, origin = of_kernel(outline.cells[:limit]), outline.total, KERNEL
     else:
-        cells = source.cells[offset : offset + limit]
-        lines, total, origin = map(_source_line, cells), len(source.cells), source.origin
-    return CellList(tuple(lines), total, origin, offset)
+        cells, total, origin = source.cells[offset : offset + limit], len(source.cells), source.origin
+    imported = {
+        name for cell in cells if cell.cell and _imports(cell.cell.code) for name in cell.cell.defines
+    }
+    return CellList(tuple(_line(cell, imported) for cell in cells), total, origin, offset)
 
 
 async def cell_view(
@@ -67,7 +72,36 @@ async def cell_view(
     if found is not None and found.sync == "changed":
         view = replace(view, code=await _part(attached, found, window, view.full))
     version, sync = (view.version, None) if found is None else (found.version or view.version, found.sync)
-    return replace(view, version=version, sync=sync, origin=origin), images
+    return replace(view, version=version, sync=sync, origin=_brief(origin)), images
+
+
+async def cells_read(
+    attached: Attached, cell_ids: Sequence[str], window: Window, given: Given = NOTHING_GIVEN
+) -> tuple[CellsRead, tuple[Image, ...]]:
+    """Return several cells, which share the budget and the room for images. Raises `BridgeError` no_such_cell."""
+    left, room = window.budget, MAX_IMAGE_CHARACTERS
+    views: list[CellView] = []
+    images: list[Image] = []
+    for number, cell_id in enumerate(dict.fromkeys(cell_ids)):
+        share = max(_LEAST, left // max(1, len(cell_ids) - number))
+        view, pictures = await cell_view(attached, cell_id, Window(share), given)
+        fit: list[Image] = []
+        for picture in pictures:
+            if picture not in images and len(picture.data) <= room:
+                fit.append(picture)
+                room -= len(picture.data)
+        if len(fit) < len(pictures):
+            told = f"[{len(pictures) - len(fit)} images are above, or have no room: read_cell shows them]"
+            view = replace(view, outputs=f"{view.outputs}\n{told}", images=len(fit))
+        images += fit
+        views.append(view)
+        left -= len(view.code) + len(view.outputs)
+    return CellsRead(tuple(replace(view, note="") for view in views), views[0].note), tuple(images)
+
+
+def _brief(origin: Origin) -> Origin:
+    """Return where a single cell is from, without what the list of cells says of it."""
+    return Origin(origin.shows, seconds_old=origin.seconds_old if origin.shows == "file" else None)
 
 
 async def _without_outputs(attached: Attached, cell: SourceCell, origin: Origin, window: Window) -> CellView:
@@ -81,7 +115,7 @@ async def _without_outputs(attached: Attached, cell: SourceCell, origin: Origin,
         edited_by=cell.by,
         type=cell.type,
         sync=cell.sync,
-        origin=origin,
+        origin=_brief(origin),
         note=attached.news(),
     )
 
@@ -103,6 +137,7 @@ async def _kernels_view(
     full = f"marimo://{attached.handle}/cells/{cell.cell_id}"
     code = await attached.redacted(cell.code)
     whole = window.shows_all(text, shown) and len(code) <= window.budget
+    over = cell.status not in _NOT_OVER  # what is known of a run is of the one before
     view = CellView(
         cell_id=cell.cell_id,
         version=cell.version,
@@ -111,68 +146,54 @@ async def _kernels_view(
         outputs=cut(text, window.budget, window.offset, rest),
         images=len(shown.images),
         stale=cell.stale,
-        execution_count=cell.execution_count,
         defines=cell.defines,
         uses=cell.uses,
         upstream=cell.upstream,
         downstream=cell.downstream,
         not_watched=cell.not_watched,
         edited_by=cell.edited_by,
-        run_by=cell.last_run_by,
-        seconds=cell.duration,
+        run_by=cell.last_run_by if over else None,
+        seconds=cell.duration if over else None,
         error=error_line(cell.error),
-        notebook_cell_id=cell.notebook_cell_id,
-        ran_at=time_of_day(cell.last_run_at),
+        ran_at=time_of_day(cell.last_run_at) if over else None,
         full=None if whole else full,
         note=attached.news(),
     )
     return view, shown.images
 
 
-def _source_line(cell: SourceCell) -> CellLine:
-    code = first_line(cell.code)
-    if cell.cell is None:
-        return CellLine(
-            cell_id=cell.cell_id,
-            version=cell.version,
-            status="new",
-            code=code,
-            lines=count_lines(cell.code),
-            edited_by=cell.by,
-            kind=_kind(cell.code) if cell.type == "code" else "code",
-            type=cell.type,
-            sync=cell.sync,
-        )
-    return replace(
-        _cell_line(cell.cell),
-        version=cell.version or cell.cell.version,
-        code=code,
+def _line(cell: SourceCell, imported: Container[str]) -> CellLine:
+    line = CellLine(
+        cell.cell_id,
+        cell.version,
+        first_line(cell.code, _WIDTH),
+        status="new" if cell.type == "code" else "ok",
         lines=count_lines(cell.code),
-        kind=_kind(cell.code),
+        edited_by=_agent(cell.by),
+        type=cell.type,
         sync=cell.sync,
     )
-
-
-def _cell_line(cell: Cell) -> CellLine:
-    return CellLine(
-        cell_id=cell.cell_id,
-        version=cell.version,
-        status=cell.status,
-        code=first_line(cell.code),
-        stale=cell.stale,
-        lines=count_lines(cell.code),
-        execution_count=cell.execution_count,
-        defines=cell.defines,
-        uses=cell.uses,
-        edited_by=cell.edited_by,
-        run_by=cell.last_run_by,
-        error=error_line(cell.error),
-        notebook_cell_id=cell.notebook_cell_id,
-        kind=_kind(cell.code),
-        ran_at=time_of_day(cell.last_run_at),
-        seconds=cell.duration,
-        not_watched=cell.not_watched,
+    known = cell.cell
+    if known is None:
+        return line
+    return replace(
+        line,
+        version=cell.version or known.version,
+        status=known.status,
+        stale=known.stale,
+        defines=known.defines,
+        uses=tuple(name for name in known.uses if name not in imported),
+        edited_by=_agent(known.edited_by),
+        run_by=_agent(known.last_run_by),
+        error=error_line(known.error),
+        seconds=known.duration if known.duration is not None and known.duration >= 1 else None,
+        not_watched=known.not_watched,
     )
+
+
+def _agent(author: str | None) -> str | None:
+    """Return an author who is not the person."""
+    return None if author == NOTEBOOK else author
 
 
 def time_of_day(seconds: float | None) -> str | None:
@@ -184,17 +205,10 @@ def time_of_day(seconds: float | None) -> str | None:
     return then.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
 
 
-def _kind(code: str) -> str:
-    """Return the kind of a cell by its first lines; "code" if it has no special kind."""
-    lines = [
-        line.strip()
-        for line in split_lines(code[:_READ])
-        if line.strip() and not line.strip().startswith("#")
-    ]
-    if lines and all(line.startswith(("import ", "from ")) for line in lines):
-        return "imports"
-    first = lines[0] if lines else ""
-    return next((kind for pattern, kind in _KINDS if pattern.match(first)), "code")
+def _imports(code: str) -> bool:
+    """Whether a cell has imports and nothing else, as far as its beginning tells."""
+    lines = [line for line in split_lines(code[:_READ]) if line.strip() and not line.lstrip().startswith("#")]
+    return bool(lines) and all(_IMPORT.match(line) for line in lines)
 
 
 def error_line(error: CellError | None) -> str | None:

@@ -42,6 +42,7 @@ def problems(cells: Sequence[Cell], missing: Iterable[MissingImport] = ()) -> li
     return [_problem(cell, cells, packages) for cell in cells if cell.status in _TROUBLED]
 
 
+_INTERRUPTED: Final = "If it would not have ended by itself, change it first; else run it again."
 _TROUBLED: Final = {"error", "refused", "interrupted"}
 
 
@@ -49,7 +50,7 @@ def _problem(cell: Cell, cells: Sequence[Cell], packages: Mapping[str, str]) -> 
     blocks = tuple(sorted(_cancelled_below(cell, cells)))
     if cell.status == "interrupted":
         text = "It was interrupted, or its run was interrupted before it started."
-        return Problem(cell.cell_id, "interrupted", text, hint="Run it again.", blocks=blocks)
+        return Problem(cell.cell_id, "interrupted", text, hint=_INTERRUPTED, blocks=blocks)
     error = cell.error
     if error is None:
         return Problem(cell.cell_id, "runtime", "It failed; the cause is not known.", blocks=blocks)

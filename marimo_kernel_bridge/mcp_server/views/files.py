@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +26,8 @@ from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
 from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from marimo_kernel_bridge.exporting.live import LiveNotebook
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
@@ -60,9 +64,11 @@ class ImportRequest:
 
 async def export_file(file: str, request: ExportRequest, kernels: Kernels) -> ExportedNotebook:
     """Export a file. Raises `BridgeError`."""
+    request = _beside(request, Path(file))
     await asyncio.to_thread(_check, request, Path(file), kernels)
     _require_name(request, Path(file).stem, kernels)
-    report, content = await converted(Path(file), request.format)
+    with _cures_of_agents():
+        report, content = await converted(Path(file), request.format)
     if request.output is not None:
         await asyncio.to_thread(_write, request, content, kernels, like=Path(file))
     text = content.decode() if request.output is None else ""
@@ -71,12 +77,14 @@ async def export_file(file: str, request: ExportRequest, kernels: Kernels) -> Ex
 
 async def export_live(attached: Attached, request: ExportRequest, kernels: Kernels) -> ExportedNotebook:
     """Export the notebook of a running kernel. Raises `BridgeError`."""
+    request = _beside(request, attached.notebook_file)
     await asyncio.to_thread(_check, request, attached.notebook_file, kernels)
     if request.output is not None:
         await require_not_open(attached, Path(request.output))
     notebook = await live(attached)
     _require_name(request, _name(notebook), kernels)
-    content, notes = await as_format(attached, notebook, request.format)
+    with _cures_of_agents():
+        content, notes = await as_format(attached, notebook, request.format)
     if request.output is not None:
         data = content.encode() if isinstance(content, str) else content
         await asyncio.to_thread(_write, request, data, kernels)
@@ -84,7 +92,31 @@ async def export_live(attached: Attached, request: ExportRequest, kernels: Kerne
     source = str(notebook.path) if notebook.path is not None else f"kernel {attached.handle}"
     showing = sum(bool(cell.get("outputs")) for cell in cells)
     text = content if isinstance(content, str) else ""
-    return _answer(request, source, text, len(cells), showing, (*notebook.notes(), *notes))
+    return _answer(request, source, text, len(cells), showing, (*notebook.notes(of_kernel=True), *notes))
+
+
+def _beside(request: ExportRequest, notebook: Path | None) -> ExportRequest:
+    """Return a request whose `output` is beside the notebook, unless that is not known or `output` says where it is."""
+    if request.output is None or notebook is None or Path(request.output).is_absolute():
+        return request
+    return replace(request, output=str(notebook.parent / request.output))
+
+
+@contextmanager
+def _cures_of_agents() -> Iterator[None]:
+    """Say of what is missing what an agent can do: it cannot change this server's environment or command line."""
+    try:
+        yield
+    except BridgeError as refusal:
+        if refusal.code != "not_installed":
+            raise
+        raise BridgeError(
+            refusal.code,
+            refusal.message,
+            f"html and ipynb may work. This server runs in {sys.prefix}: what it lacks the person can add there, or start it with "
+            "uvx --from 'marimo-kernel-bridge[pdf]'. They can export by themselves: marimo-kernel-bridge export --to pdf "
+            "(--no-sandbox as root, if they trust the notebook).",
+        ) from refusal
 
 
 async def live(attached: Attached) -> LiveNotebook:

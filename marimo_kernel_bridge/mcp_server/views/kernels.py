@@ -6,6 +6,7 @@ answer, not as an error, and a silent kernel is never reported as dead.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
@@ -21,6 +22,7 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
     WorkLine,
 )
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
+from marimo_kernel_bridge.mcp_server.views.run_messages import asks_for_input
 from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
 
@@ -82,6 +84,7 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
     client = attached.client
     description: KernelDescription | None = None
     document: OpenDocument | None = None
+    await _follow_renaming(attached)
     try:
         await client.require_alive()
         if problem := await client.why_not_alive():
@@ -97,6 +100,8 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
         state = "dead" if problem.code == "kernel_dead" else "silent"
         return _state(attached, state, str(problem))
     message = "It is running code, and still answers reads." if busy else "It is waiting for requests."
+    if description is not None and description.asks is not None:
+        message = asks_for_input(description.asks)
     if busy and not client.info.reactive:
         message = "It is running code. New requests are queued."
     if not_of:
@@ -144,6 +149,13 @@ def _state(
         death=died(client.deaths.last if description is None else description.died),
         memory=description.memory if description else "",
     )
+
+
+async def _follow_renaming(attached: Attached) -> None:
+    """Ask for the notebook's name again if the file that was known is gone."""
+    known = attached.notebook_file
+    if known is not None and not await asyncio.to_thread(known.is_file):
+        await attached.look_for_notebook()
 
 
 def _notebook(

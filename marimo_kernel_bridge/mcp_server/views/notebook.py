@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.deaths import died
+from marimo_kernel_bridge.mcp_server.answers.durations import took as in_words
 from marimo_kernel_bridge.mcp_server.answers.notebook import (
+    ColumnLine,
     Dataflow,
     ErrorList,
     ExpectedCell,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.protocol.changes import Change, EditReport, GraphProblem
     from marimo_kernel_bridge.protocol.document_edits import DocumentEdit
+    from marimo_kernel_bridge.protocol.inspection import Column
     from marimo_kernel_bridge.protocol.notebook import Cell
 
 Which = Literal["stale", "all"]
@@ -139,7 +142,7 @@ async def variable_view(attached: Attached, name: str, rows: int, offset: int = 
         summary=variable.summary,
         cell_id=variable.defined_by,
         ui_element=variable.ui_element,
-        columns=content.columns,
+        columns=tuple(map(_column, content.columns)),
         total_columns=content.total_columns,
         rows=content.rows,
         total_rows=content.total_rows,
@@ -149,6 +152,16 @@ async def variable_view(attached: Attached, name: str, rows: int, offset: int = 
         facts=content.facts,
         note=" ".join(filter(None, (attached.news(), note))),
     )
+
+
+def _column(column: Column) -> ColumnLine:
+    facts = [f"{column.nulls} null{'' if column.nulls == 1 else 's'}" if column.nulls else ""]
+    if column.least:
+        facts.append(f"{column.least} to {column.most}")
+    if column.distinct is not None and not (column.top and column.distinct <= len(column.top)):
+        facts.append(f"{column.distinct} distinct")
+    facts.append(", ".join(f"{value} ({count})" for value, count in column.top))
+    return ColumnLine(column.name, column.dtype, "; ".join(filter(None, facts)))
 
 
 async def error_list(attached: Attached) -> ErrorList:
@@ -227,7 +240,7 @@ def _preview(  # noqa: PLR0917  # six facts, one answer
     total = sum(last for last in seconds.values() if last is not None)
     unknown = sum(last is None for last in seconds.values())
     count = f"{len(expected)} cell{'' if len(expected) == 1 else 's'} would run"
-    took = f"; the last time they took {total:.2g} s" if expected else ""
+    took = f"; the last time they took {in_words(total)}" if expected else ""
     never = f", {unknown} never ran" if unknown else ""
     lazy = " Lazy mode: what depends on them becomes stale and waits." if mode == "lazy" else ""
     text = message or f"{count}{took}{never}.{lazy}"

@@ -6,9 +6,13 @@ A run in progress is never reported as done, and a silent kernel is never report
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.mcp_server.answers.view import first_line
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.durations import BRIEF
+from marimo_kernel_bridge.mcp_server.answers.durations import took as in_words
+from marimo_kernel_bridge.mcp_server.answers.view import first_line, quoted
 from marimo_kernel_bridge.protocol.notebook import CellError
 
 if TYPE_CHECKING:
@@ -53,28 +57,39 @@ def _why_not_run(run: Run) -> str:
 
 
 def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
-    took = (
-        "" if run.started_at is None or run.ended_at is None else f" in {run.ended_at - run.started_at:.2g} s"
-    )
+    seconds = 0.0 if run.started_at is None or run.ended_at is None else run.ended_at - run.started_at
+    took = f" in {in_words(seconds)}" if seconds >= BRIEF else ""
     failed = _failed_dependents(report)
     if status == "interrupted":
         return f"interrupted{took}. Its effects up to then remain."
     if status != "ok":
         return _failure(run, report, took)
-    if run.kind == "document" and not run.follows:
-        return "edited; nothing ran because of it."
-    if run.kind == "edit_cells" and report is not None and not report.cells:
-        return (
-            "edited, not run: the changed cells and their dependents are stale."
-            if report.requested
-            else "edited."
-        )
+    if nothing := _nothing_ran(run, report):
+        return nothing
     if report is not None and report.not_run:
         return (
             f"done{took}. It is an ipywidget, which is not in the graph: its callbacks ran, but the cells that read it did not. "
             f"run_cells(cell_ids={list(report.not_run)}) runs them."
         )
     return f"done{took}{failed}{_whose_names(report)}"
+
+
+def _nothing_ran(run: Run, report: RunReport | None) -> str:
+    """Return why no cell ran, "" if one did or might have."""
+    if run.kind == "document" and not run.follows:
+        return "edited; nothing ran because of it."
+    if report is None or report.cells:
+        return ""
+    match run.kind:
+        case "edit_cells":
+            stale = "edited, not run: the changed cells and their dependents are stale."
+            return stale if report.requested else "edited."
+        case "run_stale":
+            return "nothing ran: no cell is stale."
+        case "run_cells":
+            return "nothing ran."
+        case _:
+            return ""
 
 
 def _whose_names(report: RunReport | None) -> str:
@@ -155,18 +170,20 @@ async def _why_queued(attached: Attached, run: Run, now: float) -> str:
     ]
     ours = [f"our run {other.run_id}" for other in attached.listed_runs if other.status == "running"]
     behind = " and ".join(others + ours) or "another request"
-    waited = f"the kernel has been busy with {behind} for {now - run.sent_at:.1f} s since this was sent"
+    waited = f"the kernel has been busy with {behind} for {in_words(now - run.sent_at)} since this was sent"
     if run.unwanted:
         outcome = "will not start" if run.cancelled else "is stopped as soon as it starts"
         return f"cancelled: {waited}, and this run {outcome}."
     if not attached.answers:
         waited += f"; {_HOLDS}"
+    elif asked := await _asked(attached):
+        waited += f". {asked}"
     return f"not started: {waited}. It runs when its turn comes. {await _alive(client)} Wait with read_run."
 
 
 async def _how_it_runs(attached: Attached, run: Run, report: RunReport | None, now: float) -> str:
     started = run.started_at or run.sent_at
-    parts = [f"not over after {now - started:.1f} s"]
+    parts = [f"not over after {in_words(now - started)}"]
     if report is not None and any(cell.cell_id in report.requested for cell in report.cells):
         parts.append("its own code is done, and its dependents are still running")
     quiet_since = run.last_output_at or started
@@ -175,6 +192,22 @@ async def _how_it_runs(attached: Attached, run: Run, report: RunReport | None, n
     if not attached.answers:
         parts.append(_HOLDS)
     return f"{'; '.join(parts)}. {await _alive(attached.client)} Wait with read_run, or stop it with interrupt_run."
+
+
+def asks_for_input(prompt: str) -> str:
+    """Return that the running code waits for the person, who alone can go on."""
+    what = f" ({quoted(prompt.strip())})" if prompt.strip() else ""
+    return f"The running code waits for the person to type an answer{what}; tell them"
+
+
+async def _asked(attached: Attached) -> str:
+    """Return that running code waits for the person to type, "" if it does not, or cannot be said."""
+    if not attached.reactive:
+        return ""
+    with suppress(BridgeError):
+        asks = (await attached.client.reads.describe()).asks
+        return "" if asks is None else asks_for_input(asks)
+    return ""
 
 
 async def _alive(client: KernelClient) -> str:

@@ -6,9 +6,11 @@ Owns what is gathered about a run and how it becomes an answer; the wording is i
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.durations import BRIEF
 from marimo_kernel_bridge.mcp_server.answers.runs import RanCell, RunView
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut
@@ -33,6 +35,18 @@ if TYPE_CHECKING:
 
 _MOST_CELLS: Final = 20
 """The maximum number of cells with outputs in one answer; the others can be read one by one."""
+
+_MOST_DEPENDENT: Final = 1000
+"""Characters of the outputs of one dependent."""
+
+_MOST_DEPENDENTS: Final = 3000
+"""Characters of the outputs of all dependents; those that are left out are named as changed."""
+
+_MOST_PICTURES: Final = 3
+"""Images of dependents in one answer: each costs a model as much as a page of text."""
+
+_WIDTH: Final = 40
+"""Characters of the code of a cell that ran."""
 
 _RUNS_CELLS: Final = frozenset({"edit_cells", "run_cells", "run_stale", "document"})
 
@@ -111,25 +125,25 @@ class _Facts:
 async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunView, tuple[Image, ...]]:
     """Return the state and the effects of a run. Raises the `BridgeError` with which the kernel refused it."""
     facts = await _facts(attached, run)
-    outputs = await _outputs(attached.client, facts)
-    shown = await attached.show(outputs)
+    shown = await attached.show(await _outputs(attached.client, facts))
     text = shown.text
     if run.dropped_characters:
         text += f"\n[{run.dropped_characters} characters of output were not kept: the run made too much]"
     rest = f'read_run(run_id="{run.run_id}", offset={{offset}}) gives the rest.'
     own, status, place = facts.own, facts.status, run.place
+    room = min(_MOST_DEPENDENTS, max(_MOST_DEPENDENT, window.budget - len(text))) if run.over else 0
+    reran, pictures = await _dependents(attached, facts, room, shown.images)
     view = RunView(
         run_id=run.run_id,
         status=status,
         message=await _message(attached, facts, status),
         outputs=cut(text, window.budget, window.offset, rest),
-        images=len(shown.images),
+        images=len(shown.images) + len(pictures),
         cell_id=own,
         version=facts.cells[own].version if own in facts.cells else None,
-        execution_count=run.execution_count,
-        seconds=facts.seconds,
+        seconds=_told(facts.seconds),
         ran=() if own is not None else _ran(facts, requested=True),
-        reran=_ran(facts, requested=False),
+        reran=reran,
         added=facts.added,
         packages=facts.installed.changes if facts.installed else (),
         to_run=facts.to_run,
@@ -141,7 +155,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
         front_end=None if place is None else place.front_end,
         note=attached.news(),
     )
-    return view, shown.images
+    return view, (*shown.images, *pictures)
 
 
 async def run_outputs(attached: Attached, run: Run) -> list[Output]:
@@ -215,16 +229,47 @@ def _address(attached: Attached, facts: _Facts) -> str:
 def _ran(facts: _Facts, *, requested: bool) -> tuple[RanCell, ...]:
     """Return the cells that ran: the requested ones, or their dependents."""
     runs = (run for run in facts.runs if (run.cell_id in facts.requested) is requested)
-    return tuple(_ran_cell(run, facts.cells.get(run.cell_id)) for run in runs)
+    return tuple(_ran_cell(run, None if requested else facts.cells.get(run.cell_id)) for run in runs)
 
 
 def _ran_cell(run: CellRun, cell: Cell | None) -> RanCell:
     return RanCell(
         run.cell_id,
         run.status,
-        cell.version if cell else None,
-        first_line(cell.code) if cell else "",
+        first_line(cell.code, _WIDTH) if cell else "",
         run.outputs_changed,
-        run.duration,
+        _told(run.duration),
         error_line(run.error),
     )
+
+
+def _told(seconds: float | None) -> float | None:
+    """Return a duration that is worth to be told."""
+    return None if seconds is None or seconds < BRIEF else round(seconds, 1)
+
+
+async def _dependents(
+    attached: Attached, facts: _Facts, room: int, above: tuple[Image, ...]
+) -> tuple[tuple[RanCell, ...], tuple[Image, ...]]:
+    """Return the dependents that ran, with what they show now where it changed, and the images in it that are not above."""
+    cells = list(_ran(facts, requested=False))
+    changed = [number for number, cell in enumerate(cells) if cell.outputs_changed and cell.error is None]
+    images: list[Image] = []
+    for number in changed[:_MOST_CELLS]:
+        if room <= 0:
+            break
+        cell_id = cells[number].cell_id
+        try:
+            read = await attached.client.reads.read_cell(cell_id, MOST_OUTPUT)
+        except BridgeError as refusal:
+            if refusal.code != "no_such_cell":
+                raise
+            continue  # it is gone by now
+        shown = await attached.show(without_edited(read.outputs))
+        rest = f'read_cell(cell_id="{cell_id}", offset={{offset}}) gives the rest.'
+        text = cut(shown.text, min(_MOST_DEPENDENT, room), 0, rest)
+        room -= len(text)
+        new = [image for image in shown.images if image not in above and image not in images]
+        images += new[: _MOST_PICTURES - len(images)]
+        cells[number] = replace(cells[number], outputs=text)
+    return tuple(cells), tuple(images)

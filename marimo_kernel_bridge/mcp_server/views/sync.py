@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.mcp_server.answers.document import SyncLine, SyncState
+from marimo_kernel_bridge.mcp_server.answers.durations import took
 from marimo_kernel_bridge.mcp_server.answers.notebook import ExpectedCell
 from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL
 from marimo_kernel_bridge.mcp_server.answers.runs import RunView
@@ -100,7 +101,7 @@ def _message(
     if not any(line.state in _TO_RUN for line in lines):
         return f"{len(lines)} of {total} code cells differ, and none of them is to be run."
     if source.origin.shows == "document":
-        return f"{len(lines)} of {total} code cells differ. sync runs {runs} cells; the last time they took {seconds:.2g} s."
+        return f"{len(lines)} of {total} code cells differ. sync runs {runs} cells; the last time they took {took(seconds)}."
     return (
         f"{len(lines)} of {total} code cells differ. No document is attached that could run them: ask the person to, or for stale "
         'ones use run_cells(which="stale").'

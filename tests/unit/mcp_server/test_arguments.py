@@ -1,6 +1,5 @@
 """What a client sees of the tools before it calls one, and what it hears of wrong arguments."""
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,9 +7,14 @@ import pytest
 from mcp.types import Tool
 
 from marimo_kernel_bridge.mcp_server.arguments import client_name
+from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
+from marimo_kernel_bridge.mcp_server.tool import TIERS, Tier
 from marimo_kernel_bridge.mcp_tools import TOOLS
 from marimo_kernel_bridge.protocol.names import agent_name
+from tests.agent_jobs import compact
+from tests.tokens import tokens
 from tests.unit.mcp_server.agent import Agent
+from tests.unit.mcp_server.conftest import Serve
 from tests.unit.mcp_server.fake_kernel import FakeKernel
 
 pytestmark = pytest.mark.anyio
@@ -39,18 +43,26 @@ async def listed(agent: Agent) -> list[Tool]:
     return (await agent.client.list_tools()).tools
 
 
-async def test_each_tool_and_each_argument_is_described(agent: Agent) -> None:
+async def test_each_tool_and_each_argument_is_described(serve: Serve) -> None:
+    agent = await serve("all")
     for tool in await listed(agent):
         assert tool.title
         assert 20 < len(tool.description or "") < 2048
         assert tool.input_schema["additionalProperties"] is False
         for name, argument in tool.input_schema["properties"].items():
             assert argument["description"], f"{tool.name}({name})"
-        assert tool.output_schema is not None
-        assert tool.output_schema["type"] == "object"
+            assert not argument.keys() & {"minimum", "maximum", "minLength", "maxLength"}, (
+                "a refusal names it"
+            )
+        assert tool.output_schema is None, "it would be as long as all else, and hosts show it to no model"
+    edit = next(tool for tool in await listed(agent) if tool.name == "edit_cells").input_schema
+    fields = edit["properties"]["edits"]["items"]
+    assert fields["additionalProperties"] is False
+    assert all(field["description"] for field in fields["properties"].values())
 
 
-async def test_the_hints_say_which_tools_may_change_something(agent: Agent) -> None:
+async def test_the_hints_say_which_tools_may_change_something(serve: Serve) -> None:
+    agent = await serve("all")
     hints = {tool.name: tool.annotations for tool in await listed(agent)}
     # What is not said is the protocol's default: destructive, unless it only reads.
     changing = {
@@ -81,16 +93,40 @@ async def test_the_hints_say_which_tools_may_change_something(agent: Agent) -> N
     assert {name for name, hint in hints.items() if hint is not None and hint.read_only_hint} == reading
 
 
-async def test_the_list_of_tools_is_no_longer_than_it_need_be(agent: Agent) -> None:
-    """Each agent pays for it, whatever it does.
+def model_sees(tool: Tool) -> str:
+    """A tool as hosts give it to a model."""
+    return compact({"name": tool.name, "description": tool.description, "input_schema": tool.input_schema})
 
-    Each tool says all that it needs itself, because some hosts load only those that they have looked for. So one more tool is
-    about 800 characters more, of which 300 are its answer's.
-    """
-    sent = [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in await listed(agent)]
-    paid = [{key: value for key, value in tool.items() if key != "outputSchema"} for tool in sent]
-    assert len(json.dumps(sent, separators=(",", ":"))) < 71_000
-    assert len(json.dumps(paid, separators=(",", ":"))) < 37_000, "what hosts show models, and more"
+
+def sent(tool: Tool) -> str:
+    return compact(tool.model_dump(mode="json", by_alias=True, exclude_none=True))
+
+
+@pytest.mark.parametrize(
+    ("allow", "most_sent", "most_seen"), [("all", 9000, 6000), ("run", 9000, 6000), ("propose", 4500, 4000)]
+)
+async def test_the_list_of_tools_costs_an_agent_no_more_tokens_than_it_need(
+    serve: Serve, allow: Tier, most_sent: int, most_seen: int
+) -> None:
+    """Each agent pays for it, whatever it does: one more tool is about a hundred tokens, and sixty can be enough."""
+    tools = await listed(await serve(allow))
+    each = {tool.name: tokens(model_sees(tool)) for tool in tools}
+    assert tokens(f"[{','.join(map(sent, tools))}]") <= most_sent
+    assert sum(each.values()) <= most_seen, sorted(each.items(), key=lambda entry: -entry[1])
+
+
+async def test_only_tools_that_the_person_allows_are_listed_and_others_say_what_they_need(
+    serve: Serve,
+) -> None:
+    names = {tier: {tool.name for tool in await listed(await serve(tier))} for tier in TIERS}
+    assert names["read"] < names["propose"] < names["edit"] < names["scratch"] < names["run"] < names["all"]
+    assert "edit_cells" in names["propose"], "there it proposes"
+    assert "execute_code" not in names["edit"]
+    assert {"start_kernel", "list_kernelspecs", "list_templates"} <= names["all"] - names["run"]
+    assert names["all"] == {tool.name for tool in TOOLS if tool.app != "only"}
+    refused = await (await serve("read"))("execute_code", code="1")
+    assert refused.refused("not_allowed")
+    assert "--allow run" in refused.text
 
 
 async def test_the_instructions_fit_what_hosts_keep(agent: Agent) -> None:
@@ -99,7 +135,8 @@ async def test_the_instructions_fit_what_hosts_keep(agent: Agent) -> None:
     assert len(instructions.encode()) < 2048
 
 
-async def test_an_argument_has_one_name_and_one_kind_in_all_tools(agent: Agent) -> None:
+async def test_an_argument_has_one_name_and_one_kind_in_all_tools(serve: Serve) -> None:
+    agent = await serve("all")
     kinds: dict[str, set[str]] = {}
     for tool in await listed(agent):
         for name, schema in tool.input_schema["properties"].items():
@@ -109,7 +146,8 @@ async def test_an_argument_has_one_name_and_one_kind_in_all_tools(agent: Agent) 
     assert not kinds.keys() & {"cell", "id", "notebook_path", "rows", "path", "variable_name"}
 
 
-async def test_a_name_is_what_the_caller_gives_to_a_notebook_or_a_checkpoint(agent: Agent) -> None:
+async def test_a_name_is_what_the_caller_gives_to_a_notebook_or_a_checkpoint(serve: Serve) -> None:
+    agent = await serve("all")
     named = {tool.name for tool in await listed(agent) if "name" in tool.input_schema["properties"]}
     assert named == {"create_notebook", "save_checkpoint", "restore_checkpoint", "delete_checkpoint"}
 
@@ -117,22 +155,23 @@ async def test_a_name_is_what_the_caller_gives_to_a_notebook_or_a_checkpoint(age
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("execute_code", {"code": "1", "tiemout": 3}, "`tiemout` is unknown. Did you mean `timeout`?"),
     ("execute_code", {"code": "1", "nonsense": 3}, "`nonsense` is unknown; leave it out."),
-    ("execute_code", {"code": "1", "timeout": "3"}, '`timeout` takes a number from 0 to 600, not "3". Send 3.'),
+    ("execute_code", {"code": "1", "timeout": "900"}, "`timeout` takes a number from 0 to 600, not 900."),
+    ("execute_code", {"code": "1", "timeout": "soon"}, '`timeout` takes a number from 0 to 600, not "soon".'),
     ("execute_code", {"code": "1", "timeout": 1e9}, "`timeout` takes a number from 0 to 600, not 1000000000.0."),
     ("execute_code", {"code": ["1"]}, '`code` takes text, not ["1"]. Send one text, its lines joined.'),
-    ("execute_code", {}, "`code` is missing. It is text: Python for the kernel's shared namespace."),
+    ("execute_code", {}, "`code` is missing. It is text: Python."),
     ("execute_code", {"code": "1", "scratch": "yes"}, '`scratch` takes true or false, not "yes". Send true.'),
     ("execute_code", {"source": "1"}, "`source` is unknown. Did you mean `code`?"),
     ("read_cell", {"cell": "aaaa"}, "`cell` is unknown. Did you mean `cell_id`?"),
     ("read_cell", {"cell_id": "aaaa", "max_chars": -1}, "`max_chars` takes a whole number from 200 to 100000, not -1."),
     ("read_variable", {"name": "x"}, "`name` is unknown. Did you mean `variable`?"),
     ("list_cells", {"offset": 1.5}, "`offset` takes a whole number from 0 on, not 1.5."),
-    ("list_cells", {"kernel": 1}, '`kernel` takes text, not 1. Send "1".'),
-    ("run_cells", {"cell_ids": "aaaa"}, 'not "aaaa". Send ["aaaa"].'),
+    ("list_cells", {"kernel": ["k1"]}, '`kernel` takes text, not ["k1"].'),
+    ("edit_cells", {"edits": "x = 1"}, "`edits` takes a list of objects"),
     ("run_cells", {"which": "stail"}, '`which` takes one of "stale", "all", not "stail".'),
     ("edit_cells", {"edits": [{"action": "add", "code": "x", "cell": "a"}]}, "`edits[0].cell` is unknown. Did you mean `cell_id`?"),
     ("edit_cells", {"edits": [{"action": "change", "version": True}]}, "`edits[0].version` takes a whole number, not true."),
-    ("edit_cells", {"edits": [{"code": "x = 1"}]}, '`edits[0].action` is missing. It is one of "add", "change", "delete", "move".'),
+    ("edit_cells", {"edits": [{"code": "x = 1"}]}, '`edits[0].action` is missing. It is one of "add", "change", "delete", "move": What to do.'),
 ]  # fmt: skip
 
 
@@ -145,6 +184,40 @@ async def test_wrong_arguments_are_named_with_what_to_send_instead(
     assert told in answer.text
     assert "pydantic" not in answer.text
     assert f"{tool} takes " in answer.text
+
+
+MEANT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("execute_code", {"code": "1", "timeout": "3"}, {"code": "1", "timeout": 3}),
+    ("execute_code", {"code": "1", "timeout": " 1.5 "}, {"code": "1", "timeout": 1.5}),
+    ("execute_code", {"code": "1", "scratch": "True"}, {"code": "1", "scratch": True}),
+    ("execute_code", {"code": "[1]"}, {"code": "[1]"}),
+    ("execute_code", {"code": 1}, {"code": "1"}),
+    ("list_cells", {"offset": 2.0, "limit": "300"}, {"offset": 2, "limit": 300}),
+    ("list_cells", {"offset": None, "kernel": None}, {}),
+    ("list_cells", {"offset": "1.5"}, {"offset": 1.5}),
+    ("run_cells", {"cell_ids": "aaaa"}, {"cell_ids": ["aaaa"]}),
+    ("run_cells", {"cell_ids": '["aaaa", "bbbb"]'}, {"cell_ids": ["aaaa", "bbbb"]}),
+    ("run_cells", {"which": "null"}, {"which": "null"}),
+    ("edit_cells", {"edits": '[{"action": "delete", "cell_id": "a", "version": "2"}]'}, {"edits": [{"action": "delete", "cell_id": "a", "version": 2}]}),
+    ("edit_cells", {"edits": {"action": "add", "code": "[1]"}}, {"edits": [{"action": "add", "code": "[1]"}]}),
+    ("edit_cells", {"edits": "[" * 100_000}, {"edits": "[" * 100_000}),
+    ("list_cells", {"code_override": '{"a": "x = 1"}'}, {"code_override": {"a": "x = 1"}}),
+    ("set_ui_value", {"element": "x", "value": "5"}, {"element": "x", "value": "5"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tool", "arguments", "meant"), MEANT)
+def test_arguments_in_another_form_are_taken_as_they_are_meant(
+    tool: str, arguments: dict[str, Any], meant: dict[str, Any]
+) -> None:
+    (declaration,) = (declaration for declaration in TOOLS if declaration.name == tool)
+    metadata = StrictTool.of(declaration, declaration.function).fn_metadata
+    assert metadata.pre_parse_json(arguments) == meant
+
+
+async def test_an_edit_in_json_text_is_made(connected: Agent, kernel: FakeKernel) -> None:
+    answer = await connected("edit_cells", edits='[{"action": "change", "cell_id": "aaaa", "code": "x"}]')
+    assert "Edit 1 (change) needs version" in answer.text
 
 
 @pytest.mark.parametrize(

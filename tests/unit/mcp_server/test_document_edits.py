@@ -70,7 +70,7 @@ async def test_an_edit_goes_into_the_document_and_the_front_ends_runs_are_one_an
     assert [ran["cell_id"] for ran in answer.data["ran"]] == ["aaaa", "new1"]
     assert [ran["cell_id"] for ran in answer.data["reran"]] == ["bbbb"]
     assert answer.data["added"] == ["new1"]
-    assert "In the document: JupyterLab shows it. undo_edit(op_id='op-1') takes it back." in answer.text
+    assert "in the document in JupyterLab; undo_edit(op_id='op-1')" in answer.text
     assert edits_sent(document) == [
         wire.EditDocument(changes=[ChangeCell("aaaa", 7, "x = 2"), AddCell("z = 3")], client="ann")
     ]

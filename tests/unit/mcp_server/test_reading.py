@@ -1,13 +1,18 @@
 """What the tools that only look answer, and how many questions to the kernel that takes."""
 
+import base64
+import io
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.environment import MissingImport
 from marimo_kernel_bridge.protocol.inspection import Column, UiElement, Variable, VariableContent
 from marimo_kernel_bridge.protocol.notebook import CellError
+from tests.agent_jobs import ORDERS, compact
+from tests.tokens import tokens
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.fake_kernel import FakeKernel, result, stream
 
@@ -37,15 +42,74 @@ async def test_names_of_objects_that_are_not_watched_are_told(connected: Agent, 
     assert "not watched: big" in read.text
 
 
-async def test_the_outline_tells_kind_names_and_last_run(connected: Agent, chain: FakeKernel) -> None:
-    chain.add("dddd", "import json\nimport math")
-    chain.add("eeee", "def f():\n    return 1")
+async def test_the_outline_tells_names_and_what_is_not_so_for_most_cells(
+    connected: Agent, chain: FakeKernel
+) -> None:
+    chain.add("dddd", "# standard library\nimport json\nimport math", defines=("json", "math"))
+    chain.add(
+        "eeee", "z = math.sqrt(y)", uses=("math", "y"), defines=("z",), last_run_by="ann", duration=3.25
+    )
+    failed = CellError("ValueError", "xxx")
+    chain.add("ffff", "boom()", status="error", error=failed, edited_by="ben", stale=True)
     answer = await connected("list_cells")
     cells = {cell["cell_id"]: cell for cell in answer.data["cells"]}
-    assert [cells[name].get("kind") for name in ("aaaa", "dddd", "eeee")] == [None, "imports", "function"]
-    assert (cells["bbbb"]["defines"], cells["bbbb"]["uses"]) == (["y"], ["x"])
-    assert f"run by the person at {cells['bbbb']['ran_at']}, 0.5 s" in answer.text
-    assert "`y = x + 1` (+1 lines)" in answer.text
+    assert cells["bbbb"] == {
+        "cell_id": "bbbb", "version": 1, "code": "y = x + 1", "lines": 2, "defines": ["y"], "uses": ["x"]
+    }  # fmt: skip
+    assert (cells["eeee"]["uses"], cells["eeee"]["run_by"], cells["eeee"]["seconds"]) == (["y"], "ann", 3.25)
+    assert (cells["ffff"]["edited_by"], cells["ffff"]["error"]) == ("ben", "ValueError: xxx")
+    lines = answer.text.splitlines()
+    assert "bbbb v1 · y = x + 1 (+1) => y <- x" in lines
+    assert "eeee v1 · z = math.sqrt(y) => z <- y · run by ann · 3.2 s" in lines
+    assert lines[-1] == "ffff v1 · error · stale · boom() · edited by ben · ValueError: xxx"
+
+
+async def test_a_cell_of_an_outline_costs_an_agent_thirty_tokens_at_most(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    for number, (kind, code) in enumerate(ORDERS):
+        defines = (code.split(" ")[0],) if kind == "code" and " = " in code.split("\n")[0] else ()
+        kernel.add(f"c{number:03}", code, defines=defines, uses=("orders", "by_region"))
+    answer = await connected("list_cells")
+    assert tokens(answer.text) <= 30 * len(ORDERS)
+    assert tokens(compact(answer.data)) <= 45 * len(ORDERS)
+
+
+async def test_several_cells_are_read_at_once_and_share_the_budget(
+    connected: Agent, chain: FakeKernel
+) -> None:
+    chain.add("dddd", "print('x' * 5000)", stream("x" * 5000))
+    answer = await connected("read_cell", cell_ids=["aaaa", "dddd", "nb-bbbb"], max_chars=2000)
+    first, long, last = answer.data["cells"]
+    assert (first["code"], last["cell_id"], last["outputs"]) == ("x = 1", "bbbb", "2")
+    assert 500 < len(long["outputs"]) < 1600
+    assert 'read_cell(cell_id="dddd", offset=' in long["outputs"]
+    assert "cell bbbb · version 1 · ok" in answer.text
+    assert (await connected("read_cell", cell_ids=["aaaa", "nosuch"])).refused("no_such_cell")
+    for wrong in ({}, {"cell_id": "aaaa", "cell_ids": ["bbbb"]}, {"cell_ids": ["aaaa"], "offset": 5}):
+        assert (await connected("read_cell", **wrong)).refused("bad_request")
+
+
+async def test_a_picture_that_several_cells_show_is_sent_once(connected: Agent, kernel: FakeKernel) -> None:
+    written = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(written, "PNG")
+    figure = {"output_type": "display_data", "metadata": {}, "data": {"image/png": base64.b64encode(written.getvalue()).decode()}}  # fmt: skip
+    kernel.add("aaaa", "figure", figure, figure)
+    kernel.add("bbbb", "figure", figure)
+    one = await connected("read_cell", cell_id="aaaa")
+    assert (len(one.images), one.data["images"]) == (1, 1)
+    assert "[image 1 again]" in one.text
+    both = await connected("read_cell", cell_ids=["aaaa", "bbbb"])
+    assert (len(both.images), both.data["cells"][1].get("images", 0)) == (1, 0)
+    assert "1 images are above" in both.data["cells"][1]["outputs"]
+
+
+async def test_a_running_cell_is_not_told_with_the_time_of_its_last_run(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.add("aaaa", "slow()", status="running")
+    answer = await connected("read_cell", cell_id="aaaa")
+    assert answer.text.splitlines()[0] == "cell aaaa · version 1 · running"
 
 
 async def test_the_outline_is_read_in_pages(connected: Agent, chain: FakeKernel) -> None:
@@ -148,12 +212,20 @@ async def test_variables_are_listed_with_the_cells_that_define_them(
 
 
 async def test_a_variable_is_sampled_from_an_offset_on(connected: Agent, chain: FakeKernel) -> None:
-    columns, rows = (Column("a", "int64"), Column("b", "object")), (("0", "text"), ("1", "text"))
+    columns, rows = (
+        (
+            Column("a", "int64", 0, 1000, "0", "999"),
+            Column("b", "object", 3, 2, top=(("text", 900), ("other", 97))),
+        ),
+        (("0", "text"), ("1", "text")),
+    )
     frame = Variable("x", "pandas.DataFrame", "1000 rows, 2 columns", defined_by="aaaa")
     chain.contents["x"] = VariableContent(frame, columns, 2, rows, 1000)
     first = await connected("read_variable", variable="x", limit=2)
     assert (first.data["rows"], first.data["cell_id"]) == ([["0", "text"], ["1", "text"]], "aaaa")
     assert "2 of 1000 rows; offset=2 gives the next" in first.text
+    assert first.data["columns"][0] == {"name": "a", "dtype": "int64", "holds": "0 to 999; 1000 distinct"}
+    assert "b object · 3 nulls; text (900), other (97)" in first.text
     last = await connected("read_variable", variable="x", offset=998, limit=5)
     assert "2 of 1000 rows, from 998 on" in last.text
     assert "gives the next" not in last.text

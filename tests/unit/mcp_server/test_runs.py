@@ -35,20 +35,23 @@ async def test_code_becomes_a_cell_and_its_dependents_are_listed(
     connected: Agent, kernel: FakeKernel
 ) -> None:
     kernel.add("mine", "x = 41")
-    kernel.add("below", "y = x + 1")
+    kernel.add("below", "y = x + 1", result("42"))
     kernel.executions["x = 41"] = Execution(
         (result("41"),), requested=("mine",), ran=(cell_run("mine"), cell_run("below"))
     )
     answer = await connected("execute_code", code="x = 41")
     assert (answer.data["status"], answer.data["outputs"], answer.data["cell_id"]) == ("ok", "41", "mine")
     (dependent,) = answer.data["reran"]
-    assert (dependent["cell_id"], dependent["code"], dependent["outputs_changed"]) == (
-        "below",
-        "y = x + 1",
-        True,
-    )
+    assert dependent == {
+        "cell_id": "below",
+        "code": "y = x + 1",
+        "outputs_changed": True,
+        "seconds": 0.5,
+        "outputs": "42",
+    }
     assert "ran" not in answer.data
-    assert kernel.asked == ["execute_request"], "the kernel tells the outcome by itself"
+    assert answer.text.endswith("--- ran because of it\nbelow · outputs changed · 0.5 s · `y = x + 1`\n42")
+    assert kernel.asked == ["execute_request", "read_cell"], "the kernel tells the outcome by itself"
 
 
 async def test_code_that_fails_is_a_failed_run_and_no_broken_tool(
@@ -57,8 +60,7 @@ async def test_code_that_fails_is_a_failed_run_and_no_broken_tool(
     kernel.executions["1/0"] = Execution(error=ZERO)
     answer = await connected("execute_code", code="1/0")
     assert (answer.failed, answer.data["status"]) == (False, "error")
-    assert "failed in " in answer.data["message"]
-    assert "ZeroDivisionError: division by zero" in answer.data["message"]
+    assert answer.data["message"] == "failed with ZeroDivisionError: division by zero"
 
 
 async def test_input_says_that_nobody_can_type(connected: Agent, kernel: FakeKernel) -> None:
@@ -464,7 +466,7 @@ async def test_a_preview_of_a_run_is_what_the_kernel_expects(connected: Agent, k
     kernel.description = replace(kernel.description, mode="lazy")
     answer = await connected("preview_run", cell_ids=["nb-aaaa"])
     assert answer.data["message"] == (
-        "2 cells would run; the last time they took 2 s. "
+        "2 cells would run; the last time they took 2.0 s. "
         "Lazy mode: what depends on them becomes stale and waits."
     )
     assert [cell.get("stale") for cell in answer.data["would_run"]] == [None, True]
