@@ -45,6 +45,19 @@ TEXTS: Final = """() => {
 _SHOWN: Final = f"text => ({TEXTS})().some(found => found.replaceAll(',', '') === text)"
 
 
+_DRAG: Final = """part => {
+  const grid = document.querySelector("#grid");
+  grid.scrollTop = part * (grid.scrollHeight - grid.clientHeight);
+}"""
+_THERE: Final = """([part, rows]) => {
+  const number = text => Number((text ?? "").replaceAll(",", ""));
+  const line = document.querySelector("#body [role=row]");
+  const row = number(line?.querySelector("[role=rowheader]")?.textContent);
+  const first = line?.querySelector("[role=gridcell]")?.textContent;
+  return Math.abs(row / rows - part) < 0.01 && first && number(first) === row - 1;
+}"""
+
+
 def until_shown(page: Page, text: str) -> None:
     """Wait until a page shows a text, which no other part of it has."""
     page.wait_for_function(_SHOWN, arg=text, timeout=BOUND, polling=5)
@@ -117,9 +130,10 @@ class Ours:
             polling=5,
         )
 
-    def go_to(self, row: int, text: str) -> None:
-        self.set(StateChange(first_row=row))
-        until_shown(self.page, text)
+    def go_to(self, part: float, rows: int) -> None:
+        """Drag the scrollbar to a part of a table whose first column counts its rows, and wait for the rows there."""
+        self.page.evaluate(_DRAG, part)
+        self.page.wait_for_function(_THERE, arg=[part, rows], timeout=BOUND, polling=5)
 
 
 class FileView(Ours):
