@@ -29,6 +29,7 @@ _COLUMNS: Final = 200
 _HIDDEN: Final = 50
 _VALUES: Final = 20
 _DTYPE: Final = 60
+_NAME: Final = 200
 _LONGEST_NAME: Final = 1000
 
 
@@ -149,7 +150,8 @@ async def description_of(ctx: Ctx, known: OpenView) -> ViewDescription:
 def shown(opened: Opened, now: ViewDescription, state: Shown, message: str) -> ShownView:
     """Return the answer about a view that was opened."""
     columns = tuple(
-        ColumnLine(column.name, column.kind, _type(column.dtype)) for column in now.columns[:_COLUMNS]
+        ColumnLine(_cut(column.name, _NAME), column.kind, _type(column.dtype))
+        for column in now.columns[:_COLUMNS]
     )
     return ShownView(
         opened.known.handle,
@@ -168,8 +170,11 @@ def shown(opened: Opened, now: ViewDescription, state: Shown, message: str) -> S
 
 def _type(dtype: str) -> str:
     """Return the name of a type. That of some holds values, as of an Enum's categories."""
-    name = dtype.partition("(categories")[0]
-    return name if len(name) <= _DTYPE else f"{name[: _DTYPE - 1]}…"
+    return _cut(dtype.partition("(categories")[0], _DTYPE)
+
+
+def _cut(name: str, most: int) -> str:
+    return name if len(name) <= most else f"{name[: most - 1]}…"
 
 
 async def summary(ctx: Ctx, known: OpenView) -> ViewRead:

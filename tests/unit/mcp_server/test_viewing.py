@@ -120,6 +120,13 @@ async def test_a_type_that_lists_its_values_is_told_without_them(
     assert "very good" not in answer.text + json.dumps(answer.data)
 
 
+async def test_a_long_name_of_a_column_is_cut(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.tables.tables["notes"] = table("notes", **{"long " * 1000: NUMBER})
+    answer = await connected("view_data", data="notes")
+    assert len(answer.data["columns"][0]["name"]) == 200
+    assert len(answer.text) < 1000
+
+
 # What it can set
 
 
