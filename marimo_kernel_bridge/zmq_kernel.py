@@ -13,6 +13,7 @@ import sys
 import threading
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -610,11 +611,15 @@ class MarimoKernelApp(IPKernelApp):
     ).tag(config=True)
     on_listening: Callable[[], None] | None = None  # called once, when all sockets are open
     bounds: Bounds | None = None
+    begun: datetime | None = None
+    """When a pool forked this process: its sockets are open so soon that requests to a kernel before it may arrive."""
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
 
     @default("session")
     def _session_default(self) -> JupyterSession:
-        return JupyterSession(parent=self)
+        session = JupyterSession(parent=self)
+        session.begun = self.begun
+        return session
 
     def init_path(self) -> None:
         """Keep the notebook's folder off the path while the kernel starts and runs the user's startup files."""
@@ -676,6 +681,7 @@ def main(
     app = MarimoKernelApp.instance(**({"parent_handle": 1} if forked else {}))
     app.on_listening = forked
     app.bounds = bounds
+    app.begun = datetime.now(UTC) if forked else None
     with gc_pauses.frozen_imports():
         app.initialize(argv)
     app.start()

@@ -1,6 +1,7 @@
 """Deaths of real kernels: the cause, the cell, its line and the lost names are known at once; an orderly end is none."""
 
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 from front_end import BOUND, FrontEnd
 from jupyter_client import KernelManager
 
+from marimo_kernel_bridge.launch.pool.provisioner import PoolProvisioner
 from marimo_kernel_bridge.protocol import black_box, cgroups
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.deaths import death_of, sentence
@@ -101,6 +103,22 @@ def test_an_orderly_end_leaves_nothing_and_the_next_kernel_tells_of_no_death(
     with pool_home.lived_in():
         kernel.shutdown_kernel(now=True)
     assert not boxes(pool_home, kernel)
+
+
+def test_a_request_to_end_that_a_dead_kernel_did_not_take_does_not_end_the_next_one(
+    lab: FrontEnd, kernel: KernelManager, restart: Callable[[], None]
+) -> None:
+    assert isinstance(kernel.provisioner, PoolProvisioner)
+    assert kernel.provisioner.pid is not None
+    os.kill(kernel.provisioner.pid, signal.SIGKILL)
+    ended(kernel)
+    lab.client.shutdown(restart=True)  # ZeroMQ keeps it, as it does for the manager's own
+    restart()
+    lab._await_kernel()
+    described(lab)  # an answer on control, after what was sent there before
+    assert lab.run("one", "a = 1").ok
+    lab.client.shutdown(restart=True)
+    ended(kernel)
 
 
 LIMIT = 700_000_000

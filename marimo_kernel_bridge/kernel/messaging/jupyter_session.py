@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +21,8 @@ from marimo_kernel_bridge.protocol.names import FOR_AGENT
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from marimo_kernel_bridge.kernel.front_ends import Header, Message
     from marimo_kernel_bridge.kernel.messaging.agent_messages import AgentMessages
 
@@ -37,6 +39,14 @@ def pack(message: Any) -> bytes:
         return _SURROGATE.sub("\ufffd", text).encode()
 
 
+def _is_before(header: Mapping[str, Any], moment: datetime) -> bool:
+    """Return whether a message was sent before a moment; False if it says no time."""
+    try:
+        return bool(header["date"] < moment)
+    except (KeyError, TypeError):
+        return False
+
+
 Route = Callable[[str, dict[str, Any], "Header"], "list[Message] | None"]
 """Takes an output: its type, its content, its parent header. Returns what to send instead, None for the output itself."""
 
@@ -48,6 +58,8 @@ class JupyterSession(Session):
         super().__init__(**kwargs)
         self.pack = pack
         self.unanswered: set[str] = set()  # message ids of the requests that wait for a reply
+        self.begun: datetime | None = None
+        """When this process began, if that is before anybody could know of it."""
         self._route: Route | None = None
 
     @cached_property
@@ -92,7 +104,14 @@ class JupyterSession(Session):
                 raise ValueError("Malformed header: msg_id and msg_type must be strings")  # noqa: TRY004  # what callers expect
         except (KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
             raise ValueError(f"Malformed message: {error!r}") from error
-        return ReceivedMessage(message)
+        received = ReceivedMessage(message)
+        if (
+            self.begun is not None
+            and header["msg_type"] == "shutdown_request"
+            and _is_before(header, self.begun)
+        ):
+            received.refusal = "it was sent to the process before this one, which had ended"
+        return received
 
     def send(  # type: ignore[override]  # the other arguments pass through by name
         self,
