@@ -37,6 +37,7 @@ from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.mcp_server.tool import tools_of
 from marimo_kernel_bridge.mcp_server.tools import (
     checkpoints,
+    code_help,
     document,
     editor,
     files,
@@ -86,7 +87,7 @@ Plain Python kernels have no graph: only execute_code, read_run, interrupt_run a
 
 
 TOOLS: Final = tools_of(
-    kernels, notebooks, reading, running, document, checkpoints, packages, files, editor, viewing
+    kernels, notebooks, reading, code_help, running, document, checkpoints, packages, files, editor, viewing
 )
 
 

@@ -16,6 +16,8 @@ from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import EditReport, ExpectedRun
 from marimo_kernel_bridge.protocol.environment import Environment
 from marimo_kernel_bridge.protocol.inspection import (
+    Completions,
+    Documentation,
     Matches,
     Redacted,
     RunOutcome,
@@ -132,6 +134,14 @@ class Reads:
                 if refusal.code != "kernel_silent":
                     raise
         return await self.ask(request, VariableContent)
+
+    async def complete(self, code: str, limit: int) -> Completions:
+        """Return what may stand at the end of code, the likeliest `limit`. Evaluates nothing."""
+        return await self.ask(wire.CompleteCode(code=code, limit=limit), Completions)
+
+    async def explain(self, code: str) -> Documentation:
+        """Return what the expression at the end of code is. Evaluates nothing."""
+        return await self.ask(wire.InspectCode(code=code), Documentation)
 
     async def preview_run(self, cell_ids: Sequence[str]) -> list[ExpectedRun]:
         """Return the cells that a run of these cells would run. Raises `BridgeError` no_such_cell."""

@@ -155,6 +155,14 @@ class BridgeReads:
                     hidden=shell.user_ns_hidden,
                     sample=not on_control,
                 )
+            case wire.CompleteCode(code=code, limit=limit):
+                from marimo_kernel_bridge.inspecting import code_help  # noqa: PLC0415  # few agents ask
+
+                return code_help.complete(shell.user_ns, code, limit, shell.user_ns_hidden)
+            case wire.InspectCode(code=code):
+                from marimo_kernel_bridge.inspecting import code_help  # noqa: PLC0415  # few agents ask
+
+                return code_help.explain(shell.user_ns, self._definers(), code)
             case wire.Redact(value=value):
                 return Redacted(hide(value))
             case wire.PreviewRun(cell_ids=cell_ids):

@@ -78,6 +78,43 @@ class VariableContent:
 
 
 @dataclass(frozen=True)
+class Completion:
+    """What may stand at a place in code. `kind` is function, class, module, property, value, key, column, argument, keyword or name."""
+
+    name: str
+    kind: str
+    signature: str = ""
+
+
+@dataclass(frozen=True)
+class Completions:
+    """The likeliest completions, of `total`. They replace `part`, the beginning of a name that is there already."""
+
+    part: str
+    matches: tuple[Completion, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class Documentation:
+    """What an expression is, as far as it can be known without evaluating it; `known` is False where it cannot.
+
+    `kind` is function, class, module, property, value or instance (of `type`). `place` is the file and line of a function, as
+    its code names them. `cell_id` defines the first name in the expression.
+    """
+
+    expression: str
+    known: bool = True
+    kind: str = ""
+    type: str = ""
+    summary: str = ""
+    signature: str = ""
+    doc: str = ""
+    place: str = ""
+    cell_id: str | None = None
+
+
+@dataclass(frozen=True)
 class Match:
     """A line that matches a search. `line` counts from 1, in the code or in the text of the outputs."""
 

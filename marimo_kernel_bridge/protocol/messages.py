@@ -53,6 +53,8 @@ from marimo_kernel_bridge.protocol.document_edits import (
 )
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import (
+    Completions,
+    Documentation,
     Matches,
     Redacted,
     RunOutcome,
@@ -158,6 +160,19 @@ class InspectVariable(_Request, frozen=True, tag="inspect_variable"):
     name: str
     rows: int = 5
     offset: int = 0
+
+
+class CompleteCode(_Request, frozen=True, tag="complete_code"):
+    """Control. Result: `Completions` at the end of code. Evaluates nothing."""
+
+    code: str
+    limit: int = 50
+
+
+class InspectCode(_Request, frozen=True, tag="inspect_code"):
+    """Control. Result: `Documentation` of the expression at the end of code. Evaluates nothing."""
+
+    code: str
 
 
 class Redact(_Request, frozen=True, tag="redact"):
@@ -379,6 +394,8 @@ ReadRequest = (
     | ListVariables
     | ListUiElements
     | InspectVariable
+    | CompleteCode
+    | InspectCode
     | Redact
     | ReadEnvironment
     | PreviewRun
@@ -420,6 +437,8 @@ Result = (
     | list[Variable]
     | list[UiElement]
     | VariableContent
+    | Completions
+    | Documentation
     | Environment
     | Redacted
     | EditReport

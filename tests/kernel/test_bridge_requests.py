@@ -7,7 +7,7 @@ import pytest
 
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell
-from marimo_kernel_bridge.protocol.inspection import RunOutcome
+from marimo_kernel_bridge.protocol.inspection import Completions, RunOutcome
 from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs, KernelDescription, RunReport
 
 
@@ -68,6 +68,8 @@ def test_reads_are_answered_while_a_cell_runs(lab, agent):
     assert description.running_cell == cells(agent)["one"].cell_id
     assert read(agent, "one").outputs[0]["text"].strip() == "on"
     assert cells(agent)["one"].status == "running"
+    found = wire.decode_reply(agent.ask(wire.CompleteCode(code="time.sle")), Completions)
+    assert [match.name for match in found.matches] == ["sleep"]
     agent.client.control_channel.send(agent.client.session.msg("interrupt_request", {}))
     assert lab.finish(msg_id).content["ename"] == "KeyboardInterrupt"
 

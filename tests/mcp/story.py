@@ -112,6 +112,13 @@ STORY: tuple[Step, ...] = (
     ),
     Call("search_cells", {"query": "adelie"}, ("3 lines",), "Where does the name stand?"),
     Call("read_dataflow", {"variable": "species"}, ("is used by", "chosen"), "What hangs on `species`?"),
+    Call("complete_code", {"code": "chosen.gro"}, ("groupby",), "What does the table offer?"),
+    Call(
+        "inspect_code",
+        {"code": "chosen.groupby"},
+        ("by", "function"),
+        "And how is it called? Nothing is evaluated.",
+    ),
     Call("list_variables", {}, ("5 rows, 2 columns", "UI element"), "What is in memory?"),
     Call(
         "read_variable",

@@ -55,6 +55,11 @@ _WHY: Final = {
         ),
     ),
     wire.ListUiElements: ("A list of UI elements", "list_variables marks them."),
+    wire.CompleteCode: ("Completing code", "list_variables shows the names."),
+    wire.InspectCode: (
+        "Looking up code",
+        "read_variable shows values; execute_code(scratch=true) calls help().",
+    ),
     wire.InstallPackages: ("Installing packages", "Ask the person to, in marimo's panel of packages."),
     wire.EditCells: (
         "A preview of edits",

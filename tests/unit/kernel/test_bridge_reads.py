@@ -13,7 +13,14 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, EditReport, ExpectedRun
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
-from marimo_kernel_bridge.protocol.inspection import Matches, RunOutcome, Variable, VariableContent
+from marimo_kernel_bridge.protocol.inspection import (
+    Completions,
+    Documentation,
+    Matches,
+    RunOutcome,
+    Variable,
+    VariableContent,
+)
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline, RunReport
 
 if TYPE_CHECKING:
@@ -191,3 +198,29 @@ def test_what_is_no_requirement_is_refused_before_anything_runs(notebook: FrontE
     with pytest.raises(BridgeError) as refusal:
         wire.decode_reply(agent.ask(request, "shell"), InstallReport)
     assert refusal.value.code == "bad_request"
+
+
+def test_code_is_completed_and_looked_up_in_the_kernels_names(notebook: FrontEnd, agent: FrontEnd) -> None:
+    notebook.run("four", "def scale(value, factor=2):\n    'Multiply.'\n    return value * factor")
+    found = wire.decode_reply(agent.ask(wire.CompleteCode(code="sca")), Completions)
+    assert [(match.name, match.kind, match.signature) for match in found.matches] == [
+        ("scale", "function", "(value, factor=2)")
+    ]
+    told = wire.decode_reply(agent.ask(wire.InspectCode(code="scale(1")), Documentation)
+    assert (told.expression, told.doc, told.cell_id) == (
+        "scale",
+        "Multiply.",
+        notebook.cells()["four"].cell_id,
+    )
+    assert not wire.decode_reply(agent.ask(wire.CompleteCode(code="get_ipyth")), Completions).matches
+
+
+def test_a_secret_in_a_default_or_a_documentation_is_not_told(
+    notebook: FrontEnd, agent: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "s3cr3t-of-the-shop")
+    notebook.run("four", "def pay(token='s3cr3t-of-the-shop'):\n    'Uses s3cr3t-of-the-shop.'")
+    told = wire.decode_reply(agent.ask(wire.InspectCode(code="pay")), Documentation)
+    assert "s3cr3t" not in f"{told}"
+    assert "redacted" in told.signature
+    assert "redacted" in told.doc

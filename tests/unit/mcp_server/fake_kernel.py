@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from marimo_kernel_bridge.client.channels import Message, NotConnected, Request
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
+from marimo_kernel_bridge.inspecting import code_help
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
@@ -113,6 +114,8 @@ class FakeKernel:
         self.outputs: dict[str, tuple[Json, ...]] = {}
         self.variables: list[Variable] = []
         self.contents: dict[str, VariableContent] = {}
+        self.names: dict[str, object] = {}
+        """The namespace in which code is completed and looked up."""
         self.elements: list[UiElement] = []
         self.history: list[RunReport] = []
         self.expected: list[ExpectedRun] = []
@@ -307,7 +310,7 @@ class FakeKernel:
         self.checkpoints.remove(known[0])
         return None
 
-    def _found(self, request: wire.Request) -> Any:  # noqa: PLR0911  # one of `wire.Result` for each request
+    def _found(self, request: wire.Request) -> Any:  # noqa: C901, PLR0911  # one of `wire.Result` for each request
         match request:
             case wire.ReadOutline(offset=offset, limit=limit):
                 cells = tuple(self.cells.values())
@@ -320,6 +323,10 @@ class FakeKernel:
                 return self._matches(query, limit)
             case wire.InspectVariable(name=name):
                 return self._content(name)
+            case wire.CompleteCode(code=code, limit=limit):
+                return code_help.complete(self.names, code, limit)
+            case wire.InspectCode(code=code):
+                return code_help.explain(self.names, {}, code)
             case wire.CancelRun(run_id=run_id):
                 self._cancelled.add(run_id)
             case wire.ReadDocument() if self.content is not None:

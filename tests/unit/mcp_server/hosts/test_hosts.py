@@ -229,4 +229,4 @@ def test_the_skill_names_tools_that_exist_and_says_when_it_is_for() -> None:
     assert 50 < len(front["description"]) <= 1024
     known = {tool.name for tool in TOOLS} | CODES | {"scratch=true", "input", "orders_clean"}
     named = set(re.findall(r"`([a-z]+_[a-z_]+)`", text))
-    assert named <= known | {"complete_code", "inspect_code"}
+    assert named <= known
