@@ -45,6 +45,7 @@ ErrorCode = Literal[
     "bad_notebook",
     "cell_not_converted",
     "output_exists",
+    "plugin_failed",
     "runtime_mismatch",
     "not_installed",
     "no_such_checkpoint",
@@ -228,6 +229,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "paused": (
         "The person has paused agents: only reading works.",
         "Ask the person before you try again.",
+    ),
+    "plugin_failed": (
+        "A tool or resource of a plugin failed; the message names the plugin.",
+        "It is the plugin's mistake, not yours: tell the person. Other tools are not affected.",
     ),
     "redaction_mark": (
         "The code contains a mark that stands for a secret, and would overwrite the secret; nothing was done.",

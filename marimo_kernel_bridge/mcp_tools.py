@@ -23,9 +23,11 @@ from marimo_kernel_bridge.mcp_server.attachments import Kernels, allow_many_file
 from marimo_kernel_bridge.mcp_server.callers import caller_of, leave_with_the_session
 from marimo_kernel_bridge.mcp_server.completions import add_completions
 from marimo_kernel_bridge.mcp_server.guard import Guard
+from marimo_kernel_bridge.mcp_server.plugins.loading import Plugins, made
+from marimo_kernel_bridge.mcp_server.plugins.tools import Origin
 from marimo_kernel_bridge.mcp_server.prompts import add_prompts
 from marimo_kernel_bridge.mcp_server.resource_list import serve_list
-from marimo_kernel_bridge.mcp_server.resources import add_resources
+from marimo_kernel_bridge.mcp_server.resources import add_plugin_resources, add_resources
 from marimo_kernel_bridge.mcp_server.sdk.apps import hide_from_models, view_page
 from marimo_kernel_bridge.mcp_server.sdk.identity import CACHED, DESCRIPTION, ICON, honest_capabilities
 from marimo_kernel_bridge.mcp_server.sdk.listing import without
@@ -48,6 +50,7 @@ from marimo_kernel_bridge.mcp_server.tools import (
     running,
     viewing,
 )
+from marimo_kernel_bridge.plugins.visualizing.plugin import plugin as visualizing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -86,9 +89,15 @@ Plain Python kernels have no graph: only execute_code, read_run, interrupt_run a
 """
 
 
-TOOLS: Final = tools_of(
+OWN: Final = tools_of(
     kernels, notebooks, reading, code_help, running, document, checkpoints, packages, files, editor, viewing
 )
+"""The server's own tools."""
+
+NO_PLUGINS: Final = Plugins()
+
+TOOLS: Final = (*OWN, *made(Origin("cell"), visualizing()).tools)
+"""All tools that are part of this package, with those of its own plugin."""
 
 
 def build_server(
@@ -96,10 +105,12 @@ def build_server(
     tools: Sequence[ToolDeclaration] = TOOLS,
     attach: Attach = attach_client,
     sessions: Sessions | None = None,
+    plugins: Plugins = NO_PLUGINS,
 ) -> MCPServer[Kernels]:
     """Return the server, for a transport to run. `allow` is the permission that the person grants to agents."""
     allow_many_files()
     guard = Guard(allow)
+    tools = (*tools, *plugins.tools)
     unlisted = {
         declaration.name
         for declaration in tools
@@ -121,6 +132,7 @@ def build_server(
             may_install=guard.allows("all"),
             attach=attach,
             sessions=sessions,
+            templates=plugins.templates,
         )
         try:
             yield kernels
@@ -145,6 +157,7 @@ def build_server(
     )
     subscriptions.serve(server)
     add_resources(server, guard)
+    add_plugin_resources(server, guard, plugins.resources)
     serve_list(server)
     add_prompts(server)
     add_completions(server, guard)
@@ -152,9 +165,9 @@ def build_server(
     return server
 
 
-def run_stdio(allow: Tier = "run", notebooks: Path | None = None) -> None:
+def run_stdio(allow: Tier = "run", notebooks: Path | None = None, plugins: Plugins = NO_PLUGINS) -> None:
     """Serve one MCP client on standard input and output until the input ends. `notebooks` is the folder of new notebooks."""
-    server = build_server(allow, sessions=Sessions(folder=notebooks))
+    server = build_server(allow, sessions=Sessions(folder=notebooks), plugins=plugins)
     gc.freeze()
     gc.enable()
     server.run("stdio")

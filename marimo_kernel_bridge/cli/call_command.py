@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import click
 
 from marimo_kernel_bridge.cli.group import REFUSED, examples
+from marimo_kernel_bridge.cli.plugins import loaded
 from marimo_kernel_bridge.errors import CODES, BridgeError, WrongUsageError
 
 if TYPE_CHECKING:
@@ -282,7 +283,9 @@ class _Server:
         from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions  # noqa: PLC0415
         from marimo_kernel_bridge.mcp_tools import build_server  # noqa: PLC0415
 
-        server = build_server(self._options.allow, sessions=Sessions(folder=self._options.notebooks))
+        server = build_server(
+            self._options.allow, sessions=Sessions(folder=self._options.notebooks), plugins=loaded()
+        )
         self._client: Client = Client(
             server,
             client_info=Implementation(name=self._options.client, version=__version__),

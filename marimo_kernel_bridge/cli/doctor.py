@@ -30,8 +30,11 @@ from marimo_kernel_bridge.client.marimo_editor import host as marimo
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
+from marimo_kernel_bridge.mcp_server.configuration import configuration, configuration_path
+from marimo_kernel_bridge.mcp_server.plugins.loading import load
 from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, own_port, require_not_foreign
 from marimo_kernel_bridge.mcp_server.transport.run_files import HAVE_SOCKETS, run_files
+from marimo_kernel_bridge.mcp_tools import TOOLS
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.names import KERNELSPEC, MODULE
 from marimo_kernel_bridge.runtime.supported_api import check_version, installed, missing_api
@@ -90,6 +93,7 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
     else:
         found(*_skipped("kernel", "reactivity", "mcp", "editor", because="there is no usable kernelspec"))
     found(_running_server())
+    found(*_plugins())
     found(_marimo_editors())
     found(*_pools())
     found(*_unsafe_kernelspecs())
@@ -277,6 +281,24 @@ def _running_server() -> Finding:
         return Finding("mcp --http", "ok", f"not running; clients over HTTP would find it on port {port}")
     running.close()
     return Finding("mcp --http", "ok", f"running, for `mcp --connect` and over HTTP on port {port}")
+
+
+def _plugins() -> Iterator[Finding]:
+    """Load the plugins that the user's configuration names, as a server does. Those of `--plugin` are in the hosts' own configurations."""
+    try:
+        names = configuration().mcp.plugins
+    except BridgeError as error:
+        yield Finding("plugins", "FAILED", error.message, error.hint)
+        return
+    if not names:
+        yield Finding("plugins", "skipped", f"none is named in {configuration_path()}")
+        return
+    plugins = load(names, TOOLS)
+    for plugin in plugins.loaded:
+        tools = ", ".join(f"{tool.name} ({tool.tier({})})" for tool in plugin.tools) or "no tools"
+        yield Finding("plugins", "ok", f"{plugin.origin.label}: {tools}")
+    for left_out in plugins.left_out:
+        yield Finding("plugins", "FAILED", str(left_out), f"Or take it out of {configuration_path()}.")
 
 
 def _marimo_editors() -> Finding:

@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from marimo_kernel_bridge.cli.group import examples
+from marimo_kernel_bridge.cli.plugins import loaded, named, plugin_option
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ _MCP_CLIENT: Final = click.Choice(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The folder of notebooks that agents create, unless they name one.  [default: the working directory]",
 )
+@plugin_option
 @click.option("--print-config", type=_MCP_CLIENT, help="Print the configuration for this client and exit.")
 @click.option(
     "--print-link",
@@ -103,6 +105,7 @@ def mcp(
     token_file: Path | None,
     allow: Tier,
     notebooks: Path | None,
+    plugins: tuple[str, ...],
     print_config: Client | None,
     print_link: Linked | None,
     install_in: Client | None,
@@ -121,7 +124,7 @@ def mcp(
         raise click.UsageError(
             "Give one of --print-config, --print-link, --install and --uninstall, and one of --http and --connect."
         )
-    arguments = (*_permission(allow), *_folder(notebooks))
+    arguments = (*_permission(allow), *_folder(notebooks), *named(plugins))
     if configured and not uninstall_from and (http or connect):
         _require_usable(host, port)
         arguments = ("--connect", *_on_port(port))
@@ -134,6 +137,7 @@ def mcp(
                 *_on_port(port),
                 *_permission(allow),
                 *_folder(notebooks),
+                *named(plugins),
                 *(["--allow-remote"] if allow_remote else []),
             ]
             others += [] if token_file is None else ["--token-file", str(token_file)]
@@ -144,12 +148,12 @@ def mcp(
     elif connect:
         _connect(port)
     elif http:
-        _serve_http(host, port, allow, notebooks, allow_remote=allow_remote, token_file=token_file)
+        _serve_http(host, port, allow, notebooks, plugins, allow_remote=allow_remote, token_file=token_file)
     else:
         gc.disable()  # during imports, which create no garbage: collections would take a tenth of the start-up time
         from marimo_kernel_bridge.mcp_tools import run_stdio  # noqa: PLC0415  # only for this command
 
-        run_stdio(allow, notebooks)
+        run_stdio(allow, notebooks, loaded(plugins))
 
 
 def _require_sense(port: int | None, *, http: bool, connect: bool) -> None:
@@ -158,6 +162,8 @@ def _require_sense(port: int | None, *, http: bool, connect: bool) -> None:
         raise click.UsageError("--port needs --http or --connect.")
     if connect and click.get_current_context().get_parameter_source("allow") is not ParameterSource.DEFAULT:
         raise click.UsageError("--allow is the server's: give it to mcp --http.")
+    if connect and click.get_current_context().params["plugins"]:
+        raise click.UsageError("--plugin is the server's: give it to mcp --http.")
 
 
 def _permission(allow: Tier) -> tuple[str, ...]:
@@ -199,6 +205,7 @@ def _serve_http(
     port: int | None,
     allow: Tier,
     notebooks: Path | None,
+    plugins: tuple[str, ...],
     *,
     allow_remote: bool,
     token_file: Path | None,
@@ -231,7 +238,7 @@ def _serve_http(
             configured = shlex.join([*_SERVE, *_on_port(None if port is None else listening.port)])
             click.echo(f"To configure a client: {configured} --print-config CLIENT")
 
-        server = build_server(allow, sessions=Sessions(folder=notebooks))
+        server = build_server(allow, sessions=Sessions(folder=notebooks), plugins=loaded(plugins))
         serve_http(server, token, listening, own, ready)
 
 

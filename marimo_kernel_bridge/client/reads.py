@@ -33,12 +33,14 @@ from marimo_kernel_bridge.protocol.notebook import (
     Outline,
     RunReport,
 )
+from marimo_kernel_bridge.protocol.views import TablePart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marimo_kernel_bridge.client.link import KernelLink
     from marimo_kernel_bridge.protocol.changes import Change
+    from marimo_kernel_bridge.protocol.views import How
 
 _T = TypeVar("_T")
 
@@ -143,6 +145,47 @@ class Reads:
         """Return what the expression at the end of code is. Evaluates nothing."""
         return await self.ask(wire.InspectCode(code=code), Documentation)
 
+    async def read_table(
+        self,
+        name: str,
+        columns: list[str],
+        rows: int,
+        by: list[str],
+        how: How = "count",
+        *,
+        bins: bool = False,
+        edges: bool = False,
+    ) -> TablePart:
+        """Return rows of a variable's table, or its groups: `ReadTable` says which.
+
+        Raises `BridgeError`: no_such_variable, not_a_table, bad_request; kernel_busy unless the kernel is idle.
+        """
+        require_reactive(self._link)
+        request = wire.ReadTable(
+            name=name,
+            columns=columns,
+            rows=rows,
+            by=by,
+            how=how,
+            bins=bins,
+            edges=edges,
+            redacted=self.redacted,
+        )
+        return wire.decode_reply(await self._between_runs(request), TablePart)
+
+    async def _between_runs(self, request: wire.Request, more: str = "") -> wire.Content:
+        """Send a request that only reads, but on the main thread. Raises `BridgeError` kernel_busy unless the kernel is idle."""
+        try:
+            return await self._link.ask("shell", wire.REQUEST, wire.encode_request(request))
+        except BridgeError as refusal:
+            if refusal.code == "kernel_silent" and await self._link.liveness() == "alive":
+                raise BridgeError(
+                    "kernel_busy",
+                    "The kernel is busy, and this is read between runs.",
+                    f"Try again when kernel_status says idle.{more}",
+                ) from None
+            raise
+
     async def preview_run(self, cell_ids: Sequence[str]) -> list[ExpectedRun]:
         """Return the cells that a run of these cells would run. Raises `BridgeError` no_such_cell."""
         return await self.ask(wire.PreviewRun(cell_ids=list(cell_ids)), list[ExpectedRun])
@@ -151,16 +194,7 @@ class Reads:
         """Return the effects that a batch of edits would have. Raises `BridgeError` kernel_busy unless the kernel is idle."""
         require_reactive(self._link)
         request = wire.EditCells(changes=list(changes), dry_run=True, client=self._client_name)
-        try:
-            reply = await self._link.ask("shell", wire.REQUEST, wire.encode_request(request))
-        except BridgeError as refusal:
-            if refusal.code == "kernel_silent" and await self._link.liveness() == "alive":
-                raise BridgeError(
-                    "kernel_busy",
-                    "The kernel is busy: new code is analyzed between runs.",
-                    "Try again when kernel_status says idle. Without `edits` a preview is always available.",
-                ) from None
-            raise
+        reply = await self._between_runs(request, " Without `edits` a preview is always available.")
         return wire.decode_reply(reply, EditReport)
 
     async def ask(self, request: wire.ControlRequest, kind: type[_T], bound: float = ANSWER_BOUND) -> _T:

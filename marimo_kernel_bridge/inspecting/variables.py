@@ -112,7 +112,7 @@ def inspect(
     reader = _reader(type(value))
     with suppress(*_CHANGED):
         part = slice(offset, offset + max(0, min(rows, MOST_ROWS)))
-        content = reader[3](_without_attrs(value), part) if reader else _plain_content(value, part)
+        content = reader[3](without_attrs(value), part) if reader else _plain_content(value, part)
     return VariableContent(variable, **content)
 
 
@@ -122,7 +122,7 @@ def describe(name: str, value: object, definer: str | None = None) -> Variable:
     summary = ""
     with suppress(*_CHANGED):
         reader = _reader(kind)
-        summary = reader[2](_without_attrs(value)) if reader else _summary(value)
+        summary = reader[2](without_attrs(value)) if reader else _summary(value)
     return Variable(name, class_name(kind), summary, _is_ui_element(kind), definer)
 
 
@@ -204,7 +204,7 @@ def _length(value: Any) -> str:
     return f"{len(value)} values, {_dtype(value.dtype)}"
 
 
-def _without_attrs(value: Any) -> Any:
+def without_attrs(value: Any) -> Any:
     """Return a pandas object that shares its data with `value`; pandas copies `attrs`, which runs code of what is there."""
     attributes = instance_dict(value)
     if "_attrs" not in attributes:
@@ -216,14 +216,14 @@ def _without_attrs(value: Any) -> Any:
 
 def _dtype(dtype: Any) -> str:
     kind = type(dtype)
-    if _is_plain_dtype(dtype):
+    if is_plain_dtype(dtype):
         return f"{dtype}"
     if library_class("pandas", "DatetimeTZDtype") is kind:
         return "datetime with time zone"
     return f"<{class_name(kind)}>"
 
 
-def _is_plain_dtype(dtype: Any) -> bool:
+def is_plain_dtype(dtype: Any) -> bool:
     """Return whether a dtype is of a library, and has no parts that may be of other classes, such as a fill value."""
     kind = type(dtype)
     if any(base is library_class("numpy", "dtype") for base in bases(kind)):
@@ -231,7 +231,7 @@ def _is_plain_dtype(dtype: Any) -> bool:
     if library_class("pandas", "DatetimeTZDtype") is kind:
         return is_plain_zone(dtype.tz)
     if library_class("pandas", "IntervalDtype") is kind:
-        return _is_plain_dtype(dtype.subtype)
+        return is_plain_dtype(dtype.subtype)
     if library_class("pandas", "ArrowDtype") is kind:
         return _is_plain_arrow(dtype.pyarrow_dtype)
     return is_of_library(kind, "pandas") and library_class("pandas", "SparseDtype") is not kind
@@ -294,7 +294,7 @@ def _described(name: str, dtype: str, read: Callable[[], tuple[list[Any], object
 def _pandas_values(array: Any) -> list[Any]:
     """Return the values of a column; for an extension type of others, only the type's name."""
     dtype = array.dtype
-    if not _is_plain_dtype(dtype):
+    if not is_plain_dtype(dtype):
         return [f"<{class_name(type(dtype))}>"] * len(array)
     return list(array.tolist())
 

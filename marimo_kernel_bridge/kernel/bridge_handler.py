@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting import ipywidgets as jupyter_widgets
 from marimo_kernel_bridge.inspecting import packages
+from marimo_kernel_bridge.inspecting.variables import find
 from marimo_kernel_bridge.kernel import bridge_reads
 from marimo_kernel_bridge.kernel.bridge_reads import BridgeReads
 from marimo_kernel_bridge.kernel.cells import Address
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.environment import InstallReport
     from marimo_kernel_bridge.protocol.notebook import EditorLink
     from marimo_kernel_bridge.protocol.redaction import Redactor
+    from marimo_kernel_bridge.protocol.views import TablePart
 
 
 _SingleRequest = wire.RunCells | wire.RunStale | wire.SetUiValue
@@ -230,6 +232,8 @@ class BridgeHandler:
             case wire.CancelRun(run_id=run_id):
                 self._host.queue.cancel(run_id)
                 return None
+            case wire.ReadTable():
+                return self._part(request, on_control=on_control)
             case wire.ListCheckpoints():
                 return self._host.checkpointing.list()
             case wire.DeleteCheckpoint(name=name):
@@ -242,6 +246,16 @@ class BridgeHandler:
                 )
             case _:
                 return self._reads.answer(request, on_control=on_control, redactor=self._redactor)
+
+    def _part(self, request: wire.ReadTable, *, on_control: bool) -> TablePart:
+        if on_control:
+            raise BridgeError(
+                "kernel_busy", "Rows of a table are read between runs.", "Ask again when the kernel is idle."
+            )
+        from marimo_kernel_bridge.kernel.viewing.parts import read_part  # noqa: PLC0415  # most notebooks need none
+
+        shell = self._host.shell
+        return read_part(find(shell.user_ns, request.name, shell.user_ns_hidden), request)
 
     @property
     def _redactor(self) -> Redactor:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
@@ -38,7 +39,7 @@ from marimo_kernel_bridge.protocol.redaction import Redactor
 from marimo_kernel_bridge.protocol.secrets import in_environment
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mcp.server.context import ServerRequestContext
 
@@ -314,6 +315,7 @@ class Kernels:
         may_install: bool = False,
         attach: Attach = attach_client,
         sessions: Sessions | None = None,
+        templates: Mapping[str, Path] = MappingProxyType({}),
     ) -> None:
         self._attach = attach
         self._subscriptions = subscriptions
@@ -321,6 +323,7 @@ class Kernels:
         self.may_run = may_run  # otherwise the person is not even asked
         self.may_install = may_install  # without asking the person
         self.sessions = sessions or Sessions()
+        self.templates = templates  # of plugins
         self._watches: dict[Attached, Watch] = {}
         self._attached: list[Attached] = []  # two clients may have the same session
         self._made = 0

@@ -9,6 +9,7 @@ import functools
 import json
 import logging
 from contextlib import suppress
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
@@ -21,10 +22,10 @@ from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
 from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.callers import caller_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
-from marimo_kernel_bridge.mcp_server.tool import TIERS
+from marimo_kernel_bridge.mcp_server.safety.marks import require_no_mark
 from marimo_kernel_bridge.mcp_server.which_kernel import handle_of
 from marimo_kernel_bridge.protocol import pauses
-from marimo_kernel_bridge.protocol.redaction import has_mark
+from marimo_kernel_bridge.protocol.permissions import includes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -54,7 +55,7 @@ class Guard:
 
     def allows(self, tier: Tier) -> bool:
         """Whether the person grants this permission."""
-        return TIERS.index(tier) <= TIERS.index(self._allow)
+        return includes(self._allow, tier)
 
     def around(self, declaration: ToolDeclaration) -> ToolFunction:
         """Return the guarded function of a tool."""
@@ -97,9 +98,14 @@ class Guard:
         return guarded
 
     def around_read(
-        self, function: Callable[..., Awaitable[str | bytes]]
+        self,
+        function: Callable[..., Awaitable[str | bytes]],
+        audited: Mapping[str, str] = MappingProxyType({}),
     ) -> Callable[..., Awaitable[str | bytes]]:
-        """Return the guarded function of a resource, which needs the permission `read`: it is always granted."""
+        """Return the guarded function of a resource, which needs the permission `read`: it is always granted.
+
+        `audited` is what the audit log says of it besides.
+        """
 
         @functools.wraps(function)
         async def guarded(ctx: Ctx, **arguments: Any) -> str | bytes:
@@ -108,6 +114,7 @@ class Guard:
                 "tool": f"resource {function.__name__}",
                 "tier": "read",
                 "arguments": digest(arguments),
+                **audited,
             }
             effect = "failed"
             try:
@@ -164,12 +171,8 @@ class Guard:
 
     def _check(self, tier: Tier, arguments: Mapping[str, Any]) -> None:
         self._require(tier)
-        if (tier != "read" or "edits" in arguments) and has_mark(dict(arguments)):  # a dry run says so, too
-            raise BridgeError(
-                "redaction_mark",
-                "The arguments hold a mark <<redacted:...>> that stands for a secret; as code it would replace the secret.",
-                "Leave that line to the person, or read the value at run time (os.environ).",
-            )
+        if tier != "read" or "edits" in arguments:  # a dry run says so, too
+            require_no_mark(dict(arguments))
 
     def _is_first(self, client: str, arguments: Mapping[str, Any], effect: Mapping[str, Any]) -> bool:
         """Whether a page's call is one to log: the first for its view, and each that failed. A page calls with each turn of a wheel."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.mcp_server.callers import Caller
     from marimo_kernel_bridge.mcp_server.guard import Guard
+    from marimo_kernel_bridge.mcp_server.plugins.resources import ServedResource
     from marimo_kernel_bridge.mcp_server.sdk.events import Event
     from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
     from marimo_kernel_bridge.protocol.notebook import Output
@@ -329,6 +330,18 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
             mime_type=about.mime_type,
             security=_NAMES_KERNELS,
         )(guard.around_read(read))
+
+
+def add_plugin_resources(server: MCPServer[Any], guard: Guard, resources: Iterable[ServedResource]) -> None:
+    """Register the resources of plugins, behind the same guard."""
+    for one in resources:
+        server.resource(
+            one.uri,
+            title=one.title,
+            description=one.read.__doc__,
+            mime_type=one.mime_type,
+            security=_NAMES_KERNELS,
+        )(guard.around_read(one.read, one.origin.audited({})))
 
 
 def _json(value: Any) -> str:

@@ -9,19 +9,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from mcp.types import CallToolResult
+
+from marimo_kernel_bridge.protocol import permissions
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-Tier = Literal["read", "propose", "edit", "scratch", "run", "all"]
-"""What the person allows, each with all before it: look; propose changes; change cells without running them; run code that
-stays out of the graph; run cells; start, restart and shut down kernels, interrupt what others run, and install packages
-without being asked. Up to edit no code of an agent runs, unless the person accepts or runs it."""
-
-TIERS: Final[tuple[Tier, ...]] = get_args(Tier)
+Tier: TypeAlias = permissions.Tier
+TIERS: Final = permissions.TIERS
 
 App = Literal["no", "shows", "only"]
 """Whether a tool has to do with the page in hosts with MCP Apps: its answer is shown on it, or only the page may call it."""

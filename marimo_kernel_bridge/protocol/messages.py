@@ -21,9 +21,10 @@ This module sends nothing: `zmq_kernel` and `client` do. New optional fields may
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
 from marimo_kernel_bridge.protocol import names as message_names
@@ -74,7 +75,7 @@ from marimo_kernel_bridge.protocol.notebook import (
 from marimo_kernel_bridge.protocol.view_requests import (
     ViewRequest,
 )
-from marimo_kernel_bridge.protocol.views import OpenedView, ViewAnswer, ViewDescription
+from marimo_kernel_bridge.protocol.views import How, OpenedView, TablePart, ViewAnswer, ViewDescription
 
 Content: TypeAlias = dict[str, Any]
 """The content or metadata of a Jupyter message: JSON with fields that depend on the message's type."""
@@ -173,6 +174,23 @@ class InspectCode(_Request, frozen=True, tag="inspect_code"):
     """Control. Result: `Documentation` of the expression at the end of code. Evaluates nothing."""
 
     code: str
+
+
+class ReadTable(_Request, frozen=True, tag="read_table"):
+    """Shell. Result: `TablePart`: at most `rows` rows of a variable's table, evenly chosen, or its groups.
+
+    `columns` are names, none for the first ones. With `by`, one row for each of its values, the one column of `columns` combined by `how`;
+    `bins`: ranges of the values of a single one. `edges`: a dict of names with lists of names is a table of pairs. Runs no code
+    of the value. Refused with `no_such_variable`, `not_a_table`, `bad_request`; on control, where a cell may run, with `kernel_busy`.
+    """
+
+    name: Annotated[str, Meta(max_length=1000)]
+    columns: Annotated[list[str], Meta(max_length=50)] = []  # noqa: RUF012  # a struct copies it
+    rows: int = 1000
+    by: Annotated[list[str], Meta(max_length=3)] = []  # noqa: RUF012  # as above
+    how: How = "count"
+    bins: bool = False
+    edges: bool = False
 
 
 class Redact(_Request, frozen=True, tag="redact"):
@@ -411,7 +429,9 @@ DocumentRequest = (
     | UndoEdit
     | SaveDocument
 )
-ControlRequest = ReadRequest | CancelRun | DocumentRequest | ViewRequest | ListCheckpoints | DeleteCheckpoint
+ControlRequest = (
+    ReadRequest | ReadTable | CancelRun | DocumentRequest | ViewRequest | ListCheckpoints | DeleteCheckpoint
+)
 ShellRequest = (
     EditCells
     | RunCells
@@ -454,6 +474,7 @@ Result = (
     | Restored
     | list[CheckpointSummary]
     | EditorLink
+    | TablePart
     | OpenedView
     | ViewDescription
     | list[ViewDescription]

@@ -194,6 +194,22 @@ class Statistics(msgspec.Struct, frozen=True, omit_defaults=True):
     other: int = 0
 
 
+Scalar = str | int | float | bool | None
+
+How = Literal["count", "sum", "mean", "median", "min", "max"]
+"""How the values of a group become one."""
+
+
+class TablePart(msgspec.Struct, frozen=True):
+    """Rows of a table as numbers and texts, or its groups: what holds it, and a sentence on how these rows came of `total`."""
+
+    kind: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Scalar, ...], ...]
+    total: int
+    note: str = ""
+
+
 class Detail(msgspec.Struct, frozen=True, omit_defaults=True):
     """One cell in full, up to a bound. `json` is the value of a nested cell. `cut` says that there was more."""
 

@@ -320,6 +320,12 @@ STORY: tuple[Step, ...] = (
         ("sorted by mass ↓, species = Gentoo", "penguins[(penguins['species'] == 'Gentoo')]"),
         "What does she see now? With her changes, and with Python for the rows on her screen.",
     ),
+    Call(
+        "cell_visualize",
+        {"data": "penguins", "options": {"aggregate": "max"}},
+        ("bar: max of mass by species",),
+        "And a picture of it, for the agent as well: looking at a variable needs no code.",
+    ),
     # For hosts
     Read("marimo://k1/variables/species", ("Gentoo",), "A host can show or attach what a tool would tell:"),
     Changes(

@@ -172,6 +172,7 @@ SHELL: Final[list[tuple[str, Json]]] = [
     _ours("install_packages", requirements=5),
     _ours("describe"),
     _ours("inspect_variable", name="x", rows=5, offset=0),
+    _ours("read_table", name="x", columns=["a"], rows=5, by=["a"], how="mean", bins=True, edges=True),
 ]
 CONTROL: Final[list[tuple[str, Json]]] = [
     *map(_ours, ("describe", "list_cells", "read_observations", "list_variables", "list_ui_elements")),

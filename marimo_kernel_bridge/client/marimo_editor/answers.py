@@ -65,6 +65,7 @@ _WHY: Final = {
         "A preview of edits",
         "edit_cells(run=false) changes the text only; list_errors says what marimo thinks of it.",
     ),
+    wire.ReadTable: ("Reading tables", "execute_code(scratch=true) runs code that prints what is needed."),
     wire.SaveDocument: ("Renaming a notebook", "Ask the person to."),
     wire.ReadChanges: (
         "A history of changes",

@@ -71,20 +71,24 @@ def templates_folder() -> Path:
     return Path(jupyter_config_dir(), "marimo_kernel_bridge", "templates")
 
 
-def templates() -> list[Template]:
-    """Return all templates, the shipped ones first; one of the user's with the name of a shipped one replaces it."""
+def templates(more: Mapping[str, Path] = {}) -> list[Template]:
+    """Return all templates, the shipped ones first; one of the user's with the name of another one replaces it.
+
+    `more` are those of plugins, by their names.
+    """
     folder = templates_folder()
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
     except OSError:
         files = []
     own = {path.stem: Template(path.stem, _described(path), path) for path in files}
-    return [*(template for template in SHIPPED if template.name not in own), *own.values()]
+    others = [*SHIPPED, *(Template(name, _described(path), path) for name, path in more.items())]
+    return [*(template for template in others if template.name not in own), *own.values()]
 
 
-def template_named(name: str) -> Template:
-    """Return a template. Raises `BridgeError`: bad_request."""
-    known = templates()
+def template_named(name: str, more: Mapping[str, Path] = {}) -> Template:
+    """Return a template. `more` are those of plugins. Raises `BridgeError`: bad_request."""
+    known = templates(more)
     found = next((template for template in known if template.name == name), None)
     if found is None:
         raise BridgeError(

@@ -90,7 +90,8 @@ def of_answer(view: type[Any], without: Without) -> dict[str, Any]:
     """Return the schema of the structured content of an answer."""
     schema = msgspec.json.schema(view)
     schema |= schema["$defs"].pop(view.__name__)
-    del schema["$ref"], schema["description"]  # redundant: the tool has a description
+    del schema["$ref"]
+    schema.pop("description", None)  # redundant: the tool has a description
     for name in without.fields:
         del schema["properties"][name]
     for part in schema.get("$defs", {}).values():

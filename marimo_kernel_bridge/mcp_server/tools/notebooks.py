@@ -56,7 +56,7 @@ async def create_notebook(
     kernels, client = kernels_of(ctx), client_name(ctx)
     wanted = Wanted(name, folder, description, interpreter, ttl, client)
     path = await asyncio.to_thread(kernels.sessions.path_of, wanted)
-    document = await views.template_document(path, template, parameters)
+    document = await views.template_document(path, template, parameters, kernels.templates)
     session = await kernels.sessions.create(path, document, wanted)
     return answer(await views.opened(kernels, session.id, client), kernels.redactor)
 
@@ -171,7 +171,7 @@ async def delete_notebook(
 @tool("List templates", needs="read", reads=True, listed_from="all")
 async def list_templates(ctx: Ctx) -> Annotated[CallToolResult, TemplateList]:
     """List templates for create_notebook."""
-    found = await asyncio.to_thread(templates)
+    found = await asyncio.to_thread(templates, kernels_of(ctx).templates)
     lines = tuple(
         TemplateLine(one.name, one.description, None if one.path is None else str(one.path)) for one in found
     )

@@ -89,9 +89,11 @@ def _memory(session: Session) -> int | None:
     return int(pages) * 4096
 
 
-async def template_document(path: Path, name: str, parameters: Mapping[str, Any]) -> DocumentJSON:
-    """Return a new notebook from a template. Raises `BridgeError`: bad_request, bad_notebook."""
-    template = await asyncio.to_thread(templates.template_named, name)
+async def template_document(
+    path: Path, name: str, parameters: Mapping[str, Any], more: Mapping[str, Path]
+) -> DocumentJSON:
+    """Return a new notebook from a template; `more` are those of plugins. Raises `BridgeError`: bad_request, bad_notebook."""
+    template = await asyncio.to_thread(templates.template_named, name, more)
     cells: Sequence[CellJSON] = templates.shipped_cells(name)
     metadata: JSONObject = {}
     if template.path is not None:

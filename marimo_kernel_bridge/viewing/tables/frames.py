@@ -87,6 +87,11 @@ class FrameTable(WholeTable):
         opened_as = fingerprint()
         self._altered = altered or (lambda: "" if fingerprint() == opened_as else "changed")
 
+    @property
+    def frame(self) -> Frame:
+        """The frame, as narwhals has it, its columns named by their positions."""
+        return self._frame
+
     def check(self, query: Query) -> None:
         query.check(self._columns)
         for condition in query.filters:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
 from marimo_kernel_bridge.errors import CODES
-from tests.answer_fields import answer_fields
+from tests.answer_fields import answer_fields, fields_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mcp import Client
+
+    from marimo_kernel_bridge.mcp_server.tool import ToolDeclaration
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,15 @@ class Answer:
 class Agent:
     """Calls tools of a server, and checks that each answer has the fields that the tool declares."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, more: Iterable[ToolDeclaration] = ()) -> None:
+        """`more` are tools of plugins."""
         self.client = client
+        self._more = {declaration.name: fields_of(declaration) for declaration in more}
 
     async def __call__(self, tool: str, **arguments: Any) -> Answer:  # JSON
         result = await self.client.call_tool(tool, arguments)
         assert isinstance(result, CallToolResult)
-        assert set(result.structured_content or ()) <= answer_fields(tool)
+        assert set(result.structured_content or ()) <= (self._more.get(tool) or answer_fields(tool))
         first = result.content[0]
         assert isinstance(first, TextContent)
         return Answer(

@@ -15,6 +15,8 @@ from marimo_kernel_bridge.client.channels import Message, NotConnected, Request
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.inspecting import code_help
+from marimo_kernel_bridge.inspecting.variables import find
+from marimo_kernel_bridge.kernel.viewing.parts import read_part
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
@@ -115,7 +117,7 @@ class FakeKernel:
         self.variables: list[Variable] = []
         self.contents: dict[str, VariableContent] = {}
         self.names: dict[str, object] = {}
-        """The namespace in which code is completed and looked up."""
+        """The namespace: what its variables hold, where tables are read of them, or code is completed."""
         self.elements: list[UiElement] = []
         self.history: list[RunReport] = []
         self.expected: list[ExpectedRun] = []
@@ -255,7 +257,7 @@ class FakeKernel:
             self._work()
 
     def _is_a_look(self, content: Json) -> bool:
-        return content.get("op") == "inspect_variable" or bool(content.get("dry_run"))
+        return content.get("op") in {"inspect_variable", "read_table"} or bool(content.get("dry_run"))
 
     def _look(self, content: Json) -> Json:
         try:
@@ -327,6 +329,8 @@ class FakeKernel:
                 return code_help.complete(self.names, code, limit)
             case wire.InspectCode(code=code):
                 return code_help.explain(self.names, {}, code)
+            case wire.ReadTable(name=name):
+                return read_part(find(self.names, name), request)
             case wire.CancelRun(run_id=run_id):
                 self._cancelled.add(run_id)
             case wire.ReadDocument() if self.content is not None:
