@@ -1,4 +1,4 @@
-"""Requests that a front end sends because of an agent's change, as one run of the agent's.
+"""Requests that a front end sends because of an agent's change, as one run of the agent's; and runs of other clients.
 
 Owns the reading of their outcomes until all of them, and what depends on them, are over, and the union of these outcomes.
 Their outputs are not read from the messages, which are for the person and have the person's secrets: a client reads the
@@ -37,8 +37,10 @@ class DocumentRuns:
         self._reads = reads
         self._tasks: set[asyncio.Task[None]] = set()  # asyncio holds only weak references to tasks
 
-    def follow(self, run_id: str, requests: Sequence[str], place: Place | None = None) -> Run:
-        """Return requests as one run, which is settled when all of them are over."""
+    def follow(
+        self, run_id: str, requests: Sequence[str], place: Place | None = None, *, foreign: bool = False
+    ) -> Run:
+        """Return requests as one run, which is settled when all of them are over. `foreign`: somebody else sent them."""
         run = Run(
             run_id,
             "document",
@@ -46,6 +48,7 @@ class DocumentRuns:
             sent_at=time.time(),
             late_outputs=False,
             follows=tuple(requests),
+            foreign=foreign,
             place=place,
         )
         self._runs.add(run)

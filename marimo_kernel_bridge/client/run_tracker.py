@@ -91,7 +91,8 @@ class RunTracker:
     @property
     def others(self) -> tuple[Work, ...]:
         """The work of other clients in the kernel, as far as this client has seen it begin."""
-        return tuple(work for work in self._activity.working if work.request_id not in self._runs)
+        own = {run.run_id for run in self._runs.values() if not run.foreign}
+        return tuple(work for work in self._activity.working if work.request_id not in own)
 
     def find(self, run_id: str) -> Run:
         """Return a run of this client. Raises `BridgeError` no_such_run for one that is unknown or dropped."""

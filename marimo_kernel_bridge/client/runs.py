@@ -109,6 +109,8 @@ class Run:
     idle: bool = False
     late_outputs: bool = True
     follows: tuple[str, ...] = ()
+    foreign: bool = False
+    """Whether another client sent it, as an earlier session of this one: it can be read, and is not this client's to stop."""
     place: Place | None = None
     _stream_characters: int = 0
     _dropped_from_streams: int = 0

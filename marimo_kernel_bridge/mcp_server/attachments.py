@@ -109,7 +109,7 @@ class Attached:
     @property
     def listed_runs(self) -> tuple[Run, ...]:
         """The runs of this client that it may be told of without naming them."""
-        return () if self.shared else self.client.runs.ours
+        return () if self.shared else tuple(run for run in self.client.runs.ours if not run.foreign)
 
     @property
     def in_use(self) -> bool:

@@ -151,9 +151,9 @@ async def read_cell_outputs(ctx: Ctx, kernel: str, cell_id: str, offset: str = "
 
 
 async def read_run_outputs(ctx: Ctx, kernel: str, run_id: str, offset: str = "0") -> str:
-    """Return the complete text of the outputs of a run of this client, in pages."""
+    """Return the complete text of the outputs of a run, in pages."""
     attached = attached_to(ctx, kernel)
-    run = attached.client.runs.find(run_id)
+    run = await run_views.run_called(attached, run_id)
     text = (await attached.show(await run_views.run_outputs(attached, run), pictures=False)).text
     return _json(
         {"run_id": run_id, "status": run.status} | _page(text, offset, f"marimo://{kernel}/runs/{run_id}")

@@ -43,6 +43,7 @@ from marimo_kernel_bridge.mcp_server.views.document_edits import (
     proposed,
 )
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
+from marimo_kernel_bridge.mcp_server.views.runs import run_called
 from marimo_kernel_bridge.mcp_server.views.window import Window
 
 _OF_EDITS: Final = ("added", "problems", "op_id", "front_end", "conflicts")
@@ -90,7 +91,7 @@ async def read_run(
 ) -> Annotated[CallToolResult, RunView]:
     """Wait for a run that is not over, or read on in its output."""
     attached = attached_to(ctx, kernel)
-    run = attached.client.runs.find(run_id)
+    run = await run_called(attached, run_id)
     await wait(ctx, attached, run, timeout)
     return await run_answer(attached, run, Window(max_chars, offset))
 
@@ -105,6 +106,12 @@ async def interrupt_run(
     """Stop a run of yours (KeyboardInterrupt); one that waits never starts."""
     attached = attached_to(ctx, kernel)
     run = attached.client.runs.find(run_id)
+    if run.foreign:
+        raise BridgeError(
+            "no_such_run",
+            f"The run {run_id!r} was begun by another client, or in an earlier session; nothing was stopped.",
+            "control_kernel interrupts whatever runs, if the person asked for it. They can do it, too.",
+        )
     await attached.client.abandon(run)
     if not run.unwanted:
         await attached.client.runs.wait(run, INTERRUPT_GRACE)

@@ -204,6 +204,6 @@ async def _seen_work(attached: Attached, cell: str | None) -> tuple[WorkLine, ..
             None if attached.shared else run.run_id,
         )
         for run in client.runs.ours
-        if not run.over and run.started_at is not None
+        if not run.over and not run.foreign and run.started_at is not None
     )
     return others + ours

@@ -6,6 +6,7 @@ Owns what is gathered about a run and how it becomes an answer; the wording is i
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -158,6 +159,22 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
     return view, (*shown.images, *pictures)
 
 
+async def run_called(attached: Attached, run_id: str) -> Run:
+    """Return a run by its id; in a reactive kernel also one of an earlier session, to be read. Raises `BridgeError` no_such_run."""
+    try:
+        return attached.client.runs.find(run_id)
+    except BridgeError:
+        report = None
+        if attached.reactive:
+            with suppress(BridgeError):  # the kernel does not answer
+                report = (await attached.client.reads.outcome(run_id)).report
+        if report is None:
+            raise
+        run = attached.client.document_runs.follow(run_id, [run_id], foreign=True)
+        run.started_at = report.started_at
+        return run
+
+
 async def run_outputs(attached: Attached, run: Run) -> list[Output]:
     """Return all outputs of a run. Raises `BridgeError`."""
     return await _outputs(attached.client, await _facts(attached, run))
@@ -195,7 +212,7 @@ def _report(client: KernelClient, run: Run, outcome: RunOutcome | None) -> RunRe
 
 async def _outputs(client: KernelClient, facts: _Facts) -> list[Output]:
     """Return the outputs of the code, or of the requested cells, each under its id."""
-    if facts.run.kind not in _RUNS_CELLS or not facts.run.over:
+    if facts.run.kind not in _RUNS_CELLS or not (facts.run.over or facts.run.foreign):
         return without_edited(facts.run.log.outputs())
     cell_ids = [cell_id for cell_id in facts.requested if cell_id in facts.cells]
     outputs: list[Output] = []

@@ -293,6 +293,23 @@ async def test_of_two_agents_one_can_neither_read_nor_stop_the_others_run(
     assert (await other("read_run", run_id=waiting.data["run_id"])).data["status"] == "ok"
 
 
+async def test_a_run_of_an_earlier_session_is_read_and_not_stopped(
+    connected: Agent, serve: Serve, kernel: FakeKernel, connection_file: str
+) -> None:
+    kernel.add("aaaa", "slow()", stream("so far\n"))
+    kernel.executions["slow()"] = Execution(held=True, requested=("aaaa",), ran=(cell_run("aaaa"),))
+    run = (await connected("execute_code", code="slow()", timeout=0)).data["run_id"]
+    later = await serve()
+    assert not (await later("connect_to_kernel", connection_file=connection_file)).failed
+    waiting = await later("read_run", run_id=run, timeout=0)
+    assert (waiting.data["status"], waiting.data["outputs"]) == ("running", "so far"), waiting.text
+    assert run not in (await later("kernel_status")).text
+    refused = await later("interrupt_run", run_id=run)
+    assert refused.refused("no_such_run")
+    assert kernel.busy
+    assert (await later("read_run", run_id="nosuch")).refused("no_such_run")
+
+
 async def test_of_several_kernels_one_must_be_named(
     connected: Agent, kernel: FakeKernel, connection_file: str
 ) -> None:
