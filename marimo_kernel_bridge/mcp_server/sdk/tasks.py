@@ -101,6 +101,7 @@ class Task:
     asked: dict[str, Any] = field(default_factory=dict)  # JSON: requests by id
     answers: InputResponses = field(default_factory=dict)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    call: asyncio.Future[HandlerResult] | None = None
     work: asyncio.Task[None] | None = None
     polled: bool = False
 
@@ -167,12 +168,13 @@ class Tasks(Extension):
         if done:
             return call.result()
         task = self._add(self._owner(ctx))
+        task.call = call
         task.work = asyncio.create_task(self._carry_on(task, call, params, ctx, call_next))
         return {"resultType": "task", **task.as_json()}
 
     async def close(self) -> None:
         """Cancel all tasks, and wait until their runs have stopped."""
-        work = [task.work for task in self._tasks.values() if task.work is not None]
+        work = [work for task in self._tasks.values() for work in (task.call, task.work) if work is not None]
         for call in work:
             call.cancel()
         if work:
@@ -243,8 +245,9 @@ class Tasks(Extension):
     async def _cancel(self, ctx: ServerRequestContext[Any, Any], params: _TaskParams) -> dict[str, Any]:
         task = self._find(ctx, params, "tasks/cancel")
         self._note(ctx, "tasks/cancel", task.task_id, "ok")
-        if task.work is not None:
-            task.work.cancel()
+        for work in (task.call, task.work):  # the second may not have begun to wait for the first
+            if work is not None:
+                work.cancel()
         return {"resultType": "complete"}
 
     def _find(self, ctx: ServerRequestContext[Any, Any], params: _TaskParams, method: str) -> Task:

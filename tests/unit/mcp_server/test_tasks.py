@@ -118,6 +118,96 @@ async def test_ids_of_tasks_cannot_be_guessed(tasks: Tasks) -> None:
     assert min(len(first), len(second)) >= 22
 
 
+def called_by(name: str) -> Any:
+    return SimpleNamespace(**vars(CONTEXT) | {"lifespan_context": name})
+
+
+@pytest.mark.parametrize("method", ["get", "update", "cancel"])
+async def test_a_task_is_read_answered_and_cancelled_by_its_owner_only(
+    monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    monkeypatch.setattr(mcp_tasks, "AT_ONCE", 0)
+    noted: list[tuple[str, str, str]] = []
+
+    def note(ctx: Any, method: str, task_id: str, effect: str) -> None:
+        assert task_id
+        noted.append((ctx.lifespan_context, method, effect))
+
+    tasks = Tasks({"long"}, owner=lambda ctx: str(ctx.lifespan_context), note=note)
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def tool(ctx: object) -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    task: Any = await tasks.intercept_tool_call(calling(), called_by("ann"), tool)
+    await begun.wait()
+    params = (
+        _UpdateParams(task_id=task["taskId"], input_responses={})
+        if method == "update"
+        else _TaskParams(task_id=task["taskId"])
+    )
+    ask = getattr(tasks, f"_{method}")
+    unknown = type(params)(**params.model_dump() | {"task_id": "nosuch"})
+    refusals = []
+    for asker, about in (("ben", params), ("ann", unknown)):
+        with pytest.raises(MCPError) as refusal:
+            await ask(called_by(asker), about)
+        refusals.append(refusal.value.error)
+    assert refusals[0] == refusals[1], "whether it exists is its owner's business"
+    assert not stopped.is_set()
+    assert (await ask(called_by("ann"), params))["resultType"] == "complete"
+    assert noted == [
+        ("ben", f"tasks/{method}", "refused: no such task"),
+        ("ann", f"tasks/{method}", "refused: no such task"),
+        ("ann", f"tasks/{method}", "ok"),
+    ]
+    await tasks.close()
+    assert stopped.is_set()
+
+
+async def test_polling_a_task_is_noted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mcp_tasks, "AT_ONCE", 0)
+    noted: list[tuple[str, ...]] = []
+    tasks = Tasks({"long"}, note=lambda _, *noted_of: noted.append(noted_of))
+
+    async def tool(ctx: object) -> None:
+        await asyncio.Event().wait()
+
+    task_id = await begin(tasks, tool)
+    for _ in range(3):
+        await get(tasks, task_id)
+    assert noted == [("tasks/get", task_id, "ok")]
+    await tasks.close()
+
+
+async def test_of_too_many_tasks_the_next_call_is_answered_itself_and_those_over_are_dropped(
+    tasks: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mcp_tasks, "MOST_TASKS", 2)
+    monkeypatch.setattr(mcp_tasks, "MOST_OVER", 1)
+    ends = asyncio.Event()
+
+    async def tool(ctx: object) -> CallToolResult:
+        await ends.wait()
+        return DONE
+
+    async def quick(ctx: object) -> CallToolResult:
+        return DONE
+
+    first, second = [await begin(tasks, tool) for _ in range(2)]
+    assert await tasks.intercept_tool_call(calling(), CONTEXT, quick) is DONE
+    ends.set()
+    for task_id in (first, second):
+        await becomes(tasks, task_id, "completed")
+    third = await begin(tasks, quick)
+    assert len(tasks._tasks.keys() & {first, second}) == 1
+    await becomes(tasks, third, "completed")
+
+
 async def test_a_task_asks_and_goes_on_when_all_is_answered(tasks: Tasks) -> None:
     params = calling()
 
