@@ -1,4 +1,4 @@
-"""Waiting for a run on behalf of a call, until it ends, times out, or the caller cancels. Reports progress."""
+"""Waiting for a run on behalf of a call, until it ends, times out, or the caller cancels. Reports progress, and output as it comes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import LISTS
 from marimo_kernel_bridge.mcp_server.answers.runs import RunView
 from marimo_kernel_bridge.mcp_server.media.output_text import terminal_text
+from marimo_kernel_bridge.mcp_server.sdk.log_messages import send_output
 from marimo_kernel_bridge.mcp_server.sdk.tasks import TaskContext
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views.runs import run_view
@@ -25,12 +26,17 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.mcp_server.views.window import Window
+    from marimo_kernel_bridge.protocol.redaction import Redactor
 
 INTERRUPT_GRACE: Final = 5.0
 _PROGRESS_EVERY: Final = 5.0
 _OUTPUT_EVERY: Final = 0.5
-_MOST_PROGRESS: Final = 500
-"""Characters of output in one progress report: the newest lines. The answer contains all."""
+_MOST_PROGRESS: Final = 2000
+"""Characters of output in one progress report, the newest ones. The answer contains all."""
+_MOST_LOGGED: Final = 8000
+"""Characters of output in one log message, likewise."""
+_LINE_BOUND: Final = 1.0
+"""Seconds after which a line that has not ended is told as well, as a bar of progress that is drawn in one line."""
 _READ: Final = 20_000
 """Characters in which secrets are looked for; far more than are shown, so that a secret is whole."""
 
@@ -62,22 +68,49 @@ async def wait(ctx: Ctx, attached: Attached, run: Run, bound: float) -> None:
     """
     loop = asyncio.get_running_loop()
     began = reported = loop.time()
-    reported_characters = 0  # characters of printed output
-    redacted = RedactedStream()
+    printing = _Printing(run, attached.redactor)
     if isinstance(ctx.request_context, TaskContext):
         bound = math.inf
     while (left := began + bound - loop.time()) > 0:
-        if await attached.client.runs.wait(run, min(left, _OUTPUT_EVERY)):
+        over = await attached.client.runs.wait(run, min(left, _OUTPUT_EVERY))
+        text = printing.new(loop.time(), last=over)
+        if text:
+            await send_output(ctx.request_context, run.run_id, _end_of(text, _MOST_LOGGED))
+        if over:
             return
-        printed = run.printed() if run.last_output_at is not None else ""
-        lines = printed[
-            reported_characters if reported_characters <= len(printed) else 0 : printed.rfind("\n") + 1
-        ]
-        if lines or loop.time() - reported > _PROGRESS_EVERY:
-            reported_characters, reported = printed.rfind("\n") + 1, loop.time()
+        if text or loop.time() - reported > _PROGRESS_EVERY:
+            reported = loop.time()
             elapsed = reported - began
-            text = _how_far(run, elapsed, terminal_text(redacted.add(_newest(lines), attached.redactor)))
-            await ctx.report_progress(elapsed, None if math.isinf(bound) else bound, text)
+            await ctx.report_progress(
+                elapsed, None if math.isinf(bound) else bound, _how_far(run, elapsed, text)
+            )
+
+
+class _Printing:
+    """What a run has printed since it was last asked, without secrets: whole lines, or what waits at the end for some time."""
+
+    def __init__(self, run: Run, redactor: Redactor) -> None:
+        self._run, self._redactor = run, redactor
+        self._told = 0  # characters
+        self._since: float | None = None  # when what follows them was first seen
+        self._stream = RedactedStream()
+
+    def new(self, now: float, *, last: bool) -> str:
+        """Return what is new as a terminal shows it. `last`: no more will come."""
+        printed = self._run.printed() if self._run.last_output_at is not None else ""
+        start = self._told if self._told <= len(printed) else 0
+        end = printed.rfind("\n") + 1
+        if end <= start and len(printed) > start:
+            self._since = now if self._since is None else self._since
+            if now - self._since >= _LINE_BOUND:
+                end = len(printed)
+        if last:
+            end = len(printed)
+        if end <= start and not last:
+            return ""
+        self._told, self._since = max(start, end), None
+        text = self._stream.add(_newest(printed[start:end]), self._redactor)
+        return terminal_text(text + (self._stream.flush(self._redactor) if last else ""))
 
 
 def _newest(lines: str) -> str:
@@ -88,8 +121,13 @@ def _newest(lines: str) -> str:
 
 
 def _how_far(run: Run, elapsed: float, lines: str) -> str:
-    newest = lines.strip()
-    return f"{run.status}, {elapsed:.0f} s" + (f": {newest[-_MOST_PROGRESS:]}" if newest else "")
+    newest = _end_of(lines.strip(), _MOST_PROGRESS)
+    return f"{run.status}, {elapsed:.0f} s" + (f": {newest}" if newest else "")
+
+
+def _end_of(text: str, most: int) -> str:
+    """Return the end of a text, with a notice of what comes before it."""
+    return text if len(text) <= most else f"[… {len(text) - most:,} characters …]{text[-most:]}"
 
 
 async def run_answer(attached: Attached, run: Run, window: Window) -> CallToolResult:
