@@ -20,7 +20,7 @@ $(BIN)/uv run --no-project --isolated --python $(BIN)/python --with-editable '.[
 	--with 'jupyterlab==$(word 1,$(1)).*' --with 'notebook==$(word 2,$(1)).*' python -m pytest -m browser $(ARGS)
 
 endef
-SHARED_BY_TESTS := tests/browser tests/kernel tests/mcp tests/mcp_http tests/pool
+SHARED_BY_TESTS := tests/browser tests/kernel tests/mcp tests/mcp_http tests/pool tests/sandbox
 CORPUS ?= tests/importing/sample
 # What is run with other versions of the packages that we patch
 CONTRACTS := tests/unit/contracts tests/unit/startup tests/unit/runtime/test_engine.py tests/unit/runtime/test_*_like_marimos.py tests/kernel/test_reactivity.py tests/kernel/test_bad_messages.py tests/mcp/test_mcp_stdio.py

@@ -46,15 +46,16 @@ def main() -> None:
 
 def run_kernel(arguments: list[str], *, forked: Callable[[], None] | None = None) -> None:
     """Run a kernel; `forked`: in a process that a pool has forked, called when the sockets are open."""
-    bounds = None
+    bounds = opened = None
     if any(argument.startswith(("--limits", "--sandbox")) for argument in arguments):
         from marimo_kernel_bridge.kernel.limits.starting import bounded  # noqa: PLC0415  # kernels with bounds only
 
-        arguments, bounds, _ = bounded(arguments, forked=forked is not None)
+        arguments, bounds, entered = bounded(arguments, forked=forked is not None)
+        opened = None if entered is None else entered.sockets
     with gc_pauses.frozen_imports():
         from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
 
-    kernel_main(arguments, forked=forked, bounds=bounds)
+    kernel_main(arguments, forked=forked, bounds=bounds, opened=opened)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ ErrorCode = Literal[
     "output_exists",
     "plugin_failed",
     "runtime_mismatch",
+    "sandbox_unavailable",
     "not_installed",
     "no_such_checkpoint",
     "checkpoint_foreign",
@@ -241,6 +242,10 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     "runtime_mismatch": (
         "The installed version of marimo is not supported.",
         "Install the version that the message names.",
+    ),
+    "sandbox_unavailable": (
+        "This machine cannot bound the kernel as asked; nothing was started, and never is with less.",
+        "The message says what is missing, and which engine or setting has it.",
     ),
     "server_refused": (
         "A Jupyter server cannot be reached, refuses the token, or has no such kernel.",

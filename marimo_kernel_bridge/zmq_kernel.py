@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import zmq
@@ -48,7 +49,7 @@ from marimo_kernel_bridge.startup.lazy_debugger import LazyDebugger, lazy_debugg
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
@@ -612,7 +613,8 @@ class MarimoKernelApp(IPKernelApp):
     on_listening: Callable[[], None] | None = None  # called once, when all sockets are open
     bounds: Bounds | None = None
     begun: datetime | None = None
-    """When a pool forked this process: its sockets are open so soon that requests to a kernel before it may arrive."""
+    """When a pool forked this process, or a sandbox was entered: its sockets are open so soon that requests to a kernel before it may arrive."""
+    opened: Mapping[int, int] = MappingProxyType({})  # sockets that listen already: ports and descriptors
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
 
     @default("session")
@@ -647,9 +649,22 @@ class MarimoKernelApp(IPKernelApp):
         if self.curve_publickey is None or not Path(self.abs_connection_file).exists():
             super().write_connection_file(**kwargs)
 
+    def _try_bind_socket(self, s: zmq.Socket[Any], port: int) -> Any:
+        if port in self.opened:
+            from marimo_kernel_bridge.sandbox.handed_sockets import take  # noqa: PLC0415  # few kernels are in one
+
+            take(s, self.opened[port])
+        return super()._try_bind_socket(s, port)
+
     def init_heartbeat(self) -> None:
         """Open the last socket, and report that clients can connect."""
-        super().init_heartbeat()
+        if self.opened:
+            from marimo_kernel_bridge.sandbox.handed_sockets import heartbeat_takes  # noqa: PLC0415  # few kernels are in one
+
+            with heartbeat_takes(self.opened):
+                super().init_heartbeat()
+        else:
+            super().init_heartbeat()
         if self.on_listening is not None:
             self.on_listening()
 
@@ -660,6 +675,8 @@ class MarimoKernelApp(IPKernelApp):
         context.sockopts.pop(zmq.SNDHWM)
 
     def init_control(self, context: Any) -> None:
+        if self.opened:  # the debugger's own connection, which ipykernel makes to the address bound last
+            self.shell_socket.bind("inproc://shell")
         super().init_control(context)
         self.shell_channel_thread = None  # the main thread reads the channel (kernel.messaging.shell_stream)
 
@@ -671,9 +688,15 @@ class MarimoKernelApp(IPKernelApp):
 
 
 def main(
-    argv: list[str] | None = None, *, forked: Callable[[], None] | None = None, bounds: Bounds | None = None
+    argv: list[str] | None = None,
+    *,
+    forked: Callable[[], None] | None = None,
+    bounds: Bounds | None = None,
+    opened: Mapping[int, int] | None = None,
 ) -> None:
     """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options.
+
+    `opened`: ports and the descriptors that listen on them, in a sandbox that has no network of its own to open any.
 
     `forked` is called when the sockets are open, in a kernel that a pool has forked. The kernel must not end with its
     parent, the pool: a parent handle of 1 means "no parent" to ipykernel. `bounds` are those that the process is held to.
@@ -681,7 +704,9 @@ def main(
     app = MarimoKernelApp.instance(**({"parent_handle": 1} if forked else {}))
     app.on_listening = forked
     app.bounds = bounds
-    app.begun = datetime.now(UTC) if forked else None
+    app.begun = datetime.now(UTC) if forked or opened else None
+    if opened:
+        app.opened = opened
     with gc_pauses.frozen_imports():
         app.initialize(argv)
     app.start()

@@ -32,7 +32,16 @@ from marimo_kernel_bridge.errors import BridgeError
 if TYPE_CHECKING:
     from marimo_kernel_bridge.checkpoints.manifest import Kind, Manifest
 
-__all__ = ["AUTOMATIC", "FOLDER_VARIABLE", "OpenCheckpoint", "Saving", "Store", "default_folder", "shelf_of"]
+__all__ = [
+    "AUTOMATIC",
+    "FOLDER_VARIABLE",
+    "OpenCheckpoint",
+    "Saving",
+    "Store",
+    "default_folder",
+    "folder_of_sandbox",
+    "shelf_of",
+]
 
 FOLDER_VARIABLE: Final = "MARIMO_KERNEL_BRIDGE_CHECKPOINTS"
 """The environment variable that names another folder."""
@@ -48,6 +57,19 @@ def default_folder() -> Path:
     from jupyter_core.paths import jupyter_data_dir  # noqa: PLC0415  # only where no folder is named
 
     return Path(jupyter_data_dir(), "marimo_kernel_bridge", "checkpoints")
+
+
+def folder_of_sandbox(bounds: str, notebooks: str) -> Path:
+    """Return the folder of checkpoints that were saved in a sandbox: it has a key of its own, which code inside can read.
+
+    `bounds` names what the sandbox forbids, `notebooks` is the folder that is writable in it. Code that runs in a sandbox can
+    write what it likes here, so nothing but an equal one reads from it.
+    """
+    usual = default_folder()
+    digest = hashlib.sha256(
+        f"{bounds}\n{os.path.realpath(notebooks)}".encode(errors="surrogateescape")
+    ).hexdigest()
+    return usual.with_name(f"{usual.name}-sandboxed") / digest[:24]
 
 
 def shelf_of(notebook: str, kernel_id: str = "") -> str:

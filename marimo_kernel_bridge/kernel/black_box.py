@@ -89,7 +89,7 @@ class BlackBoxWriter:
         ticks, limits = layout.ticks_of(pid), dict(self.limits)
         born = layout.Born(pid, time.time(), ticks, layout.here(), notebook, cgroup, kills, limits)
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder.mkdir(mode=0o700, parents=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # a sandbox keeps the folder itself
         self._names = self._mapped(layout.NAMES, 2 * layout.HALF)
         self._now = self._mapped(layout.NOW, layout.SIZE)
         self._write_born(born)

@@ -25,14 +25,16 @@ _COLORS: Final = {
 }
 _COLUMNS: Final = (
     ("zmq_kernel", "kernel", "runtime", "rendering", "startup"),
-    ("checkpoints", "inspecting", "viewing"),
+    ("sandbox", "checkpoints", "inspecting", "viewing"),
     ("__main__", "cli", "exporting", "importing", "analysis"),
     ("marimo_format", "notebooks", "protocol", "errors"),
     ("mcp_tools", "mcp_server", "launch", "client", "plugins"),
 )
 """What stands above what, so that few arrows cross a box. The floor of a package is `.importlinter`'s."""
 _PROCESSES: Final = {
-    **dict.fromkeys(("zmq_kernel", "kernel", "runtime", "startup", "rendering"), "the kernel's process"),
+    **dict.fromkeys(
+        ("zmq_kernel", "kernel", "runtime", "startup", "rendering", "sandbox"), "the kernel's process"
+    ),
     **dict.fromkeys(("mcp_tools", "mcp_server", "plugins"), "the MCP server's process"),
     **dict.fromkeys(("cli", "importing", "marimo_format"), "the command line"),
 }

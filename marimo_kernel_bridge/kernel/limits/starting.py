@@ -6,8 +6,10 @@ asked: what cannot be held ends the process, with the reason on stderr and, for 
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING, Final, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.limits.resources import hold
@@ -18,23 +20,11 @@ from marimo_kernel_bridge.protocol.written_bounds import bounds_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from marimo_kernel_bridge.sandbox.entering import Entered
+
 _CONNECTION_FILE: Final = frozenset(
     {"-f", "--f", "--IPKernelApp.connection_file", "--MarimoKernelApp.connection_file"}
 )
-
-
-class Entered(Protocol):
-    """A sandbox that this process is in."""
-
-    @property
-    def user_namespace(self) -> bool:
-        """Whether the process's users are its own, so that the system counts its processes alone."""
-        ...
-
-    @property
-    def holds(self) -> frozenset[str]:
-        """The names of limits that the sandbox itself holds."""
-        ...
 
 
 def bounded(
@@ -48,7 +38,12 @@ def bounded(
     try:
         rest, bounds = taken(arguments)
         if bounds.sandbox is not None and entered is None:
-            entered = _enter(bounds, connection_file_of(rest), forked=forked)
+            from marimo_kernel_bridge.sandbox.entering import enter  # noqa: PLC0415  # kernels in a sandbox only
+
+            file = connection_file_of(rest)
+            if file is None:
+                rest += ["-f", file := _new_connection_file()]
+            entered = enter(bounds.sandbox, bounds.limits, file, forked=forked)
         hold(
             bounds.limits,
             held=frozenset() if entered is None else entered.holds,
@@ -89,10 +84,8 @@ def connection_file_of(arguments: Sequence[str]) -> str | None:
     return found
 
 
-def _enter(bounds: Bounds, connection_file: str | None, *, forked: bool) -> Entered:
-    """Enter the sandbox, or become a program that does. Raises `BridgeError`."""
-    raise BridgeError(
-        "limit_unavailable",
-        f"This version has no sandbox for {connection_file} ({bounds.told()}; forked: {forked}).",
-        "Start the kernel without --sandbox.",
-    )
+def _new_connection_file() -> str:
+    """Return the path that ipykernel gives a connection file which nobody has named."""
+    from jupyter_core.paths import jupyter_runtime_dir  # noqa: PLC0415  # kernels that are started by hand
+
+    return str(Path(jupyter_runtime_dir(), f"kernel-{os.getpid()}.json"))

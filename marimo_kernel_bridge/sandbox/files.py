@@ -1,0 +1,165 @@
+"""Which files a sandbox gives: to write, to read, and what stays hidden. Looks at the disk, changes nothing.
+
+`files = "folder"`: the notebook's folder, and to read the system's programs and Python's. `"read"`: to read all that the user
+may, except hidden files of homes, other users' homes, passwords, and Jupyter's own folders. `"none"`: no folder of a notebook.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from marimo_kernel_bridge.protocol.bounds import Sandbox
+    from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
+
+_PROGRAMS: Final = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/lib32",
+    "/nix/store",
+    "/opt/conda",
+    "/etc/alternatives",
+)
+_SETTINGS: Final = tuple(
+    f"/etc/{name}"
+    for name in """bash.bashrc ca-certificates fonts group gai.conf host.conf hostname hosts inputrc ld.so.cache ld.so.conf
+    ld.so.conf.d localtime login.defs machine-id magic mailcap matplotlibrc mime.types networks nsswitch.conf OpenCL os-release
+    passwd pki/tls/certs pki/ca-trust pip.conf profile protocols python3 resolv.conf services shells ssl/certs ssl/openssl.cnf
+    terminfo timezone crypto-policies""".split()  # noqa: SIM905  # a list of words
+)
+_SYSTEM: Final = ("/proc", "/sys")
+_RESOLVING: Final = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf")
+DEVICES: Final = tuple(
+    f"/dev/{name}"
+    for name in "null zero full random urandom tty ptmx pts".split()  # noqa: SIM905
+)
+_SECRET: Final = tuple(
+    f"/etc/{name}"
+    for name in "shadow shadow- gshadow gshadow- sudoers sudoers.d ssh ssl/private kubernetes docker".split()  # noqa: SIM905
+)
+_HIDDEN: Final = (
+    "/dev",
+    "/run",
+    "/tmp",  # noqa: S108  # is hidden
+    "/var/tmp",  # noqa: S108
+    "/var/run",
+    "/var/log",
+    "/var/spool",
+    "/var/lib",
+    "/boot",
+    "/lost+found",
+)
+_RUN_BY_OTHERS: Final = (
+    ".git/hooks",
+    ".git/config",
+    ".vscode",
+    ".idea",
+    ".claude",
+    ".cursor",
+    ".husky",
+    ".envrc",
+)
+"""What in a folder runs by itself when the person works there with other programs."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """The files of a sandbox: `kept` are those in what is writable that are only read."""
+
+    writable: tuple[str, ...]
+    kept: tuple[str, ...]
+    readable: tuple[str, ...]
+
+
+def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
+    """Return what a sandbox gives of the files of this machine. Raises `BridgeError`: sandbox_unavailable."""
+    given = [os.path.realpath(path) for path in sandbox.writable]
+    if sandbox.files != "none":
+        given.insert(0, os.path.realpath(folder))
+    protected = own.protected()
+    for path in given:
+        _refuse_what_holds(path, protected)
+    python = _python()
+    kept = [path for path in python if any(is_below(path, outer) for outer in given)]
+    kept += [
+        path
+        for outer in given
+        for name in _RUN_BY_OTHERS
+        if os.path.lexists(path := os.path.join(outer, name))  # noqa: PTH118
+    ]
+    readable = [*_PROGRAMS, *_SETTINGS, *_SYSTEM, *python, *own.readable]
+    if sandbox.network == "all":
+        readable += _RESOLVING
+    if sandbox.files == "read":
+        readable += everything_but(hidden(protected, [*given, *own.writable]))
+    return Access((*given, *own.writable), tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(readable)))
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Return whether a path is a folder or in it; both are absolute and without links."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def hidden(protected: Iterable[str], shown: Sequence[str]) -> list[str]:
+    """Return what `files = "read"` does not show of the machine, but `shown`."""
+    home = os.path.realpath(Path.home())
+    homes = ["/root", *glob.glob("/home/*")]  # noqa: PTH207  # as text
+    others = [place for place in homes if place != home and not is_below(home, place)]
+    dots = [entry.path for entry in _entries(home) if entry.name.startswith(".")]
+    found = [*_HIDDEN, *_SECRET, *others, *dots, *(path for path in protected if path != home)]
+    return [path for path in found if path not in shown]
+
+
+def everything_but(hidden: Sequence[str], top: str = "/") -> list[str]:
+    """Return paths that together hold all of `top` except what is hidden."""
+    shown = []
+    for entry in _entries(top):
+        if entry.path in hidden or entry.is_symlink():
+            continue
+        if any(is_below(path, entry.path) for path in hidden):
+            shown += everything_but(hidden, entry.path)
+        else:
+            shown.append(entry.path)
+    return shown
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _refuse_what_holds(path: str, protected: Iterable[str]) -> None:
+    for held in protected:
+        if is_below(held, path):
+            raise BridgeError(
+                "sandbox_unavailable",
+                f"{path} is to be writable in the sandbox, and holds {held}: code in it could change what runs outside of it.",
+                "Nothing was started. Put the notebook into a folder of its own.",
+            )
+
+
+def _python() -> list[str]:
+    """Return the folders of this interpreter and its packages."""
+    here = os.path.realpath(os.getcwd())  # noqa: PTH109
+    home = os.path.realpath(Path.home())
+    package = str(Path(__file__).parents[2])  # an editable installation lies anywhere
+    found = [sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix, *sys.path, package]
+    found.append(os.path.dirname(os.path.realpath(sys.executable)))  # noqa: PTH120
+    real = [os.path.realpath(path) for path in found if path and os.path.exists(path)]  # noqa: PTH110
+    # Neither the working directory, which the sandbox may hide, nor a folder that holds the home.
+    return list(dict.fromkeys(path for path in real if path != here and not is_below(home, path)))

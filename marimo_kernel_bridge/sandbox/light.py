@@ -1,0 +1,121 @@
+"""The engine `light`: this process leaves the person's network, files, signals and environment, and becomes the kernel.
+
+Needs no program: namespaces, a read-only view of the file system, Landlock, a filter of system calls. It has one thread when
+it does that: a new interpreter, or the forked child of a pool. Nothing of it can be taken back.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.sandbox import environment, landlock, namespaces, seccomp
+from marimo_kernel_bridge.sandbox.files import DEVICES
+from marimo_kernel_bridge.sandbox.landlock import DEVICE, READ, WRITE
+from marimo_kernel_bridge.sandbox.system_calls import machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from marimo_kernel_bridge.protocol.bounds import Sandbox
+    from marimo_kernel_bridge.sandbox.files import Access
+    from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
+
+_SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108
+_SETTINGS: Final = (
+    # What the system says where users may have no namespaces: the file, and what it says then.
+    ("/proc/sys/user/max_user_namespaces", "0"),
+    ("/proc/sys/kernel/unprivileged_userns_clone", "0"),
+    ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1"),
+)
+
+
+def missing() -> str:
+    """Return what this system lacks for the engine, "" if nothing. What it forbids to this user shows when it is entered."""
+    if sys.platform != "linux":
+        return "it needs Linux"
+    try:
+        machine()
+    except BridgeError as error:
+        return error.message
+    found = landlock.version()
+    if found < landlock.NEEDED:
+        return f"it needs Landlock {landlock.NEEDED} (Linux 6.12), and this system has {found or 'none'}"
+    return ""
+
+
+def enter(
+    sandbox: Sandbox,
+    own: OwnPlaces,
+    files: Access,
+    folder: str,
+    temporary: int | None,
+    *,
+    connects: bool,
+    outside: Callable[[], Callable[[], None]],
+) -> None:
+    """Confine this process. `outside` is called before, and what it returns in the network of the sandbox.
+
+    `connects`: code may connect by TCP, which is to its own loopback alone where it has no network.
+
+    Raises `BridgeError`: sandbox_unavailable; the process is of no use then, and ends.
+    """
+    fonts = environment.fonts()
+    isolated = sandbox.network != "all"
+    connect_inside = outside()
+    try:
+        namespaces.enter(own_network=isolated)
+    except OSError as error:
+        raise BridgeError(
+            "sandbox_unavailable",
+            f"The system refuses namespaces to this user ({_why(error)}); nothing was started.",
+            "The administrator can allow user namespaces; `engine` bubblewrap or an image may work without.",
+        ) from error
+    try:
+        connect_inside()
+        namespaces.make_read_only(files.writable, files.kept)
+        namespaces.mount_temporary(own.home, temporary)
+        if os.path.isdir(_SHARED_MEMORY):  # noqa: PTH112
+            namespaces.mount_temporary(os.path.realpath(_SHARED_MEMORY), temporary)
+        environment.furnish(own.home, fonts)
+        _leave_streams()
+        environment.apply(environment.inside(own, home=sandbox.files != "read"))
+        os.chdir(own.home if sandbox.files == "none" else folder)
+        namespaces.drop_capabilities()
+        landlock.restrict(_rules(own, files), None if connects else ())
+        seccomp.confine(own_ipc=True)
+    except OSError as error:
+        raise BridgeError(
+            "sandbox_unavailable",
+            f"The sandbox cannot be entered here: {error}; nothing was started.",
+        ) from error
+
+
+def _rules(own: OwnPlaces, files: Access) -> dict[str, landlock.Rights]:
+    rules = landlock.existing(files.readable, READ)
+    rules |= landlock.existing(DEVICES, DEVICE)
+    rules |= landlock.existing((*files.writable, own.home, os.path.realpath(_SHARED_MEMORY)), WRITE)
+    return rules
+
+
+def _leave_streams() -> None:
+    """Keep neither the input nor the output of the program that started the kernel, which may be a protocol of its own."""
+    with Path(os.devnull).open("rb") as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(2, 1)
+
+
+def _why(error: OSError) -> str:
+    for path, value in _SETTINGS:
+        try:
+            if Path(path).read_text().strip() == value:
+                return f"{path} is {value}"
+        except OSError:
+            continue
+    if error.errno == errno.EINVAL:
+        return "the process has more than one thread"
+    return error.strerror or str(error)

@@ -1,0 +1,221 @@
+"""A machine around a sandbox: another user's eyes, another process, the files that are ours; and a kernel inside."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_client import BlockingKernelClient
+from jupyter_client.connect import write_connection_file
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.own_python import module_command, python_command
+from marimo_kernel_bridge.protocol.written_bounds import sandbox_of
+from marimo_kernel_bridge.sandbox.engines import engine_for
+
+BOUND = 120.0
+"""Seconds for anything, on a machine that computes something else."""
+NOBODY = 65534
+USERS = ["root", "nobody"] if os.getuid() == 0 else ["user"]
+
+
+_AS_NOBODY = [
+    *("unshare", "--mount", "sh", "-ec"),
+    # An interpreter that only root reaches is shown to others, too: the folders above it are empty but for it.
+    f"""home={shlex.quote(sys.base_prefix)}
+    if ! setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups test -x "$home"; then
+        top=/$(echo "$home" | cut -d/ -f2)
+        mount --bind "$home" /mnt && mount -t tmpfs -o mode=755 none "$top"
+        mkdir -p "$home" && mount --move /mnt "$home"
+    fi
+    exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups -- "$@\"""",
+    "sh",
+]
+
+
+@dataclass
+class User:
+    """Somebody who starts kernels: a home with secrets, a folder with a notebook, and what a kernel is started with."""
+
+    name: str
+    home: Path
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def prefix(self) -> list[str]:
+        """The beginning of a command line that this user executes."""
+        return _AS_NOBODY if self.name == "nobody" else []
+
+    def give(self) -> None:
+        """Let all below the user's folder be the user's."""
+        if self.name == "nobody":
+            for path in (self.home.parent, *self.home.parent.rglob("*")):
+                os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+
+@contextmanager
+def user(name: str) -> Iterator[User]:
+    """Make a user with a home."""
+    # Below /tmp, because the folders of the tests are closed to other users.
+    top = Path(tempfile.mkdtemp(prefix="mkb-", dir="/tmp")).resolve()
+    top.chmod(0o755)
+    someone = User(name, top / "home", top / "work")
+    for folder in (
+        *(".ssh", ".ipython/profile_default/startup", ".jupyter", "run", "tmp"),
+        *(
+            ".local/share/jupyter/marimo_kernel_bridge/checkpoints",
+            ".local/share/jupyter/marimo_kernel_bridge/paused",
+        ),
+    ):
+        (someone.home / folder).mkdir(parents=True, mode=0o700)
+    someone.folder.mkdir()
+    inherited = {
+        key: os.environ[key] for key in ("PATH", "LANG", "COVERAGE_PROCESS_CONFIG") if key in os.environ
+    }
+    someone.environment = {
+        **inherited,
+        "HOME": str(someone.home),
+        "JUPYTER_RUNTIME_DIR": str(someone.home / "run"),
+        "TMPDIR": str(someone.home / "tmp"),
+        "PERSONS_TOKEN": "a-token-of-the-person",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    try:
+        yield someone
+    finally:
+        shutil.rmtree(top)
+
+
+@contextmanager
+def world(someone: User) -> Iterator[dict[str, Any]]:
+    """Put into a user's home what code in a sandbox must not reach, and another process beside it."""
+    home = someone.home
+    ours = home / ".local/share/jupyter/marimo_kernel_bridge"
+    written = {
+        "secret": home / "secret.txt",
+        "expendable": home / "expendable.txt",
+        "movable": home / "movable.txt",
+        "private_key": home / ".ssh/id_ed25519",
+        "connection_file": home / "run/kernel-other.json",
+        "token": ours / "token",
+        "audit_log": ours / "audit.jsonl",
+        "checkpoint_key": ours / "checkpoints/key",
+        "pause": ours / "paused/everything",
+        "black_box": ours / "kernels/other/now",
+    }
+    for path in written.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("private")
+        path.chmod(0o600)
+    found: dict[str, Any] = {name: str(path) for name, path in written.items()}
+    found |= {"home": str(home), "folder": str(someone.folder), "mount_point": str(home / "mount")}
+    (home / "mount").mkdir(exist_ok=True)
+    program = Path(shutil.copy(shutil.which("id") or "/usr/bin/id", home.parent / "id"))
+    found["setuid_program"] = str(program)
+    someone.give()
+    if os.getuid() == 0:
+        os.chown(program, 0, 0)
+        program.chmod(0o4755)
+    victim = subprocess.Popen(
+        [*someone.prefix, *python_command(str(Path(__file__).with_name("neighbour.py")), str(home))],
+        env={**someone.environment, "VICTIM": "private"},
+        cwd=home,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert victim.stdout is not None
+        found |= json.loads(victim.stdout.readline())
+        yield found
+    finally:
+        victim.communicate(timeout=BOUND)
+
+
+def require(engine: str) -> None:
+    """Skip a test where this machine has not what an engine needs."""
+    try:
+        engine_for(sandbox_of({"engine": engine}))
+    except BridgeError as lacking:
+        pytest.skip(lacking.message)
+
+
+@dataclass
+class Kernel:
+    """A kernel in a sandbox, and a client of it."""
+
+    process: subprocess.Popen[str]
+    client: BlockingKernelClient
+    ports: list[int]
+
+    def run(self, code: str, *, cell: bool = True) -> str:
+        """Run code, in a cell or beside them; return what it has printed and shown. Raises `AssertionError` with its error."""
+        shown: list[str] = []
+
+        def hear(message: dict[str, Any]) -> None:
+            content = message["content"]
+            if message["msg_type"] == "stream":
+                shown.append(content["text"])
+            elif message["msg_type"] in {"execute_result", "display_data"}:
+                shown.append(content["data"].get("text/plain", ""))
+
+        reply = self.client.execute_interactive(code, store_history=cell, timeout=BOUND, output_hook=hear)
+        content = reply["content"]
+        assert content["status"] == "ok", f"{content.get('ename')}: {content.get('evalue')}\n{''.join(shown)}"
+        return "".join(shown).strip()
+
+
+def _await(client: BlockingKernelClient, process: subprocess.Popen[str], log: Path) -> None:
+    """Wait until a kernel answers. A client takes one whose heart has not begun to beat for dead."""
+    deadline = time.monotonic() + BOUND
+    while True:
+        with suppress(RuntimeError):
+            client.wait_for_ready(timeout=BOUND)
+            return
+        assert process.poll() is None, log.read_text()
+        assert time.monotonic() < deadline
+
+
+@contextmanager
+def kernel(someone: User, sandbox: dict[str, Any] | None, **environment: str) -> Iterator[Kernel]:
+    """Start a kernel of a user, in a sandbox."""
+    if sandbox is not None:
+        require(sandbox["engine"])
+    file, connection = write_connection_file(str(someone.home / "run/kernel-ours.json"), ip="127.0.0.1")
+    someone.give()
+    options = [] if sandbox is None else [f"--sandbox={json.dumps(sandbox)}"]
+    with (someone.home / "kernel.log").open("w+") as log:
+        process = subprocess.Popen(
+            [*someone.prefix, *module_command("kernel", *options, "-f", file)],
+            env={**someone.environment, **environment},
+            cwd=someone.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        )
+        client = BlockingKernelClient(connection_file=file)
+        client.load_connection_file()
+        client.start_channels()
+        try:
+            _await(client, process, Path(log.name))
+            numbers: dict[str, Any] = {**connection}
+            ports = [numbers[f"{name}_port"] for name in ("shell", "iopub", "control", "hb", "stdin")]
+            yield Kernel(process, client, ports)
+        finally:
+            client.stop_channels()
+            with suppress(ProcessLookupError):
+                process.kill()
+            process.wait(BOUND)

@@ -1,0 +1,153 @@
+"""What works in a sandbox as it does outside, what a sandbox keeps, and that none is started with less than was asked."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sandboxed import BOUND, USERS, Kernel, User, kernel, user
+
+from marimo_kernel_bridge.checkpoints.store import Store, folder_of_sandbox
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.bounds import Sandbox
+from marimo_kernel_bridge.protocol.own_python import module_command
+from marimo_kernel_bridge.sandbox import landlock
+from marimo_kernel_bridge.sandbox.engines import engine_for
+
+STORE = ".local/share/jupyter/marimo_kernel_bridge/checkpoints"
+
+
+@pytest.fixture(scope="module")
+def person() -> Iterator[User]:
+    with user(USERS[0]) as found:
+        hooks = found.folder / ".git/hooks"
+        hooks.mkdir(parents=True)
+        (hooks / "pre-commit").write_text("")
+        (found.folder / "module_of_the_folder.py").write_text("value = 7")
+        yield found
+
+
+@pytest.fixture(scope="module")
+def sandboxed(person: User) -> Iterator[Kernel]:
+    with kernel(person, {"engine": "light"}) as found:
+        yield found
+
+
+WORKS = {
+    "the folder is written": (
+        "from pathlib import Path\nPath('mine').write_text('a'); Path('mine').read_text()",
+        "'a'",
+    ),
+    "modules of the folder": ("import module_of_the_folder; module_of_the_folder.value", "7"),
+    "temporary files": ("import tempfile\nwith tempfile.TemporaryFile() as f: print(f.write(b'abc'))", "3"),
+    "the home is written": ("p = Path.home() / 'new'; p.write_text('b'); p.read_text()", "'b'"),
+    "a program": ("!echo $((40 + 2))", "42"),
+    "a program in a script": ("%%bash\necho here", "here"),
+    "threads": (
+        "import threading; t = threading.Thread(target=lambda: print('ran')); t.start(); t.join()",
+        "ran",
+    ),
+    "asyncio": ("import asyncio; await asyncio.sleep(0.01, 'slept')", "'slept'"),
+    "a pool of processes": (
+        "import multiprocessing\nwith multiprocessing.get_context('fork').Pool(2) as pool: print(pool.map(abs, [-1, 2]))",
+        "[1, 2]",
+    ),
+    "a server of its own": (
+        "import socket\nserver = socket.create_server(('127.0.0.1', 0)); server.getsockname()[0]",
+        "'127.0.0.1'",
+    ),
+    "frames": ("import pandas; pandas.DataFrame({'a': [1]}).shape", "(1, 1)"),
+    "plots": ("import matplotlib.pyplot as plt; len(plt.plot([1, 2]))", "1<Figure"),
+    "widgets": (
+        "import marimo as mo; slider = mo.ui.slider(0, 9, value=3); type(slider).__name__",
+        "'slider'",
+    ),
+    "a name that a host has": ("socket.gethostbyname('localhost')", "'127.0.0.1'"),
+    "its processes": (
+        "import os, signal; child = os.fork() or os._exit(3)\nos.waitpid(child, 0)[1] >> 8",
+        "3",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", WORKS)
+def test_it_works_inside(sandboxed: Kernel, what: str) -> None:
+    code, shown = WORKS[what]
+    assert sandboxed.run(code).startswith(shown)
+
+
+def test_dependents_run_and_code_is_interrupted(sandboxed: Kernel) -> None:
+    sandboxed.run("first = 1")
+    sandboxed.run("second = first + 1")
+    assert sandboxed.run("second") == "2"
+    sandboxed.client.execute("import time; print('begins', flush=True); time.sleep(600)")
+    while (message := sandboxed.client.get_iopub_msg(timeout=BOUND))["msg_type"] != "stream":
+        pass
+    assert "begins" in message["content"]["text"]
+    os.killpg(sandboxed.process.pid, signal.SIGINT)
+    assert sandboxed.client.get_shell_msg(timeout=BOUND)["content"]["ename"] == "KeyboardInterrupt"
+
+
+def test_hooks_and_settings_of_the_folder_are_only_read(sandboxed: Kernel) -> None:
+    for change in ("write_text('x')", "unlink()", "chmod(0o755)"):
+        code = f"try: Path('.git/hooks/pre-commit').{change}\nexcept OSError as error: print(type(error).__name__, error.errno)"
+        assert sandboxed.run(code) in {"OSError 30", "PermissionError 13"}
+    assert sandboxed.run("Path('.git/index').write_text('x')") == "1"
+
+
+def test_a_checkpoint_of_a_sandbox_is_no_checkpoint_elsewhere(sandboxed: Kernel, person: User) -> None:
+    sandboxed.run("kept = 5")
+    assert "saved" in sandboxed.run("%marimo save mine")
+    usual = Store(person.home / STORE)
+    assert usual.shelves() == ()
+    own = Store(next((person.home / f"{STORE}-sandboxed").iterdir()))
+    (shelf,) = own.shelves()
+    assert own.manifest(shelf, "mine").name == "mine"
+    with usual.saving("other", "one", "named"):
+        pass  # it has a key now
+    shutil.copytree(own.folder / shelf, usual.folder / shelf)
+    with pytest.raises(BridgeError) as refused:
+        usual.manifest(shelf, "mine")
+    assert refused.value.code == "checkpoint_foreign"
+
+
+def test_equal_sandboxes_alone_share_checkpoints(tmp_path: Path) -> None:
+    key, other = Sandbox().key, Sandbox(network="all").key
+    assert folder_of_sandbox(key, str(tmp_path)) == folder_of_sandbox(key, str(tmp_path))
+    assert folder_of_sandbox(key, str(tmp_path)) != folder_of_sandbox(other, str(tmp_path))
+    assert folder_of_sandbox(key, str(tmp_path)) != folder_of_sandbox(key, str(tmp_path / "other"))
+
+
+def test_what_this_machine_cannot_bound_is_not_started(person: User) -> None:
+    file = person.home / "run/refused.json"
+    command = module_command("kernel", '--sandbox={"engine": "light"}', "-f", str(file))
+    done = subprocess.run(
+        [
+            "unshare",
+            "-Ur",
+            "sh",
+            "-c",
+            'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"',
+            "sh",
+            *command,
+        ],
+        env=person.environment,
+        cwd=person.folder,
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "sandbox_unavailable" in done.stderr
+    assert "/proc/sys/user/max_user_namespaces is 0" in done.stderr
+
+
+def test_an_old_kernel_of_the_system_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(landlock, "version", lambda: 4)
+    with pytest.raises(BridgeError, match="Landlock 6") as refused:
+        engine_for(Sandbox(engine="light"))
+    assert refused.value.code == "sandbox_unavailable"

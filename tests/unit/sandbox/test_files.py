@@ -1,0 +1,93 @@
+"""What a sandbox gives of the files of a machine, and what it hides."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.bounds import Sandbox
+from marimo_kernel_bridge.sandbox import own_places
+from marimo_kernel_bridge.sandbox.environment import cleaned
+from marimo_kernel_bridge.sandbox.files import access, everything_but, hidden, is_below
+from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> OwnPlaces:
+    return own_places.make(str(tmp_path / "kernel.json"), tmp_path / "checkpoints")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "work"
+    made.mkdir()
+    return made
+
+
+def test_the_folder_is_written_and_the_home_is_not_even_read(own: OwnPlaces, folder: Path) -> None:
+    given = access(Sandbox(), str(folder), own)
+    home = os.path.realpath(Path.home())
+    assert str(folder) in given.writable
+    assert not [path for path in (*given.writable, *given.readable) if is_below(home, path)]
+
+
+def test_no_folder_is_given_where_none_is_wanted(own: OwnPlaces, folder: Path) -> None:
+    given = access(Sandbox(files="none"), str(folder), own)
+    assert not [path for path in (*given.writable, *given.readable) if is_below(str(folder), path)]
+
+
+def test_a_folder_that_holds_the_home_is_refused(own: OwnPlaces) -> None:
+    for holds in (Path.home(), Path.home().parent, Path(own.data)):
+        with pytest.raises(BridgeError, match="folder of its own") as refused:
+            access(Sandbox(), str(holds), own)
+        assert refused.value.code == "sandbox_unavailable"
+    with pytest.raises(BridgeError, match="folder of its own"):
+        access(Sandbox(files="none", writable=("/",)), "/", own)
+
+
+def test_an_environment_of_python_in_the_folder_is_kept(
+    own: OwnPlaces, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / ".venv").mkdir()
+    monkeypatch.setattr("sys.prefix", str(folder / ".venv"))
+    (folder / ".git").mkdir()
+    (folder / ".git/config").write_text("")
+    assert access(Sandbox(), str(folder), own).kept == (str(folder / ".venv"), str(folder / ".git/config"))
+
+
+def test_everything_is_read_but_what_is_hidden(tmp_path: Path) -> None:
+    for name in ("home/me/.ssh", "home/me/data", "home/other", "srv/files"):
+        (tmp_path / name).mkdir(parents=True)
+    top = str(tmp_path)
+    shown = everything_but([f"{top}/home/me/.ssh", f"{top}/home/other"], top)
+    assert shown == [f"{top}/home/me/data", f"{top}/srv"]
+
+
+def test_hidden_files_of_the_home_passwords_and_our_own_folders_are_hidden(own: OwnPlaces) -> None:
+    home = Path.home()
+    (home / ".secret").mkdir(exist_ok=True)
+    found = hidden(own.protected(), own.writable)
+    assert {str(home / ".secret"), "/etc/shadow", os.path.realpath(own.data)} <= set(found)
+    assert not {str(home), *own.writable} & set(found)
+
+
+def test_an_environment_has_what_programs_need_and_no_key() -> None:
+    needed = {
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": "/x",
+        "JPY_SESSION_NAME": "n",
+    }
+    secret = {
+        "OPENAI_API_KEY": "1",
+        "JUPYTERHUB_API_TOKEN": "2",
+        "SSH_AUTH_SOCK": "/s",
+        "PIP_INDEX_URL": "https://me:3@host",
+    }
+    assert cleaned({**needed, **secret}) == needed
+    assert cleaned({**needed, **secret}, ["PIP_INDEX_URL"]) == {
+        **needed,
+        "PIP_INDEX_URL": secret["PIP_INDEX_URL"],
+    }
