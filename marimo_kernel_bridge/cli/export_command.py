@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -17,7 +17,7 @@ import click
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.exporting import description, sources
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, ExportFormat, format_of_suffix
-from marimo_kernel_bridge.notebooks.nbformat_json import serialized
+from marimo_kernel_bridge.notebooks.nbformat_json import serialized, without_outputs
 from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class ExportOptions:
     imports: Imports = "installed"
     sandbox: bool = True
     scripts: bool = False
+    outputs: bool = True
     force: bool = False
     as_json: bool = False
 
@@ -64,6 +65,12 @@ def export_notebook(named: str, options: ExportOptions) -> int:
     else:
         _check_first(Path(named), to, options)
         source = _from_file(Path(named), to, options)
+    if not options.outputs:
+        source = replace(
+            source,
+            document=without_outputs(source.document),
+            as_written=without_outputs(source.as_written),
+        )
     target = options.output or _default(source, to, options)
     if target != _STDOUT and not options.force and os.path.lexists(target):
         raise existing(target)

@@ -23,10 +23,10 @@ from marimo_kernel_bridge.notebooks.ipynb import (
     EMPTY,
     Conversion,
     Notebook,
-    read_notebook,
 )
 from marimo_kernel_bridge.notebooks.origin import save_origin
 from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
+from marimo_kernel_bridge.notebooks.written_texts import read_written
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
@@ -246,7 +246,7 @@ def import_notebook(source: Path, target: Path, options: ImportOptions) -> Impor
     """Import one notebook. Raises `BridgeError`: bad_notebook, output_exists, bad_request."""
     from marimo_kernel_bridge.importing import to_ipynb, to_marimo, tracing  # noqa: PLC0415  # slow to import
 
-    notebook = read_notebook(source)  # first: that it is no notebook says more than that a file exists
+    notebook = read_written(source)  # first: that it is no notebook says more than that a file exists
     if not options.force and not options.check and os.path.lexists(target):
         raise existing(target)
     trace = _traced(notebook, source, options) if options.trace else None
@@ -295,7 +295,7 @@ def _traced(notebook: Notebook, source: Path, options: ImportOptions) -> Trace:
 def _verified(source: Path, conversion: Conversion, options: ImportOptions) -> Verdict:
     from marimo_kernel_bridge.importing.verifying.verify import steps, verify  # noqa: PLC0415  # starts kernels
 
-    notebook = read_notebook(source)
+    notebook = read_written(source)
     with told_progress(f"Verifying {source.name}", steps(notebook, conversion)) as progress:
         return verify(
             notebook, conversion, progress, strict=options.target == "marimo", seconds=options.seconds

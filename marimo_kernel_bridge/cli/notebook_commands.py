@@ -36,6 +36,7 @@ def _imported(option: bool | None) -> Literal["none", "installed", "all"]:  # no
         "marimo-kernel-bridge import analysis.ipynb --check --json > report.json",
         "marimo-kernel-bridge import analysis.ipynb --verify",
         "marimo-kernel-bridge import analysis.ipynb --target bridge",
+        "marimo-kernel-bridge import notes.md --target bridge",
     ),
 )
 @click.argument("notebooks", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -101,7 +102,7 @@ def import_(
 ) -> None:
     """Convert Jupyter notebooks to reactive notebooks.
 
-    Accepts notebooks and folders, and prints how each cell was converted. Exits with 3 if a file was written but some
+    Accepts notebooks (.ipynb, or written as Markdown, as Python with `# %%`, or as JSON) and folders, and prints how each cell was converted. Exits with 3 if a file was written but some
     cell could not be converted: each is named on stderr, and the file contains its source.
     """
     from marimo_kernel_bridge.cli.import_command import ImportOptions, import_notebooks  # noqa: PLC0415  # only for this command
@@ -159,6 +160,7 @@ _FORMATS_HELP: Final = "\b\nFormats:\n" + "".join(
     help="Export a running kernel: SOURCE is the path of its notebook, its connection file or id.",
 )
 @click.option("--run", "run_it", is_flag=True, help="Run the notebook first, for fresh outputs.")
+@click.option("--no-outputs", is_flag=True, help="Leave the outputs of cells out.")
 @click.option(
     "--original",
     type=click.Path(path_type=Path),
@@ -182,6 +184,7 @@ def export(
     output: Path | None,
     live: bool,
     run_it: bool,
+    no_outputs: bool,
     original: Path | None,
     imports: bool | None,
     no_sandbox: bool,
@@ -197,6 +200,8 @@ def export(
     """
     from marimo_kernel_bridge.cli.export_command import ExportOptions, export_notebook  # noqa: PLC0415  # only for this command
 
+    if no_outputs and run_it:
+        raise click.UsageError("--run is for fresh outputs: omit --no-outputs.")
     if as_json and output == Path("-"):
         raise click.UsageError("--json prints a report to stdout: -o must name a file.")
     options = ExportOptions(
@@ -208,6 +213,7 @@ def export(
         imports=_imported(imports),
         sandbox=not no_sandbox,
         scripts=scripts,
+        outputs=not no_outputs,
         force=force,
         as_json=as_json,
     )

@@ -43,6 +43,15 @@ def lines(text: str) -> list[str]:
     return list(StringIO(text, newline="\n"))
 
 
+def without_outputs(document: DocumentJSON) -> DocumentJSON:
+    """Return a notebook without the outputs of its cells, and without their counts."""
+    cells = [
+        {**cell, "outputs": [], "execution_count": None} if cell.get("cell_type") == "code" else cell
+        for cell in document["cells"]
+    ]
+    return {**document, "cells": cells}
+
+
 def serialized(content: JSONObject) -> str:
     """Return the text of an .ipynb file, or of another file in its style."""
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

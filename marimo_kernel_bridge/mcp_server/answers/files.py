@@ -55,7 +55,7 @@ class CellDifference:
 
 @dataclass(frozen=True)
 class ImportedNotebook:
-    """An imported notebook. `complete`: every cell was converted. `same` is null without verify."""
+    """An imported notebook. `complete`: every cell was converted. `same` is null without verify. `kernel` is the handle if it was opened."""
 
     notebook: str
     output: str
@@ -67,6 +67,8 @@ class ImportedNotebook:
     marimo_check: tuple[str, ...] = ()
     same: bool | None = None
     differences: tuple[CellDifference, ...] = ()
+    kernel: str = ""
+    message: str = ""
 
     def text(self) -> str:
         did = "->" if self.written else "would become"
@@ -85,4 +87,5 @@ class ImportedNotebook:
             f"- cell {'+'.join(map(str, difference.cells))}: {difference.what}: {difference.before!r} became {difference.after!r}"
             for difference in self.differences
         ]
+        lines += [f"{self.kernel}: {self.message}"] if self.kernel else []
         return "\n".join(lines)

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK evaluates annotations
 from pydantic import Field
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.files import ExportedNotebook, ImportedNotebook
 from marimo_kernel_bridge.mcp_server.arguments import (
     BUDGET,
@@ -24,9 +25,11 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import files as file_views
+from marimo_kernel_bridge.mcp_server.views import imports
 from marimo_kernel_bridge.mcp_server.views.own_places import require_own
 from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.notebooks.export_formats import ExportFormat  # the SDK evaluates annotations
+from marimo_kernel_bridge.notebooks.written_texts import TextFormat  # noqa: TC001  # the SDK evaluates annotations
 
 FormatArg = Annotated[
     ExportFormat,
@@ -60,13 +63,14 @@ async def export_notebook(
         Field(description="File beside the notebook; else the text is returned."),
     ] = None,
     overwrite: OverwriteArg = False,
+    include_outputs: Annotated[bool, Field(description="With outputs.")] = True,
     kernel: KernelArg = None,
     offset: OffsetArg = 0,
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, ExportedNotebook]:
     """Export the notebook with the kernel's outputs, or a file, to another format. Runs no code."""
     kernels = kernels_of(ctx)
-    request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset))
+    request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset), include_outputs)
     if file is not None:
         require_own(ctx, Path(file))
         return answer(await file_views.export_file(file, request, kernels), kernels.redactor)
@@ -76,21 +80,37 @@ async def export_notebook(
     return answer(await file_views.export_live(attached, request, kernels), attached.redactor)
 
 
-@tool("Make a notebook reactive", needs="run", runs_code=True)
+def _of_import(arguments: Arguments) -> Tier:
+    return "all" if arguments.get("open") else "run"
+
+
+@tool("Make a notebook reactive", needs=_of_import, listed_from="run", runs_code=True)
 async def import_notebook(
     ctx: Ctx,
     *,
-    file: Annotated[str, Field(description="The .ipynb.")],
+    file: Annotated[str | None, Field(description="The .ipynb, .md or .py.")] = None,
+    content: Annotated[
+        str | None, Field(max_length=4_000_000, description="Its text, instead of a file.")
+    ] = None,
+    format: Annotated[TextFormat | None, Field(description="Of content.")] = None,  # noqa: A002  # the natural name for callers
     target: Annotated[
-        Literal["marimo", "bridge"],
+        Literal["marimo", "bridge"] | None,
         Field(description="A .py for marimo, or an .ipynb for this kernel."),
-    ] = "marimo",
+    ] = None,
     output: Annotated[str | None, Field(description="Else beside it.")] = None,
+    open: Annotated[bool, Field(description="Start its kernel.")] = False,  # noqa: A002  # likewise
     keep_outputs: Annotated[bool, Field(description="With outputs.")] = False,
     check: Annotated[bool, Field(description="Only report.")] = False,
     verify: Annotated[bool, Field(description="Run both and compare.")] = False,
     overwrite: OverwriteArg = False,
 ) -> Annotated[CallToolResult, ImportedNotebook]:
     """Make a Jupyter notebook reactive, and report what was changed in each cell."""
-    request = file_views.ImportRequest(target, output, keep_outputs, check, verify, overwrite)
-    return answer(await file_views.import_file(ctx, file, request), kernels_of(ctx).redactor)
+    if (file is None) == (content is None):
+        raise BridgeError("bad_request", "Give one of file and content; nothing was done.")
+    request = imports.ImportRequest(target, output, keep_outputs, check, verify, overwrite, open)
+    if content is not None:
+        imported = await imports.import_content(ctx, content, format, request)
+    else:
+        assert file is not None
+        imported = await imports.import_file(ctx, file, request)
+    return answer(imported, kernels_of(ctx).redactor)

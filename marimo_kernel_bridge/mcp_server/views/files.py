@@ -1,4 +1,4 @@
-"""Exports and imports for agents. Reads running kernels, and runs the command line for work that needs marimo.
+"""Exports for agents. Reads running kernels, and runs the command line for work that needs marimo.
 
 Owns the behavior of the tools; `command_line` owns the process.
 """
@@ -16,28 +16,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.answers.files import (
-    ExportedNotebook,
-    ImportedNotebook,
-)
-from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, ImportReport, run_command
+from marimo_kernel_bridge.mcp_server.answers.files import ExportedNotebook
+from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, run_command
 from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
+from marimo_kernel_bridge.notebooks.nbformat_json import without_outputs
 from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from marimo_kernel_bridge.exporting.live import LiveNotebook
-    from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
     from marimo_kernel_bridge.mcp_server.views.window import Window
     from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
 
-_BOUND: Final = 120.0
+BOUND: Final = 120.0
 """Seconds that a conversion may take."""
-_VERIFY_BOUND: Final = 3600.0
-_PROGRESS_EVERY: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -48,18 +43,8 @@ class ExportRequest:
     output: str | None
     overwrite: bool
     window: Window
-
-
-@dataclass(frozen=True)
-class ImportRequest:
-    """The arguments of an import."""
-
-    target: str
-    output: str | None
-    keep_outputs: bool
-    check: bool
-    verify: bool
-    overwrite: bool
+    outputs: bool = True
+    """Whether saved outputs are in it."""
 
 
 async def export_file(file: str, request: ExportRequest, kernels: Kernels) -> ExportedNotebook:
@@ -68,7 +53,7 @@ async def export_file(file: str, request: ExportRequest, kernels: Kernels) -> Ex
     await asyncio.to_thread(_check, request, Path(file), kernels)
     _require_name(request, Path(file).stem, kernels)
     with _cures_of_agents():
-        report, content = await converted(Path(file), request.format)
+        report, content = await converted(Path(file), request.format, outputs=request.outputs)
     if request.output is not None:
         await asyncio.to_thread(_write, request, content, kernels, like=Path(file))
     text = content.decode() if request.output is None else ""
@@ -82,6 +67,8 @@ async def export_live(attached: Attached, request: ExportRequest, kernels: Kerne
     if request.output is not None:
         await require_not_open(attached, Path(request.output))
     notebook = await live(attached)
+    if not request.outputs:
+        notebook = replace(notebook, document=without_outputs(notebook.document))
     _require_name(request, _name(notebook), kernels)
     with _cures_of_agents():
         content, notes = await as_format(attached, notebook, request.format)
@@ -151,12 +138,12 @@ async def as_format(
     name = _name(notebook)
     match to:
         case "ipynb":
-            return await do("document_text", bound=_BOUND, document=document), ()
+            return await do("document_text", bound=BOUND, document=document), ()
         case "json":
             graph = {cell_id: asdict(node) for cell_id, node in graph_of_kernel(notebook.cells).items()}
-            return await do("description", bound=_BOUND, document=document, name=name, graph=graph), ()
+            return await do("description", bound=BOUND, document=document, name=name, graph=graph), ()
         case "html" | "pdf":
-            page = await do("page", bound=_BOUND, document=document, title=name)
+            page = await do("page", bound=BOUND, document=document, title=name)
             text, notes = page["text"], tuple(page["notes"])
             return (text if to == "html" else await asyncio.to_thread(to_pdf, text)), notes
         case "py" | "md" | "script":
@@ -281,60 +268,16 @@ def _answer(  # noqa: PLR0917  # six facts, one answer
     )
 
 
-async def converted(source: Path, to: ExportFormat) -> tuple[ExportReport, bytes]:
+async def converted(source: Path, to: ExportFormat, *, outputs: bool = True) -> tuple[ExportReport, bytes]:
+    """Return a file in another format, and the report of the export. Raises `BridgeError`."""
     with tempfile.TemporaryDirectory() as place:
         target = Path(place, "exported")
         options = ["--to", to, "-o", str(target), "--no-imports"]
-        report = await run_command(ExportReport, "export", _no_option(str(source)), *options, bound=_BOUND)
+        options += [] if outputs else ["--no-outputs"]
+        report = await run_command(ExportReport, "export", no_option(str(source)), *options, bound=BOUND)
         return report, await asyncio.to_thread(target.read_bytes)
 
 
-def _no_option(file: str) -> str:
+def no_option(file: str) -> str:
     """Return a file's name as the command line takes it for no option."""
     return f"./{file}" if file.startswith("-") else file
-
-
-async def import_file(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNotebook:
-    """Import a notebook. Raises `BridgeError`."""
-    options = ["--target", request.target, "--outputs", "keep" if request.keep_outputs else "drop"]
-    options += ["-o", request.output] if request.output is not None else []
-    for name, on in (("check", request.check), ("verify", request.verify), ("force", request.overwrite)):
-        options += [f"--{name}"] if on else []
-    progress = asyncio.create_task(_report_progress(ctx))
-    try:
-        bound = _VERIFY_BOUND if request.verify else _BOUND
-        report = await run_command(ImportReport, "import", _no_option(file), *options, bound=bound)
-    except BridgeError as refusal:
-        if refusal.code == "output_exists":
-            raise BridgeError(
-                "output_exists", refusal.message, "Name another file, or pass overwrite=true."
-            ) from refusal
-        raise
-    finally:
-        progress.cancel()
-    return _imported(report)
-
-
-async def _report_progress(ctx: Ctx) -> None:
-    """Report progress until cancelled: many clients abort a call without it."""
-    passed = 0.0
-    while True:
-        await asyncio.sleep(_PROGRESS_EVERY)
-        passed += _PROGRESS_EVERY
-        await ctx.report_progress(passed, None, f"importing, {passed:.0f} s")
-
-
-def _imported(report: ImportReport) -> ImportedNotebook:
-    changed = tuple(cell for cell in report.cells if cell.fate != "kept")
-    return ImportedNotebook(
-        notebook=report.notebook,
-        output=report.output,
-        written=report.written,
-        complete=report.complete,
-        kept=len(report.cells) - len(changed),
-        changed=changed,
-        added=report.added,
-        marimo_check=() if report.marimo_check.passes else report.marimo_check.findings,
-        same=report.verified.same if report.verified is not None else None,
-        differences=report.verified.differences if report.verified is not None else (),
-    )

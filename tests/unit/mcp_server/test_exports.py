@@ -273,3 +273,10 @@ async def test_secrets_are_kept_out_of_exports(
 async def test_a_notebook_is_no_resource_in_an_unknown_format(connected: Agent, notebook: FakeKernel) -> None:
     with pytest.raises(MCPError):
         await connected.client.read_resource("marimo://k1/notebook.docx")
+
+
+async def test_what_a_kernel_has_is_exported_without_outputs(connected: Agent, notebook: FakeKernel) -> None:
+    answer = await connected("export_notebook", format="ipynb", include_outputs=False)
+    document = json.loads(answer.data["content"])
+    assert [cell["outputs"] for cell in document["cells"]] == [[], []]
+    assert "x is 1" not in answer.text

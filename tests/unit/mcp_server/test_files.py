@@ -20,6 +20,7 @@ from marimo_kernel_bridge.mcp_server.answers.files import (
     ImportedNotebook,
 )
 from marimo_kernel_bridge.mcp_server.views import files as file_views
+from marimo_kernel_bridge.mcp_server.views import imports
 from marimo_kernel_bridge.mcp_server.views.command_line import (
     ExportReport,
     ImportReport,
@@ -49,7 +50,8 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         result = await asyncio.to_thread(CliRunner().invoke, main, [*arguments, "--json"])
         return parse_report(kind, result.stdout_bytes)
 
-    monkeypatch.setattr(file_views, "run_command", in_this_process)
+    for module in (file_views, imports):
+        monkeypatch.setattr(module, "run_command", in_this_process)
     return run
 
 
@@ -208,8 +210,8 @@ async def test_a_long_import_reports_its_progress(
         await enough.wait()
         raise BridgeError("bad_notebook", "At last.")
 
-    monkeypatch.setattr(file_views, "_PROGRESS_EVERY", 0.001)
-    monkeypatch.setattr(file_views, "run_command", slow)
+    monkeypatch.setattr(imports, "_PROGRESS_EVERY", 0.001)
+    monkeypatch.setattr(imports, "run_command", slow)
     answer = await agent.client.call_tool(
         "import_notebook", {"file": str(notebook)}, progress_callback=report
     )
@@ -319,3 +321,90 @@ async def test_the_name_of_a_file_is_no_option(serve: Serve, name: str) -> None:
     for tool in ("export_notebook", "import_notebook"):
         answer = await agent(tool, file=name)
         assert answer.refused("bad_notebook")
+
+
+CONTENTS = {
+    "markdown": "# Title\n\n```python\nx = 1\n```\n",
+    "py": "# %% [markdown]\n# # Title\n# %%\nx = 1\n",
+    "json": json.dumps({"cells": [{"kind": "markdown", "source": "# Title"}, {"code": "x = 1"}]}),
+    "ipynb": json.dumps(
+        {
+            "nbformat": 4,
+            "nbformat_minor": 5,
+            "metadata": {},
+            "cells": [
+                {"cell_type": "markdown", "id": "a", "metadata": {}, "source": "# Title"},
+                {
+                    "cell_type": "code",
+                    "id": "b",
+                    "metadata": {},
+                    "source": "x = 1",
+                    "outputs": [],
+                    "execution_count": None,
+                },
+            ],
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(CONTENTS))
+async def test_a_notebook_is_imported_from_its_content(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = await agent("import_notebook", content=CONTENTS[kind], target="bridge", output="made.ipynb")
+    assert not answer.failed, answer.text
+    assert answer.data["notebook"] == f"content ({kind})"
+    made = json.loads((tmp_path / "made.ipynb").read_text())
+    assert [(cell["cell_type"], "".join(cell["source"])) for cell in made["cells"]] == [
+        ("markdown", "# Title"),
+        ("code", "x = 1"),
+    ]
+    assert files_in(tmp_path) == ["made.ipynb"]
+
+
+async def test_content_of_marimos_own_becomes_a_notebook_of_jupyter(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = "import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n    x = 1\n    return (x,)\n"
+    answer = await agent("import_notebook", content=text, target="bridge", output="made.ipynb")
+    assert not answer.failed, answer.text
+    assert "x = 1" in (tmp_path / "made.ipynb").read_text()
+
+
+async def test_content_that_is_wrong_or_goes_nowhere_is_refused(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert (await agent("import_notebook", content="x")).refused("bad_request")
+    assert (await agent("import_notebook")).refused("bad_request")
+    assert (await agent("import_notebook", content="x", file="a.ipynb", output="a.py")).refused("bad_request")
+    answer = await agent("import_notebook", content="{", format="json", output="a.py")
+    assert answer.refused("bad_notebook")
+    assert "content is not JSON" in answer.text or "a.json is not JSON" in answer.text
+    assert (await agent("import_notebook", content="x", output="a.ipynb", open=True)).refused("not_allowed")
+    assert files_in(tmp_path) == []
+
+
+def give_an_output(notebook: Path) -> None:
+    document = json.loads(notebook.read_text())
+    document["cells"][-1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "2"}]
+    notebook.write_text(json.dumps(document))
+
+
+async def test_a_file_is_exported_without_its_outputs(agent: Agent, notebook: Path) -> None:
+    give_an_output(notebook)
+    whole = await agent("export_notebook", file=str(notebook), format="json")
+    without = await agent("export_notebook", file=str(notebook), format="json", include_outputs=False)
+    outputs = [
+        [
+            cell.get("outputs")
+            for cell in json.loads(answer.data["content"])["cells"]
+            if cell["kind"] == "code"
+        ]
+        for answer in (whole, without)
+    ]
+    assert any(outputs[0])
+    assert not any(outputs[1])

@@ -548,3 +548,18 @@ async def test_the_file_is_deleted_only_if_the_person_agrees(
         "no answer",
         "not asked",
     }
+
+
+async def test_a_notebook_that_is_imported_from_its_content_can_be_opened_at_once(
+    agent: Agent, machine: Machine, folder: Path
+) -> None:
+    answer = await agent("import_notebook", content="# %%\nx = 1\n", output="made.ipynb", open=True)
+    assert not answer.failed, answer.text
+    (session,) = machine.started
+    assert (session.path, answer.data["kernel"]) == (str(folder / "made.ipynb"), session.id)
+    assert "a new kernel" in answer.text
+    listed = await agent("list_notebooks")
+    assert [one["state"] for one in listed.data["notebooks"]] == ["active"]
+    assert not (await agent("kernel_status", kernel=session.id)).failed
+    wrong = await agent("import_notebook", content="x", target="marimo", output="made.py", open=True)
+    assert wrong.refused("bad_request")

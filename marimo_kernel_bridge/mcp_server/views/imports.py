@@ -1,0 +1,134 @@
+"""Imports for agents: of a file, or of a notebook that the agent has as a text, into a file and, if it wants, a session.
+
+The work needs marimo, so the command line does it; `command_line` owns the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.files import ImportedNotebook
+from marimo_kernel_bridge.mcp_server.arguments import client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.views import sessions
+from marimo_kernel_bridge.mcp_server.views.command_line import ImportReport, run_command
+from marimo_kernel_bridge.mcp_server.views.files import BOUND, converted, no_option
+from marimo_kernel_bridge.notebooks.written_texts import SUFFIXES, format_of_text, is_marimo
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.mcp_server.arguments import Ctx
+    from marimo_kernel_bridge.notebooks.written_texts import TextFormat
+
+_VERIFY_BOUND: Final = 3600.0
+_PROGRESS_EVERY: Final = 5.0
+
+
+@dataclass(frozen=True)
+class ImportRequest:
+    """The arguments of an import."""
+
+    target: str | None
+    """None: marimo, or bridge if it is opened."""
+    output: str | None
+    keep_outputs: bool
+    check: bool
+    verify: bool
+    overwrite: bool
+    open: bool = False
+    """Whether its kernel is started."""
+
+
+async def import_file(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNotebook:
+    """Import a notebook. Raises `BridgeError`."""
+    target = request.target or ("bridge" if request.open else "marimo")
+    if request.open and target != "bridge":
+        raise BridgeError(
+            "bad_request",
+            "A notebook for marimo has no kernel here; nothing was done.",
+            "target=bridge, or leave open out.",
+        )
+    options = ["--target", target, "--outputs", "keep" if request.keep_outputs else "drop"]
+    options += ["-o", request.output] if request.output is not None else []
+    for name, on in (("check", request.check), ("verify", request.verify), ("force", request.overwrite)):
+        options += [f"--{name}"] if on else []
+    progress = asyncio.create_task(_report_progress(ctx))
+    try:
+        bound = _VERIFY_BOUND if request.verify else BOUND
+        report = await run_command(ImportReport, "import", no_option(file), *options, bound=bound)
+    except BridgeError as refusal:
+        if refusal.code == "output_exists":
+            raise BridgeError(
+                "output_exists", refusal.message, "Name another file, or pass overwrite=true."
+            ) from refusal
+        raise
+    finally:
+        progress.cancel()
+    imported = _imported(report)
+    return await _opened(ctx, imported) if request.open and report.written else imported
+
+
+async def import_content(
+    ctx: Ctx, content: str, kind: TextFormat | None, request: ImportRequest
+) -> ImportedNotebook:
+    """Import a notebook that the caller has as a text. Raises `BridgeError`."""
+    if request.output is None:
+        raise BridgeError(
+            "bad_request", "It is not said where the notebook goes.", "With content, name the file as output."
+        )
+    kind = kind or format_of_text(content)
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place, f"{Path(request.output).stem}{SUFFIXES[kind]}")
+        await asyncio.to_thread(file.write_text, content, encoding="utf-8")
+        if kind == "py" and is_marimo(content):
+            _, document = await converted(file, "ipynb")
+            file = file.with_suffix(".ipynb")
+            await asyncio.to_thread(file.write_bytes, document)
+        try:
+            imported = await import_file(ctx, str(file), request)
+        except BridgeError as refusal:
+            raise BridgeError(
+                refusal.code, refusal.message.replace(str(file), "content"), refusal.hint
+            ) from None
+    return replace(imported, notebook=f"content ({kind})")
+
+
+async def _opened(ctx: Ctx, imported: ImportedNotebook) -> ImportedNotebook:
+    """Start the kernel of an imported notebook, as its session. Raises `BridgeError`."""
+    kernels, client = kernels_of(ctx), client_name(ctx)
+    session = await kernels.sessions.adopt(Path(imported.output), client)
+    opened = await sessions.opened(kernels, session.id, client)
+    return replace(
+        imported,
+        output=opened.path,
+        kernel=opened.kernel,
+        message=" ".join(filter(None, (opened.message, opened.note))),
+    )
+
+
+async def _report_progress(ctx: Ctx) -> None:
+    """Report progress until cancelled: many clients abort a call without it."""
+    passed = 0.0
+    while True:
+        await asyncio.sleep(_PROGRESS_EVERY)
+        passed += _PROGRESS_EVERY
+        await ctx.report_progress(passed, None, f"importing, {passed:.0f} s")
+
+
+def _imported(report: ImportReport) -> ImportedNotebook:
+    changed = tuple(cell for cell in report.cells if cell.fate != "kept")
+    return ImportedNotebook(
+        notebook=report.notebook,
+        output=report.output,
+        written=report.written,
+        complete=report.complete,
+        kept=len(report.cells) - len(changed),
+        changed=changed,
+        added=report.added,
+        marimo_check=() if report.marimo_check.passes else report.marimo_check.findings,
+        same=report.verified.same if report.verified is not None else None,
+        differences=report.verified.differences if report.verified is not None else (),
+    )
