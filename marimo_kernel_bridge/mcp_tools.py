@@ -35,7 +35,6 @@ from marimo_kernel_bridge.mcp_server.sdk.log_messages import serve_log_levels
 from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions
 from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks
-from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.mcp_server.tool import tools_of
 from marimo_kernel_bridge.mcp_server.tools import (
     checkpoints,
@@ -54,9 +53,10 @@ from marimo_kernel_bridge.plugins.visualizing.plugin import plugin as visualizin
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
-    from pathlib import Path
 
     from marimo_kernel_bridge.mcp_server.attachments import Attach
+    from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
+    from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
     from marimo_kernel_bridge.mcp_server.tool import Tier, ToolDeclaration
 
 
@@ -105,17 +105,16 @@ def build_server(
     tools: Sequence[ToolDeclaration] = TOOLS,
     attach: Attach = attach_client,
     sessions: Sessions | None = None,
+    *,
     plugins: Plugins = NO_PLUGINS,
+    ceilings: Ceilings | None = None,
 ) -> MCPServer[Kernels]:
     """Return the server, for a transport to run. `allow` is the permission that the person grants to agents."""
     allow_many_files()
     guard = Guard(allow)
     tools = (*tools, *plugins.tools)
-    unlisted = {
-        declaration.name
-        for declaration in tools
-        if not (guard.allows(declaration.listed_from) or (declaration.proposes and guard.allows("propose")))
-    }
+    boxed = ceilings is not None and ceilings.boxed
+    unlisted = {declaration.name for declaration in tools if not guard.lists(declaration, boxed=boxed)}
     subscriptions = Subscriptions()
     tasks = Tasks(
         {declaration.name for declaration in tools if declaration.changes},
@@ -133,6 +132,7 @@ def build_server(
             attach=attach,
             sessions=sessions,
             templates=plugins.templates,
+            ceilings=ceilings,
         )
         try:
             yield kernels
@@ -165,9 +165,9 @@ def build_server(
     return server
 
 
-def run_stdio(allow: Tier = "run", notebooks: Path | None = None, plugins: Plugins = NO_PLUGINS) -> None:
-    """Serve one MCP client on standard input and output until the input ends. `notebooks` is the folder of new notebooks."""
-    server = build_server(allow, sessions=Sessions(folder=notebooks), plugins=plugins)
+def run_stdio(allow: Tier = "run", ceilings: Ceilings | None = None, plugins: Plugins = NO_PLUGINS) -> None:
+    """Serve one MCP client on standard input and output until the input ends."""
+    server = build_server(allow, ceilings=ceilings, plugins=plugins)
     gc.freeze()
     gc.enable()
     server.run("stdio")

@@ -28,6 +28,7 @@ from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.client.marimo_editor import host as marimo
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.limits.resources import held_here
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 from marimo_kernel_bridge.mcp_server.configuration import configuration, configuration_path
@@ -102,8 +103,17 @@ def examine(report: Callable[[Finding], None] = lambda _: None) -> list[Finding]
         found(_lab_extension())
     found(*_vscode())
     found(_live_elements())
+    found(_limits())
     found(Finding("tables", *tables.state()))
     return findings
+
+
+def _limits() -> Finding:
+    """Say which limits a kernel can be held to here."""
+    held = held_here()
+    names = [[name for name, is_held in held.items() if is_held is wanted] for wanted in (True, False)]
+    others = f"; {' and '.join(names[1])} only in a sandbox that holds them" if names[1] else ""
+    return Finding("limits", "ok", f"a kernel can be held to {', '.join(names[0])}{others}")
 
 
 def _python() -> Finding:

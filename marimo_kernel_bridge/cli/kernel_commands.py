@@ -28,6 +28,8 @@ def kernel(arguments: tuple[str, ...]) -> None:
 
     With --ttl=SECONDS it ends itself when nobody has sent a request for so long.
 
+    With --limits=LIMITS and --sandbox=SANDBOX it is held to them, or does not start: memory=2GB,cell_seconds=30s or JSON.
+
     Accepts ipykernel's options: --Class.trait=value, and --debug for a detailed log.
     """
     from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only for this command
@@ -41,6 +43,7 @@ def kernel(arguments: tuple[str, ...]) -> None:
         "marimo-kernel-bridge install --user --name marimo-py313 --display-name 'marimo (3.13)'",
         "marimo-kernel-bridge install --prefix /opt/jupyter",
         "marimo-kernel-bridge install --sys-prefix --pool --preload pandas --preload matplotlib.pyplot",
+        "marimo-kernel-bridge install --user --name marimo-small --limits memory=2GB,cell_seconds=30s",
     )
 )
 @click.option("--user", is_flag=True, help="For the current user, in all environments (the default).")
@@ -57,6 +60,16 @@ def kernel(arguments: tuple[str, ...]) -> None:
     metavar="MODULE",
     help="With --pool: a module to import before kernels are forked.",
 )
+@click.option(
+    "--limits", metavar="LIMITS", help="What each kernel may use: memory=2GB,cell_seconds=30s or JSON."
+)
+@click.option(
+    "--sandbox",
+    metavar="[SANDBOX]",
+    is_flag=False,
+    flag_value="strict",
+    help="Run each kernel in a sandbox: strict, network=all,files=read or JSON.",
+)
 def install(
     *,
     user: bool,
@@ -66,6 +79,8 @@ def install(
     display_name: str | None,
     pool: bool,
     preload: tuple[str, ...],
+    limits: str | None,
+    sandbox: str | None,
 ) -> None:
     """Install the kernelspec for a Jupyter in another environment.
 
@@ -73,6 +88,7 @@ def install(
     """
     from marimo_kernel_bridge.launch.install import found_by_jupyter, install_kernelspec  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.launch.pool.protocol import PoolOptions  # noqa: PLC0415
+    from marimo_kernel_bridge.protocol.written_bounds import bounds_of  # noqa: PLC0415
 
     if preload and not pool:
         raise click.UsageError("--preload needs --pool.")
@@ -85,8 +101,11 @@ def install(
         user=root is None,
         prefix=root,
         pool=PoolOptions(preload) if pool else None,
+        bounds=(bounds := bounds_of(limits, sandbox)),
     )
     click.echo(f"Installed the kernelspec {name} for {sys.executable}\n  in {folder}")
+    if bounds:
+        click.echo(f"  with {bounds.told()}")
     found = found_by_jupyter(name)
     if found is None:
         click.echo(
@@ -139,6 +158,8 @@ def kernels(*, as_json: bool) -> None:
         click.echo(f"{row['kernel_id']}  {row['kind']}, {row['state']}\n  {where}")
         if row["notebook"]:
             click.echo(f"  {row['notebook']}")
+        if row.get("limits"):
+            click.echo(f"  {row['limits']}")
     if not running and not of_marimo:
         click.echo("No kernel is running. Open a notebook with the kernel 'marimo (reactive Python)' first.")
     if unusable := len(kernels) - len(running):
@@ -154,7 +175,17 @@ def _kernel_row(kernel: FoundKernel) -> dict[str, str | None]:
         "notebook": kernel.notebook,
         "connection_file": str(kernel.path),
         "problem": str(problem) if problem else None,
+        **_limits(kernel),
     }
+
+
+def _limits(kernel: FoundKernel) -> dict[str, str]:
+    """Return in words the limits and the sandbox that a kernel says it is held to."""
+    from marimo_kernel_bridge.protocol.written_bounds import told_of  # noqa: PLC0415  # only for this command
+
+    said = kernel.description
+    told = "" if said is None else told_of(said.limits, said.sandbox)
+    return {"limits": told} if told else {}
 
 
 def _marimo_row(notebook: MarimoNotebook) -> dict[str, str | None]:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 from click.core import ParameterSource
 
+from marimo_kernel_bridge.cli.ceilings import ceiling_options
 from marimo_kernel_bridge.cli.group import examples
 from marimo_kernel_bridge.cli.plugins import loaded, named, plugin_option
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
+    from marimo_kernel_bridge.cli.ceilings import CeilingOptions
     from marimo_kernel_bridge.mcp_server.hosts.clients import Client
     from marimo_kernel_bridge.mcp_server.hosts.links import Linked
+    from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
     from marimo_kernel_bridge.mcp_server.tool import Tier
 
 _SERVE: Final = ("marimo-kernel-bridge", "mcp", "--http")
@@ -80,6 +83,7 @@ _MCP_CLIENT: Final = click.Choice(
     help="The folder of notebooks that agents create, unless they name one.  [default: the working directory]",
 )
 @plugin_option
+@ceiling_options
 @click.option("--print-config", type=_MCP_CLIENT, help="Print the configuration for this client and exit.")
 @click.option(
     "--print-link",
@@ -106,6 +110,7 @@ def mcp(
     allow: Tier,
     notebooks: Path | None,
     plugins: tuple[str, ...],
+    ceilings: CeilingOptions,
     print_config: Client | None,
     print_link: Linked | None,
     install_in: Client | None,
@@ -118,13 +123,13 @@ def mcp(
     """
     if not http and (host is not None or allow_remote or token_file is not None):
         raise click.UsageError("--host, --allow-remote and --token-file need --http.")
-    _require_sense(port, http=http, connect=connect)
+    _require_sense(port, http=http, connect=connect, bounded=bool(ceilings.arguments()))
     configured = [option for option in (print_config, print_link, install_in, uninstall_from) if option]
     if len(configured) > 1 or (http and connect):
         raise click.UsageError(
             "Give one of --print-config, --print-link, --install and --uninstall, and one of --http and --connect."
         )
-    arguments = (*_permission(allow), *_folder(notebooks), *named(plugins))
+    arguments = (*_permission(allow), *_folder(notebooks), *ceilings.arguments(), *named(plugins))
     if configured and not uninstall_from and (http or connect):
         _require_usable(host, port)
         arguments = ("--connect", *_on_port(port))
@@ -138,6 +143,7 @@ def mcp(
                 *_permission(allow),
                 *_folder(notebooks),
                 *named(plugins),
+                *ceilings.arguments(),
                 *(["--allow-remote"] if allow_remote else []),
             ]
             others += [] if token_file is None else ["--token-file", str(token_file)]
@@ -148,15 +154,16 @@ def mcp(
     elif connect:
         _connect(port)
     elif http:
-        _serve_http(host, port, allow, notebooks, plugins, allow_remote=allow_remote, token_file=token_file)
+        bounds = ceilings.ceilings(notebooks)
+        _serve_http(host, port, allow, bounds, plugins, allow_remote=allow_remote, token_file=token_file)
     else:
         gc.disable()  # during imports, which create no garbage: collections would take a tenth of the start-up time
         from marimo_kernel_bridge.mcp_tools import run_stdio  # noqa: PLC0415  # only for this command
 
-        run_stdio(allow, notebooks, loaded(plugins))
+        run_stdio(allow, ceilings.ceilings(notebooks), loaded(plugins))
 
 
-def _require_sense(port: int | None, *, http: bool, connect: bool) -> None:
+def _require_sense(port: int | None, *, http: bool, connect: bool, bounded: bool) -> None:
     """Raise for options that would have no effect."""
     if not (http or connect) and port is not None:
         raise click.UsageError("--port needs --http or --connect.")
@@ -164,6 +171,8 @@ def _require_sense(port: int | None, *, http: bool, connect: bool) -> None:
         raise click.UsageError("--allow is the server's: give it to mcp --http.")
     if connect and click.get_current_context().params["plugins"]:
         raise click.UsageError("--plugin is the server's: give it to mcp --http.")
+    if connect and bounded:
+        raise click.UsageError("Limits and the sandbox are the server's: give them to mcp --http.")
 
 
 def _permission(allow: Tier) -> tuple[str, ...]:
@@ -204,13 +213,12 @@ def _serve_http(
     host: str | None,
     port: int | None,
     allow: Tier,
-    notebooks: Path | None,
+    ceilings: Ceilings,
     plugins: tuple[str, ...],
     *,
     allow_remote: bool,
     token_file: Path | None,
 ) -> None:
-    from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.mcp_server.transport.address import DEFAULT_HOST, listen, own_port  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.mcp_server.transport.http import serve_http  # noqa: PLC0415
     from marimo_kernel_bridge.mcp_server.transport.run_files import run_files  # noqa: PLC0415
@@ -238,7 +246,7 @@ def _serve_http(
             configured = shlex.join([*_SERVE, *_on_port(None if port is None else listening.port)])
             click.echo(f"To configure a client: {configured} --print-config CLIENT")
 
-        server = build_server(allow, sessions=Sessions(folder=notebooks), plugins=loaded(plugins))
+        server = build_server(allow, ceilings=ceilings, plugins=loaded(plugins))
         serve_http(server, token, listening, own, ready)
 
 

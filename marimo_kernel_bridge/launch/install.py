@@ -19,10 +19,11 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.preload_check import trouble
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER
 from marimo_kernel_bridge.launch.shipped import shipped
-from marimo_kernel_bridge.protocol.names import KERNELSPEC
+from marimo_kernel_bridge.protocol.names import KERNELSPEC, METADATA_KEY
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.pool.protocol import PoolOptions
+    from marimo_kernel_bridge.protocol.bounds import Bounds
 
 
 def install_kernelspec(
@@ -32,11 +33,12 @@ def install_kernelspec(
     user: bool = False,
     prefix: Path | None = None,
     pool: PoolOptions | None = None,
+    bounds: Bounds | None = None,
 ) -> Path:
     """Write the kernelspec for this interpreter and return its folder.
 
     To the user's folder, below `prefix`, or, with neither, where all users of this machine find it. `pool`: its
-    kernels come from a warm pool with these options.
+    kernels come from a warm pool with these options. `bounds`: its kernels are held to them, whoever starts them.
     Raises `BridgeError`: bad_request.
     """
     if pool is not None and (unfit := trouble(sys.executable, pool.preload)):
@@ -53,8 +55,12 @@ def install_kernelspec(
         written["argv"][0] = sys.executable
         if display_name is not None:
             written["display_name"] = display_name
-        elif name != KERNELSPEC or pool is not None:  # front ends list kernels by their titles
-            written["display_name"] += f" {name}" + (", warm pool" if pool is not None else "")
+        elif name != KERNELSPEC or pool is not None or bounds:  # front ends list kernels by their titles
+            written["display_name"] += f" {name}" + "".join(_marks(pool, bounds))
+        if bounds:
+            written["argv"] += bounds.arguments()
+            texts = bounds.texts()
+            written["metadata"][METADATA_KEY] = {key: json.loads(text) for key, text in texts.items() if text}
         if pool is not None:
             config = {"preload": list(pool.preload), "idle_timeout": pool.idle_timeout, "limit": pool.limit}
             written["metadata"]["kernel_provisioner"] = {"provisioner_name": PROVISIONER, "config": config}
@@ -74,6 +80,13 @@ def install_kernelspec(
                 "Choose a location that you can write to: --user, --sys-prefix, or --prefix with one of your folders.",
             ) from error
     return Path(place)
+
+
+def _marks(pool: PoolOptions | None, bounds: Bounds | None) -> list[str]:
+    marks = [", warm pool"] if pool is not None else []
+    if bounds:
+        marks.append(", limits" if bounds.sandbox is None else ", sandbox")
+    return marks
 
 
 def found_by_jupyter(name: str) -> Path | None:

@@ -19,7 +19,8 @@ from marimo_kernel_bridge.client.connection import (
 from marimo_kernel_bridge.client.jupyter_server import ServerKernel
 from marimo_kernel_bridge.client.marimo_editor.host import MarimoNotebook
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.names import KERNELSPEC, kernel_id_of
+from marimo_kernel_bridge.protocol.names import KERNELSPEC, MODULE, kernel_id_of
+from marimo_kernel_bridge.protocol.refused_starts import take_refusal
 
 if TYPE_CHECKING:
     from jupyter_client.kernelspec import KernelSpec
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.connection import Connection
+    from marimo_kernel_bridge.protocol.bounds import Bounds
 
 Action = Literal["interrupt", "restart", "shut_down"]
 
@@ -40,19 +42,24 @@ class StartedKernels:
         self._managers: dict[str, AsyncKernelManager] = {}
 
     async def start(
-        self, kernelspec: str | None, directory: str | None, interpreter: str | None
+        self,
+        kernelspec: str | None,
+        directory: str | None,
+        interpreter: str | None,
+        bounds: Bounds | None = None,
     ) -> Connection:
         """Start an installed kernel, or the reactive kernel of a Python, and wait until it answers.
 
-        Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead.
+        Raises `BridgeError`: no_such_kernelspec, bad_request, limit_unavailable, kernel_dead.
         """
         where = None if directory is None else await asyncio.to_thread(_existing, directory)
         if directory is not None and where is None:
             raise BridgeError("bad_request", f"There is no directory {directory!r}.", "Nothing was started.")
         spec = await spec_of(kernelspec, interpreter)
+        arguments = arguments_for(spec, bounds)
         path = await asyncio.to_thread(new_connection_file)
         manager = manager_for(spec, kernelspec or KERNELSPEC, path)
-        await manager.start_kernel(cwd=where)
+        await manager.start_kernel(cwd=where, extra_arguments=arguments)
         await await_answer(manager, spec.display_name)
         connection = read_connection(path)
         self._managers[connection.where] = manager
@@ -62,11 +69,30 @@ class StartedKernels:
         """Return the manager of a kernel, None if this process did not start it."""
         return self._managers.get(where)
 
+    @property
+    def running(self) -> int:
+        """How many of the kernels run."""
+        processes = (getattr(manager.provisioner, "process", None) for manager in self._managers.values())
+        return sum(process is not None and process.poll() is None for process in processes)
+
     async def close(self) -> None:
         """Shut all kernels down."""
         managers, self._managers = list(self._managers.values()), {}
         for manager in managers:
             await manager.shutdown_kernel(now=True)
+
+
+def arguments_for(spec: KernelSpec, bounds: Bounds | None) -> list[str]:
+    """Return the arguments with which a kernelspec's kernel is held to bounds. Raises `BridgeError`: limit_unavailable."""
+    if not bounds:
+        return []
+    if MODULE not in spec.argv:
+        raise BridgeError(
+            "limit_unavailable",
+            f"{spec.display_name} is not this package's kernel, which alone has limits and a sandbox; nothing was started.",
+            "list_kernelspecs shows which kernels are reactive.",
+        )
+    return bounds.arguments()
 
 
 async def spec_of(kernelspec: str | None, interpreter: str | None) -> KernelSpec:
@@ -106,13 +132,15 @@ def manager_for(
 
 
 async def await_answer(manager: AsyncKernelManager, name: str) -> None:
-    """Wait until a kernel that was just started answers. Raises `BridgeError`: kernel_dead."""
+    """Wait until a kernel that was just started answers. Raises `BridgeError`: kernel_dead, or why the kernel refused to start."""
     client = manager.client()
     client.start_channels()
     try:
         await client.wait_for_ready(timeout=_START_BOUND)
     except RuntimeError as error:
         await manager.shutdown_kernel(now=True)
+        if (refusal := take_refusal(manager.connection_file)) is not None:
+            raise refusal from None
         raise BridgeError("kernel_dead", f"The kernel {name!r} did not start: {error}.") from None
     finally:
         client.stop_channels()

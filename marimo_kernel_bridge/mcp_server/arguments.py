@@ -25,6 +25,17 @@ TimeoutArg = Annotated[
     Field(ge=0, le=600, description="Seconds to wait (30)."),
 ]
 BudgetArg = Annotated[int, Field(ge=200, le=100_000, description="Length of the answer.")]
+LimitsArg = Annotated[
+    dict[str, Any] | None,
+    Field(
+        description="memory, file_size, temporary: '2GB'; cell_seconds, cpu_seconds, idle_seconds: '30s'; processes, open_files."
+    ),
+]
+SandboxArg = Annotated[
+    dict[str, Any] | None,
+    Field(description="{}: its folder alone, no network. network: all or [hosts]; files: read."),
+]
+AsInStart = Annotated[dict[str, Any] | None, Field(description="As in start_kernel.")]
 OffsetArg = Annotated[int, Field(ge=0, description="Where to read on.")]
 
 WAIT: Final = 30.0

@@ -31,6 +31,7 @@ from marimo_kernel_bridge.mcp_server.open_views import OpenViews
 from marimo_kernel_bridge.mcp_server.safety.own_exports import OwnExports
 from marimo_kernel_bridge.mcp_server.sdk.events import Events
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Watch
+from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings, require_kept
 from marimo_kernel_bridge.mcp_server.sessions.saving import SessionSaver
 from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.protocol import pauses
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.sessions.entries import Session
     from marimo_kernel_bridge.mcp_server.media.chart_drawing import Drawing
     from marimo_kernel_bridge.mcp_server.media.output_text import Chart, Shown
+    from marimo_kernel_bridge.protocol.bounds import Bounds
     from marimo_kernel_bridge.protocol.inspection import RunOutcome
     from marimo_kernel_bridge.protocol.notebook import Cell, Output
 
@@ -316,13 +318,18 @@ class Kernels:
         attach: Attach = attach_client,
         sessions: Sessions | None = None,
         templates: Mapping[str, Path] = MappingProxyType({}),
+        ceilings: Ceilings | None = None,
     ) -> None:
         self._attach = attach
         self._subscriptions = subscriptions
         self.may_edit = may_edit  # otherwise edits are proposals
         self.may_run = may_run  # otherwise the person is not even asked
         self.may_install = may_install  # without asking the person
-        self.sessions = sessions or Sessions()
+        self.ceilings = ceilings or Ceilings()
+        self.may_start = may_install or (self.ceilings.boxed and may_run)
+        """Whether agents may start kernels: where those are in a sandbox, they are no more than a run."""
+        self.sessions = sessions or Sessions(folder=self.ceilings.folder, most=self.ceilings.sessions)
+        self.sessions.others = lambda: 0 if self._started is None else self._started.running
         self.templates = templates  # of plugins
         self._watches: dict[Attached, Watch] = {}
         self._attached: list[Attached] = []  # two clients may have the same session
@@ -483,18 +490,41 @@ class Kernels:
             await self._detach(attached)
 
     async def start(
-        self, kernelspec: str | None, directory: str | None, interpreter: str | None, client_name: str
+        self,
+        kernelspec: str | None,
+        directory: str | None,
+        interpreter: str | None,
+        client_name: str,
+        bounds: Bounds,
     ) -> Attached:
-        """Start a kernel and attach to it.
+        """Start a kernel that is held to bounds, and attach to it.
 
-        Raises `BridgeError`: not_connected, no_such_kernelspec, bad_request, kernel_dead.
+        Raises `BridgeError`: not_connected, no_such_kernelspec, bad_request, limit_unavailable, too_many_sessions, kernel_dead.
         """
         from marimo_kernel_bridge.launch.owned_kernels import StartedKernels  # noqa: PLC0415  # a server starts without ZMQ
 
         if self._started is None:
             self._started = StartedKernels()
         await self._make_room()
-        return await self.connect(await self._started.start(kernelspec, directory, interpreter), client_name)
+        await asyncio.to_thread(self.sessions.require_room)
+        endpoint = await self._started.start(kernelspec, directory, interpreter, bounds)
+        attached = await self.connect(endpoint, client_name)
+        try:
+            await require_kept(attached.client, bounds)
+        except BridgeError:
+            await self.control(attached, "shut_down")
+            await self.disconnect(attached)
+            raise
+        return attached
+
+    def require_may_end(self, session: Session) -> None:
+        """Raise `BridgeError` not_allowed for a session that is not in the sandbox, where agents may end no others."""
+        if not self.may_install and (lacking := self.ceilings.lacking(session.bounds)):
+            raise BridgeError(
+                "not_allowed",
+                f"{session.path} is not in this server's sandbox ({', '.join(lacking)}); nothing was done.",
+                "Ask the person.",
+            )
 
     async def control(self, attached: Attached, action: Action) -> str:
         """Interrupt, restart or shut down a kernel; return what was done. Raises `BridgeError`."""

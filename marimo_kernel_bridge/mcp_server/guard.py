@@ -23,6 +23,7 @@ from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, clien
 from marimo_kernel_bridge.mcp_server.callers import caller_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 from marimo_kernel_bridge.mcp_server.safety.marks import require_no_mark
+from marimo_kernel_bridge.mcp_server.sessions.ceilings import bounds_kept_by
 from marimo_kernel_bridge.mcp_server.which_kernel import handle_of
 from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.permissions import includes
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _MOST_BYTES: Final = 50_000_000
+_RUNNING: Final = frozenset({"scratch", "run", "all"})
 _ENDED: Final = frozenset(
     {"kernel_dead", "not_connected", "connection_file_missing", "connection_file_stale"}
 )
@@ -57,6 +59,12 @@ class Guard:
         """Whether the person grants this permission."""
         return includes(self._allow, tier)
 
+    def lists(self, declaration: ToolDeclaration, *, boxed: bool) -> bool:
+        """Whether a tool is of use with this permission; `boxed`: code of agents runs in a sandbox only."""
+        if declaration.in_sandbox and boxed and self.allows("run"):
+            return True
+        return self.allows(declaration.listed_from) or (declaration.proposes and self.allows("propose"))
+
     def around(self, declaration: ToolDeclaration) -> ToolFunction:
         """Return the guarded function of a tool."""
         function = declaration.function
@@ -65,6 +73,8 @@ class Guard:
         async def guarded(ctx: Ctx, **arguments: Any) -> CallToolResult:
             only_proposes = self._allow == "propose" and declaration.proposes
             tier = "propose" if only_proposes else declaration.tier(arguments)
+            if tier == "all" and declaration.in_sandbox and kernels_of(ctx).ceilings.boxed:
+                tier = "run"
             call = {
                 "client": client_name(ctx),
                 "tool": declaration.name,
@@ -76,6 +86,8 @@ class Guard:
             try:
                 self._check(tier, arguments)
                 arguments = await self._with_kernel(ctx, arguments, joins=declaration.joins_for(arguments))
+                if tier in _RUNNING and declaration.for_a_kernel:
+                    await _require_sandbox(ctx, arguments)
                 if tier != "read":
                     if not declaration.while_paused:
                         _require_not_paused(ctx, declaration, arguments)
@@ -195,6 +207,21 @@ class Guard:
         except BridgeError as problem:
             # Calls with effects are refused before they start; this is a read, or the disk is full since then.
             logger.error("%s", problem)  # noqa: TRY400  # failure of the log itself: one line is enough
+
+
+async def _require_sandbox(ctx: Ctx, arguments: Mapping[str, Any]) -> None:
+    """Raise `BridgeError` not_allowed if code of agents runs in a sandbox only, and the kernel of a call has no such one."""
+    ceilings = kernels_of(ctx).ceilings
+    if not ceilings.boxed:
+        return
+    attached = attached_to(ctx, arguments.get("kernel"))
+    if lacking := ceilings.lacking(await bounds_kept_by(attached.client)):
+        raise BridgeError(
+            "not_allowed",
+            f"The person lets your code run in this server's sandbox only, and {attached.handle} is not in it "
+            f"({', '.join(lacking)}); nothing was done.",
+            "Reading and proposing work there. create_notebook and start_kernel make a kernel in the sandbox.",
+        )
 
 
 def _hint(ctx: Ctx, refusal: BridgeError, arguments: Mapping[str, Any]) -> str:

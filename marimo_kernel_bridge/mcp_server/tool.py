@@ -53,6 +53,8 @@ class ToolDeclaration:
     """The lowest permission with which it is of use: below, it is not listed."""
     brief: tuple[str, ...] = ()
     """Lists of objects whose fields another tool's schema tells: here only a sentence names them."""
+    in_sandbox: bool = False
+    """Whether the permission `run` is enough where code of agents runs in a sandbox only: it is about kernels there."""
 
     @property
     def name(self) -> str:
@@ -99,6 +101,7 @@ def tool(
     app: App = "no",
     listed_from: Tier | None = None,
     brief: tuple[str, ...] = (),
+    in_sandbox: bool = False,
 ) -> Callable[[ToolFunction], ToolDeclaration]:
     """Declare a function as a tool. Its docstring is the description, its signature the schemas.
 
@@ -122,6 +125,7 @@ def tool(
             app,
             listed_from or ("read" if callable(needs) else needs),
             brief,
+            in_sandbox,
         )
 
     return declared

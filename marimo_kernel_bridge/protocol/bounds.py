@@ -185,6 +185,9 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         return " · ".join(filter(None, (self.limits.told(), sandbox)))
 
 
+NO_BOUNDS: Final = Bounds()
+
+
 class Exceeded(NamedTuple):
     """A limit that was hit: its name, and a sentence for the cell's output."""
 

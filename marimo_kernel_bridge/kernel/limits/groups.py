@@ -23,13 +23,18 @@ def join(most: int, described: str | None = None, root: str = _ROOT) -> bool:
 
     `described` is `/proc/self/cgroup`.
     """
-    if described is None:
-        described = _text(Path("/proc/self/cgroup"))
     return any(_joined(parent, most) for parent in _parents(described, root))
 
 
-def _parents(described: str, root: str) -> Iterator[Path]:
+def may_be_made(described: str | None = None, root: str = _ROOT) -> bool:
+    """Return whether there is a place for such a group. Makes none."""
+    return any(os.access(parent, os.W_OK | os.X_OK) for parent in _parents(described, root))
+
+
+def _parents(described: str | None, root: str) -> Iterator[Path]:
     """Yield the groups in which one could be made."""
+    if described is None:
+        described = _text(Path("/proc/self/cgroup"))
     lines = [line.split(":", 2) for line in described.split("\n") if line.count(":") > 1]
     for _, controllers, path in lines:
         if "pids" in controllers.split(","):

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.limits import groups
+from marimo_kernel_bridge.protocol.bounds import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Container
-
-    from marimo_kernel_bridge.protocol.bounds import Limits
 
 CPU_GRACE: Final = 30
 """Seconds of CPU time from the end of what a kernel may use to its end: to read what there is, and to save it."""
@@ -50,6 +49,13 @@ def hold(limits: Limits, *, held: Container[str] = frozenset(), own_users: bool 
                 _IN_A_SANDBOX,
             )
     _set(limits, {name for name in asked if name != "processes" or counted})
+
+
+def held_here() -> dict[str, bool]:
+    """Return which limits this system holds a kernel without a sandbox to."""
+    names = [name for name in Limits.__struct_fields__ if name not in _BY_ITSELF]
+    held = {name: not _why_not(name, counted=False) for name in names}
+    return held | {"processes": held["processes"] and groups.may_be_made(), "cell_seconds": True}
 
 
 def _why_not(name: str, *, counted: bool) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from marimo_kernel_bridge.launch.sessions.processes import runs
+from marimo_kernel_bridge.protocol.bounds import Bounds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `why` says why it has no kernel. `saved` are digests of what the file may contain without somebody else having written it:
     what was written last, and, while it is being written, what comes next. Without an `interpreter` the kernelspec `marimo`
-    is started.
+    is started. Each of its kernels is held to `bounds`.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kernel: SessionKernel | None = None
     why: str = ""
     saved: tuple[str, ...] = ()
+    bounds: Bounds = Bounds()
     format: int = FORMAT
 
     @property

@@ -18,7 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from marimo_kernel_bridge.client.connection import new_connection_file
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.owned_kernels import await_answer, manager_for, spec_of
+from marimo_kernel_bridge.launch.owned_kernels import arguments_for, await_answer, manager_for, spec_of
 from marimo_kernel_bridge.launch.pool.provisioner import PooledKernel
 from marimo_kernel_bridge.launch.sessions.entries import SessionKernel
 from marimo_kernel_bridge.launch.sessions.processes import started
@@ -43,7 +43,7 @@ class _LeavingManager(AsyncKernelManager):
 
 
 async def start(session: Session) -> SessionKernel:
-    """Start the kernel of a session. Raises `BridgeError`: no_such_kernelspec, bad_request, kernel_dead."""
+    """Start the kernel of a session. Raises `BridgeError`: no_such_kernelspec, bad_request, limit_unavailable, kernel_dead."""
     folder = Path(session.path).parent
     spec = await spec_of(None, session.interpreter)
     path = await asyncio.to_thread(new_connection_file)
@@ -51,7 +51,7 @@ async def start(session: Session) -> SessionKernel:
     await manager.start_kernel(
         cwd=str(folder),
         env={**os.environ, "JPY_SESSION_NAME": session.path},
-        extra_arguments=[f"--ttl={session.ttl:g}"],
+        extra_arguments=[f"--ttl={session.ttl:g}", *arguments_for(spec, session.bounds)],
         independent=True,
         # An end of this process's streams in a kernel that outlives it would keep its host waiting for their ends.
         stdout=subprocess.DEVNULL,

@@ -26,10 +26,10 @@ class LostName:
 class Died:
     """How a kernel's process ended that nobody had asked to end.
 
-    `cause` is signal, out_of_memory, exit, killed (from outside), restarted (by force) or abandoned (by the program that had started it). `cell_id`,
+    `cause` is signal, out_of_memory, exit, killed (from outside), restarted (by force), limit_exceeded or abandoned (by the program that had started it). `cell_id`,
     `code` (the first line) and `line` say what ran. `at` is when the kernel was last heard of, in seconds since the epoch;
     `memory_used` and `memory_limit` are bytes, 0 if unknown. `lost` has the first 50 of `total_lost` names. `checkpoint`
-    says what a checkpoint has of them.
+    says what a checkpoint has of them. `exceeded` names the limit that the kernel died of.
     """
 
     message: str
@@ -46,6 +46,7 @@ class Died:
     lost: tuple[LostName, ...] = ()
     total_lost: int = 0
     checkpoint: str = ""
+    exceeded: str = ""
 
     def lines(self) -> list[str]:
         """Return the death as lines of an answer."""
@@ -82,4 +83,5 @@ def died(death: Death | None) -> Died | None:
         lost,
         death.total_lost,
         death.covered,
+        death.exceeded,
     )

@@ -139,6 +139,7 @@ class KernelState:
     warnings: tuple[str, ...] = ()
     death: DeathField = None
     memory: str = ""
+    limits: str = ""
 
     def text(self) -> str:
         kind = "reactive" if self.reactive else "not reactive"
@@ -163,6 +164,8 @@ class KernelState:
             lines.append(f"pid {self.pid}, {python}, in {self.cwd or 'a folder that was deleted'}")
         if self.memory:
             lines.append(self.memory)
+        if self.limits:
+            lines.append(f"limits: {self.limits}")
         if self.death is not None:
             told = self.death.message in self.message
             lines += [*self.death.lines()[told:]]

@@ -21,6 +21,7 @@ from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
+from marimo_kernel_bridge.protocol.bounds import NO_BOUNDS, Bounds
 from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, LONGEST_PATH, read_bytes
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Wanted:
     interpreter: str | None = None
     ttl: float = DEFAULT_TTL
     client: str = ""
+    bounds: Bounds = NO_BOUNDS
 
 
 async def end_kernel(kernel: SessionKernel, *, asked: bool) -> None:
@@ -68,7 +70,10 @@ async def start_kernel(session: Session) -> SessionKernel:
 
 
 class Sessions:
-    """The sessions in a registry. `folder` is where new notebooks go; without, the working directory."""
+    """The sessions in a registry. `folder` is where new notebooks go; without, the working directory.
+
+    `most` is how many kernels there may be at one time, `others()` of them without a session; None: `MOST_ACTIVE` of sessions.
+    """
 
     def __init__(
         self,
@@ -76,11 +81,14 @@ class Sessions:
         folder: Path | None = None,
         start: StartKernel = start_kernel,
         end: EndKernel = end_kernel,
+        most: int | None = None,
     ) -> None:
         self._registry = registry
         self._folder = folder
         self._start = start
         self._end = end
+        self._most = most
+        self.others: Callable[[], int] = lambda: 0
 
     @property
     def registry(self) -> Registry:
@@ -139,6 +147,7 @@ class Sessions:
             created=now,
             used=now,
             client=wanted.client,
+            bounds=wanted.bounds,
             saved=(digest(content),),
         )
         async with self.registry.changing(session.id):
@@ -166,9 +175,15 @@ class Sessions:
             return session
 
     async def opened(
-        self, session_id: str, client: str, interpreter: str | None = None, *, may_start: bool = True
+        self,
+        session_id: str,
+        client: str,
+        interpreter: str | None = None,
+        *,
+        may_start: bool = True,
+        bounds: Bounds = NO_BOUNDS,
     ) -> tuple[Session, bool]:
-        """Return a session with a kernel that runs, and whether that was started now.
+        """Return a session with a kernel that runs, and whether that was started now, within `bounds` and the session's own.
 
         Raises `BridgeError`: no_such_notebook, too_many_sessions, no_such_kernelspec, bad_request, kernel_dead, ...
         """
@@ -183,8 +198,12 @@ class Sessions:
                     "The notebook's kernel has ended, and starting one needs the permission 'all'.",
                     "Only the person can change that: marimo-kernel-bridge mcp --allow all. Do not work around it.",
                 )
-            await asyncio.to_thread(self._require_room)
-            session = msgspec.structs.replace(session, interpreter=interpreter or session.interpreter)
+            await asyncio.to_thread(self.require_room)
+            session = msgspec.structs.replace(
+                session,
+                interpreter=interpreter or session.interpreter,
+                bounds=session.bounds.stricter(bounds),
+            )
             try:
                 content = await asyncio.to_thread(_content, session)
                 kernel = await self._start(session)
@@ -221,11 +240,17 @@ class Sessions:
                     ) from error
             self.registry.forget(session.id)
 
-    def _require_room(self) -> None:
-        if sum(session.state == "active" for session in self.registry.all()) >= MOST_ACTIVE:
+    def require_room(self) -> None:
+        """Raise `BridgeError` too_many_sessions if there may be no more kernels."""
+        running = sum(session.state == "active" for session in self.registry.all())
+        most = MOST_ACTIVE
+        if self._most is not None:
+            most, running = self._most, running + self.others()
+        if running >= most:
             raise BridgeError(
                 "too_many_sessions",
-                f"{MOST_ACTIVE} sessions have kernels, as many as may have; nothing was started.",
+                f"{most} {'session has its kernel' if most == 1 else 'sessions have kernels'}, as many as may have; nothing was "
+                "started.",
                 "close_notebook those that nobody needs now; their kernels also end by themselves when nobody uses them.",
             )
 

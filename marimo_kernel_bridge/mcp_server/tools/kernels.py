@@ -19,6 +19,8 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
 from marimo_kernel_bridge.mcp_server.arguments import (
     Ctx,
     KernelArg,
+    LimitsArg,
+    SandboxArg,
     attached_to,
     caller,
     client_name,
@@ -47,7 +49,7 @@ async def list_kernels(ctx: Ctx) -> Annotated[CallToolResult, KernelList]:
     return answer(kernel_list(running, in_marimo, kernels, client_name(ctx)), kernels.redactor)
 
 
-@tool("List kernels that can be started", needs="read", reads=True, listed_from="all")
+@tool("List kernels that can be started", needs="read", reads=True, listed_from="all", in_sandbox=True)
 async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList]:
     """List what start_kernel can start."""
     from marimo_kernel_bridge.launch.kernelspecs import installed  # noqa: PLC0415  # slow to import, not needed at the server's start
@@ -96,7 +98,7 @@ async def connect_to_kernel(
     return answer(await kernel_state(attached), attached.redactor)
 
 
-@tool("Start a kernel", needs="all")
+@tool("Start a kernel", needs="all", in_sandbox=True)
 async def start_kernel(
     ctx: Ctx,
     *,
@@ -108,16 +110,21 @@ async def start_kernel(
         Field(description="Or a Python, or an environment, with marimo-kernel-bridge."),
     ] = None,
     directory: Annotated[str | None, Field(description="Where it works.")] = None,
+    limits: LimitsArg = None,
+    sandbox: SandboxArg = None,
 ) -> Annotated[CallToolResult, KernelState, Without((*_OF_OLDER, *_OF_DEATH))]:
     """Start a kernel that no notebook shows and that ends with this server. Only where the person asked; else join theirs."""
     from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
 
-    attached = await kernels_of(ctx).start(kernelspec, directory, interpreter, client_name(ctx))
+    kernels = kernels_of(ctx)
+    bounds, where = kernels.ceilings.asked(limits, sandbox), kernels.ceilings.place(directory)
+    await kernels.ceilings.require_known(interpreter)
+    attached = await kernels.start(kernelspec, where, interpreter, client_name(ctx), bounds)
     open_elsewhere = sorted((await notebooks_by_kernel()).values())
     return answer(await kernel_state(attached, not_of=tuple(open_elsewhere)), attached.redactor)
 
 
-@tool("Interrupt, restart or shut down a kernel", needs="all", destroys=True, joins=False)
+@tool("Interrupt, restart or shut down a kernel", needs="all", destroys=True, in_sandbox=True, joins=False)
 async def control_kernel(
     ctx: Ctx,
     *,

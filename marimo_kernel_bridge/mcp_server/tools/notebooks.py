@@ -23,6 +23,7 @@ from marimo_kernel_bridge.mcp_server.answers.notebooks import (
 )
 from marimo_kernel_bridge.mcp_server.arguments import (
     LIST_BUDGET,
+    AsInStart,
     Ctx,
     can_ask,
     client_name,
@@ -38,7 +39,7 @@ SessionArg = Annotated[str, Field(description="Id from list_notebooks, or path."
 InterpreterArg = Annotated[str | None, Field(description="A Python with marimo-kernel-bridge.")]
 
 
-@tool("Create a notebook", needs="all")
+@tool("Create a notebook", needs="all", in_sandbox=True)
 async def create_notebook(
     ctx: Ctx,
     *,
@@ -51,14 +52,18 @@ async def create_notebook(
     ttl: Annotated[
         float, Field(ge=1, le=30 * 86400, description="Idle seconds until its kernel ends.")
     ] = DEFAULT_TTL,
+    limits: AsInStart = None,
+    sandbox: AsInStart = None,
 ) -> Annotated[CallToolResult, NotebookOpened]:
     """Create an .ipynb and start its kernel. The file is saved after each run; open_notebook finds it again."""
     kernels, client = kernels_of(ctx), client_name(ctx)
-    wanted = Wanted(name, folder, description, interpreter, ttl, client)
+    bounds, where = kernels.ceilings.asked(limits, sandbox), kernels.ceilings.place(folder)
+    await kernels.ceilings.require_known(interpreter)
+    wanted = Wanted(name, where, description, interpreter, ttl, client, bounds)
     path = await asyncio.to_thread(kernels.sessions.path_of, wanted)
     document = await views.template_document(path, template, parameters, kernels.templates)
     session = await kernels.sessions.create(path, document, wanted)
-    return answer(await views.opened(kernels, session.id, client), kernels.redactor)
+    return answer(await views.opened(kernels, session.id, client, bounds), kernels.redactor)
 
 
 @tool("List notebooks", needs="read", reads=True)
@@ -82,22 +87,30 @@ def _of_opening(arguments: Arguments) -> Tier:
     return "read" if session is not None and session.state == "active" else "all"
 
 
-@tool("Open a notebook", needs=_of_opening, idempotent=True)
+@tool("Open a notebook", needs=_of_opening, idempotent=True, in_sandbox=True)
 async def open_notebook(
-    ctx: Ctx, *, notebook: SessionArg, interpreter: InterpreterArg = None
+    ctx: Ctx,
+    *,
+    notebook: SessionArg,
+    interpreter: InterpreterArg = None,
+    limits: AsInStart = None,
+    sandbox: AsInStart = None,
 ) -> Annotated[CallToolResult, NotebookOpened]:
     """Join a notebook's kernel, or start one that knows its cells; runs nothing. One that a person has open: connect_to_kernel."""
     kernels, client = kernels_of(ctx), client_name(ctx)
+    bounds = kernels.ceilings.asked(limits, sandbox)
+    await kernels.ceilings.require_known(interpreter)
     try:
         session = kernels.sessions.named(notebook)
     except BridgeError:
         if not notebook.endswith(".ipynb"):
             raise
-        session = await kernels.sessions.adopt(Path(notebook), client)
-    return answer(await views.opened(kernels, session.id, client, interpreter), kernels.redactor)
+        session = await kernels.sessions.adopt(Path(kernels.ceilings.place(notebook) or notebook), client)
+    kernels.ceilings.place(session.path)
+    return answer(await views.opened(kernels, session.id, client, bounds, interpreter), kernels.redactor)
 
 
-@tool("Close a notebook", needs="all", destroys=True, idempotent=True)
+@tool("Close a notebook", needs="all", destroys=True, idempotent=True, in_sandbox=True)
 async def close_notebook(
     ctx: Ctx,
     *,
@@ -107,6 +120,7 @@ async def close_notebook(
     """Save a notebook and end its kernel; variables are lost."""
     kernels = kernels_of(ctx)
     session = kernels.sessions.named(notebook)
+    kernels.require_may_end(session)
     return answer(await views.closed(kernels, session, client_name(ctx), save=save), kernels.redactor)
 
 
@@ -144,6 +158,7 @@ def _said(consent: ElicitationResult[DeleteConsent]) -> str:
     "Delete a notebook",
     needs="all",
     destroys=True,
+    in_sandbox=True,
     audited=lambda arguments: {"consent": _said(arguments["consent"])},
 )
 async def delete_notebook(
@@ -156,6 +171,7 @@ async def delete_notebook(
     """End a notebook's kernel and forget it."""
     kernels = kernels_of(ctx)
     session = kernels.sessions.named(notebook)
+    kernels.require_may_end(session)
     if delete_file and _said(consent) != "yes":
         raise BridgeError(
             "not_allowed",
@@ -168,7 +184,7 @@ async def delete_notebook(
     return answer(NotebookDone(session.id, f"deleted; {became}.", session.path), kernels.redactor)
 
 
-@tool("List templates", needs="read", reads=True, listed_from="all")
+@tool("List templates", needs="read", reads=True, listed_from="all", in_sandbox=True)
 async def list_templates(ctx: Ctx) -> Annotated[CallToolResult, TemplateList]:
     """List templates for create_notebook."""
     found = await asyncio.to_thread(templates, kernels_of(ctx).templates)

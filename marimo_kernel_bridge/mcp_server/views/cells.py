@@ -212,4 +212,7 @@ def _imports(code: str) -> bool:
 
 
 def error_line(error: CellError | None) -> str | None:
-    return None if error is None else f"{error.ename}: {error.evalue}".rstrip(": ")
+    if error is None:
+        return None
+    limit = f"limit_exceeded: {error.limit}; " if error.limit else ""
+    return f"{limit}{error.ename}: {error.evalue}".rstrip(": ")

@@ -25,6 +25,7 @@ from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.views.run_messages import asks_for_input
 from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
+from marimo_kernel_bridge.protocol.written_bounds import told_of
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.discovery import FoundKernel
@@ -148,6 +149,7 @@ def _state(
         warnings=client.connection.warnings,
         death=died(client.deaths.last if description is None else description.died),
         memory=description.memory if description else "",
+        limits=told_of(description.limits, description.sandbox) if description else "",
     )
 
 

@@ -61,9 +61,9 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
     took = f" in {in_words(seconds)}" if seconds >= BRIEF else ""
     failed = _failed_dependents(report)
     if status == "interrupted":
-        return f"interrupted{took}. Its effects up to then remain."
+        return f"{_limit(report)}interrupted{took}. Its effects up to then remain."
     if status != "ok":
-        return _failure(run, report, took)
+        return f"{_limit(report)}{_failure(run, report, took)}"
     if nothing := _nothing_ran(run, report):
         return nothing
     if report is not None and report.not_run:
@@ -72,6 +72,15 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
             f"run_cells(cell_ids={list(report.not_run)}) runs them."
         )
     return f"done{took}{failed}{_whose_names(report)}"
+
+
+def _limit(report: RunReport | None) -> str:
+    """Return which limit of the kernel a requested cell has hit, to begin a sentence."""
+    if report is None:
+        return ""
+    errors = (run.error for run in report.cells if run.cell_id in report.requested)
+    limits = (error.limit for error in errors if error is not None)
+    return next((f"limit_exceeded: {limit}; " for limit in limits if limit), "")
 
 
 def _nothing_ran(run: Run, report: RunReport | None) -> str:

@@ -14,6 +14,7 @@ from marimo_kernel_bridge.checkpoints.store import Store, shelf_of
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions import templates
 from marimo_kernel_bridge.mcp_server.answers.notebooks import NotebookDone, NotebookLine, NotebookOpened
+from marimo_kernel_bridge.mcp_server.sessions.ceilings import require_kept
 from marimo_kernel_bridge.mcp_server.views.cells import time_of_day
 from marimo_kernel_bridge.mcp_server.views.files import converted
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook, read_notebook
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.sessions.entries import Session
     from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, JSONObject
+    from marimo_kernel_bridge.protocol.bounds import Bounds
 
 _GONE: Final = frozenset({"connection_file_stale", "connection_file_missing"})
 _LIST_BOUND: Final = 0.5
@@ -108,21 +110,29 @@ async def template_document(
 
 
 async def opened(
-    kernels: Kernels, session_id: str, client_name: str, interpreter: str | None = None
+    kernels: Kernels, session_id: str, client_name: str, bounds: Bounds, interpreter: str | None = None
 ) -> NotebookOpened:
     """Attach to a session's kernel, after starting one that knows the cells of the file, if it has none. Raises `BridgeError`."""
     session, new = await kernels.sessions.opened(
-        session_id, client_name, interpreter, may_start=kernels.may_install
+        session_id, client_name, interpreter, may_start=kernels.may_start, bounds=bounds
     )
     try:
         attached = await kernels.join(session, client_name)
     except BridgeError as refusal:
         # A process that is being killed exists for some time after its sockets are closed.
-        if new or refusal.code not in _GONE or not kernels.may_install:
+        if new or refusal.code not in _GONE or not kernels.may_start:
             raise
         await kernels.sessions.closed(session_id, "its kernel ended", asked=True)
-        session, new = await kernels.sessions.opened(session_id, client_name, interpreter)
+        session, new = await kernels.sessions.opened(session_id, client_name, interpreter, bounds=bounds)
         attached = await kernels.join(session, client_name)
+    try:
+        await require_kept(attached.client, session.bounds if new else bounds)
+    except BridgeError as refusal:
+        if new:
+            await _ended(kernels, session, attached)
+            raise
+        hint = "close_notebook ends that kernel; open_notebook then starts one that is held to them."
+        raise BridgeError(refusal.code, f"{session.path} has a kernel. {refusal.message}", hint) from None
     if not new:
         description = await attached.client.reads.describe() if attached.reactive else None
         message = "joined the kernel that it has; its variables are there."
@@ -143,6 +153,14 @@ async def opened(
             f"{note} There is the checkpoint {checkpoint}: restore_checkpoint brings its values back.".strip()
         )
     return NotebookOpened(attached.handle, session.path, message, cells, checkpoint, note)
+
+
+async def _ended(kernels: Kernels, session: Session, attached: Attached) -> None:
+    """End a kernel in which nothing has run yet."""
+    with suppress(BridgeError):
+        await attached.client.shut_down()
+    await kernels.leave(session.id)
+    await kernels.sessions.closed(session.id, "its kernel was not held to its limits", asked=True)
 
 
 async def _loaded(attached: Attached, session: Session) -> tuple[int, str]:
@@ -191,5 +209,5 @@ async def closed(kernels: Kernels, session: Session, client_name: str, *, save: 
 async def restarted(kernels: Kernels, session_id: str, client_name: str) -> str:
     """End the kernel of a session and start another one; return a sentence about it. Raises `BridgeError`."""
     await closed(kernels, kernels.sessions.named(session_id), client_name, save=True)
-    view = await opened(kernels, session_id, client_name)
+    view = await opened(kernels, session_id, client_name, kernels.ceilings.bounds)
     return f"The kernel was restarted. All its variables are lost. It is {view.message} {view.note}".strip()

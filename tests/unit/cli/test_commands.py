@@ -135,6 +135,51 @@ def test_install_writes_a_kernelspec_with_this_interpreter_and_logos(tmp_path: P
     assert f"JUPYTER_PATH={tmp_path / 'share/jupyter'}" in result.output.replace("\n", "")
 
 
+def test_install_writes_limits_and_the_sandbox_into_the_command_of_the_kernel(tmp_path: Path) -> None:
+    options = ("--limits", "memory=2GB,cell_seconds=30s", "--sandbox")
+    result = call("install", "--prefix", tmp_path, "--name", "marimo-small", *options)
+    assert result.exit_code == 0, result.output
+    spec = json.loads((tmp_path / "share/jupyter/kernels/marimo-small/kernel.json").read_text())
+    limits = {"memory": 2_000_000_000, "cell_seconds": 30.0}
+    assert spec["argv"][-3:] == [
+        "{connection_file}",
+        f"--limits={json.dumps(limits, separators=(',', ':'))}",
+        "--sandbox={}",
+    ]
+    assert spec["metadata"]["marimo_kernel_bridge"] == {"limits": limits, "sandbox": {}}
+    assert spec["display_name"].endswith("marimo-small, sandbox")
+    assert "with memory 2 GB, cell_seconds 30 s · sandbox: network none; files folder" in result.output
+    refused = call("install", "--prefix", tmp_path, "--name", "other", "--limits", "memory=much")
+    assert refused.exit_code == 1
+    assert 'memory: \'much\' is no size. Write it such as "2GB" or "500 MB".' in refused.stderr
+    assert not (tmp_path / "share/jupyter/kernels/other").exists()
+
+
+def test_the_configuration_of_a_client_has_the_ceilings_of_the_server() -> None:
+    options = (
+        "--max-sessions",
+        10,
+        "--max-memory",
+        "2GB",
+        "--limits",
+        "cell_seconds=5m",
+        "--sandbox",
+        "network=all",
+    )
+    printed = json.loads(call("mcp", *options, "--print-config", "cursor").stdout)
+    (server,) = printed["mcpServers"].values()
+    arguments = server["args"][server["args"].index("mcp") + 1 :]
+    limits, sandbox = '{"memory":2000000000,"cell_seconds":300.0}', '{"network":"all"}'
+    assert arguments == ["--max-sessions", "10", f"--limits={limits}", f"--sandbox={sandbox}"]
+    assert (
+        call("mcp", *arguments, "--print-config", "cursor").stdout
+        == call("mcp", *options, "--print-config", "cursor").stdout
+    )
+    refused = call("mcp", "--connect", "--sandbox")
+    assert refused.exit_code == 2
+    assert "Limits and the sandbox are the server's" in " ".join(refused.stderr.split())
+
+
 def test_install_names_the_kernelspec_that_comes_before_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,9 +44,10 @@ def test_kernels_are_listed_with_what_each_does_and_its_notebook(monkeypatch: py
     async def find_kernels() -> list[FoundKernel]:
         busy = replace(DESCRIPTION, busy=True, cells=3)
         plain = replace(INFO, implementation="ipython")
+        bounded = replace(DESCRIPTION, limits='{"memory":2000000000}', sandbox="{}")
         return [
             FoundKernel(Path("/run/kernel-1.json"), "1", "/home/ada/a.ipynb", INFO, busy),
-            FoundKernel(Path("/run/kernel-2.json"), "2", None, INFO, DESCRIPTION),
+            FoundKernel(Path("/run/kernel-2.json"), "2", None, INFO, bounded),
             FoundKernel(Path("/run/kernel-3.json"), "3", None, INFO),
             FoundKernel(Path("/run/kernel-4.json"), "4", None, plain),
         ]
@@ -62,6 +63,7 @@ def test_kernels_are_listed_with_what_each_does_and_its_notebook(monkeypatch: py
         "  /home/ada/a.ipynb",
         "2  reactive, idle, 0 cells",
         "  /run/kernel-2.json",
+        "  memory 2 GB · sandbox: network none; files folder",
         "3  reactive, running",
         "  /run/kernel-3.json",
         "4  not reactive, running",

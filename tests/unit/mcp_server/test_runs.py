@@ -63,6 +63,20 @@ async def test_code_that_fails_is_a_failed_run_and_no_broken_tool(
     assert answer.data["message"] == "failed with ZeroDivisionError: division by zero"
 
 
+async def test_the_limit_that_a_cell_has_hit_comes_first(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.add("mine", "big()")
+    kernel.add("below", "bigger()")
+    full, late = CellError("MemoryError", "", limit="memory"), CellError("OSError", "no", limit="open_files")
+    kernel.executions["big()"] = Execution(
+        error=full,
+        requested=("mine",),
+        ran=(cell_run("mine", "error", full), cell_run("below", "error", late)),
+    )
+    answer = await connected("execute_code", code="big()")
+    assert answer.data["message"] == "limit_exceeded: memory; failed with MemoryError"
+    assert answer.data["reran"][0]["error"] == "limit_exceeded: open_files; OSError: no"
+
+
 async def test_input_says_that_nobody_can_type(connected: Agent, kernel: FakeKernel) -> None:
     kernel.executions["input()"] = Execution(error=CellError("StdinNotImplementedError", "raw_input"))
     assert "no one can enter input here" in (await connected("execute_code", code="input()")).data["message"]
