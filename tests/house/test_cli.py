@@ -58,7 +58,7 @@ def test_the_kernel_gets_its_arguments_before_click_or_marimo_is_imported():
         "import sys\n"
         "sys.argv = ['marimo-kernel-bridge', 'kernel', '-f', 'x.json', '--debug']\n"
         "from marimo_kernel_bridge import zmq_kernel\n"
-        "def started(argv, forked=None): print(argv, [name for name in ('click', 'marimo', 'mcp') if name in sys.modules])\n"
+        "def started(argv, **_): print(argv, [name for name in ('click', 'marimo', 'mcp') if name in sys.modules])\n"
         "zmq_kernel.main = started\n"
         "from marimo_kernel_bridge.__main__ import main\n"
         "main()\n"
