@@ -100,7 +100,7 @@ async def _opened(ctx: Ctx, imported: ImportedNotebook) -> ImportedNotebook:
     """Start the kernel of an imported notebook, as its session. Raises `BridgeError`."""
     kernels, client = kernels_of(ctx), client_name(ctx)
     session = await kernels.sessions.adopt(Path(imported.output), client)
-    opened = await sessions.opened(kernels, session.id, client)
+    opened = await sessions.opened(kernels, session.id, client, kernels.ceilings.bounds)
     return replace(
         imported,
         output=opened.path,
