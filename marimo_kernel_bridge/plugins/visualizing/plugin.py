@@ -10,11 +10,11 @@ from pydantic import Field
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.plugins import Kernel, Plugin, PluginTool, Refused, Table
-from marimo_kernel_bridge.plugins.visualizing import charts, graphs, tables
-from marimo_kernel_bridge.plugins.visualizing.options import Options, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from marimo_kernel_bridge.plugins.visualizing.options import Options
 
 _MOST_IN_SPEC: Final = 40
 """Rows of data in the specification of an answer, unless all are asked for."""
@@ -45,6 +45,9 @@ async def visualize(
     ] = {},  # noqa: B006  # never changed
 ) -> Visualized:
     """Draw a table: a picture and its Vega-Lite spec. Large ones are aggregated or sampled."""
+    from marimo_kernel_bridge.plugins.visualizing import charts, graphs, tables  # noqa: PLC0415  # a server starts without them
+    from marimo_kernel_bridge.plugins.visualizing.options import parsed  # noqa: PLC0415
+
     wanted = parsed(options)
     name, seen = await _found(kernel, data, edges=type == "graph")
     shape = _shape(type, seen, wanted)
@@ -108,6 +111,8 @@ async def _names_in(kernel: Kernel, cell_id: str) -> Sequence[str] | None:
 
 
 def _shape(wanted: Shape, seen: Table, options: Options) -> Shape:
+    from marimo_kernel_bridge.plugins.visualizing import charts, graphs  # noqa: PLC0415  # as above
+
     if wanted != "auto":
         return wanted
     if options.chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import logging
 import sys
@@ -36,6 +37,7 @@ HEAD = """
 from pathlib import Path
 from typing import Annotated
 import asyncio
+import base64
 import msgspec
 from pydantic import Field
 from marimo_kernel_bridge.plugins import Kernel, Plugin, PluginResource, PluginTool, Refused
@@ -455,3 +457,25 @@ async def test_its_templates_are_listed_and_used(
 def test_origins_are_said_in_one_way() -> None:
     assert Origin("acme", "acme-tools", "1.0").label == "acme-tools 1.0, entry point acme"
     assert Origin("cell").audited({}) == {}
+
+
+# The plugin that is part of this package
+
+
+async def test_a_variable_is_drawn_as_a_picture_with_its_specification_by_who_may_only_read(
+    serve_with: Callable[..., Awaitable[Agent]], kernel: FakeKernel, audit_log: Path
+) -> None:
+    kernel.names["df"] = {"city": ["Oslo", "Rome", "Oslo"], "price": [1.0, 2.0, 3.0]}
+    agent = await serve_with(Plugins(), "read")
+    drawn = await agent("cell_visualize", data="df", options={"title": "Prices"})
+    (image,) = drawn.images
+    assert image.mime_type == "image/png"
+    assert base64.b64decode(image.data).startswith(b"\x89PNG")
+    assert drawn.text == "df, dict of lists: bar: mean of price by city. Means of all 3 rows, 2 groups."
+    assert drawn.data["spec"]["title"] == "Prices"
+    assert drawn.data["spec"]["data"]["values"] == [{"x": "Oslo", "value": 2.0}, {"x": "Rome", "value": 2.0}]
+    assert [asked for asked in kernel.asked if asked != "describe"] == ["read_table", "read_table"]
+    assert (await agent("cell_visualize", data="nosuch")).refused("no_such_variable")
+    assert (await agent("cell_visualize", data="df", options={"mark": "pie"})).refused("bad_request")
+    ours = [line for line in lines(audit_log) if line["tool"] == "cell_visualize"]
+    assert (ours[0]["tier"], ours[0]["effect"], "plugin" in ours[0]) == ("read", "ok", False)
