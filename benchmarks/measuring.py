@@ -31,6 +31,7 @@ SUBJECTS = (
     "checkpoints",
     "saving",
     "sessions",
+    "scale",
     "deaths",
     "views",
 )

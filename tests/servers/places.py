@@ -30,19 +30,27 @@ PROXY: Final = "configurable-http-proxy@5"
 BOUND: Final = 90.0  # seconds for any server to come up
 USER: Final = "ada"
 NOTEBOOK: Final = "penguins.ipynb"
+BOUNDED_NOTEBOOK: Final = "work/bounded.ipynb"
+BOUNDS: Final = {
+    "--limits": {"memory": "1GB", "cell_seconds": 5, "grace_seconds": 5},
+    "--sandbox": {"network": "none", "files": "folder"},
+}
+"""Of a second kernel at each place, as options of its own command line: no server knows of them."""
 TOKEN: Final = "a-token-for-this-test-only"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A server with one kernel. `known_as` are the arguments of connect_to_kernel that name the kernel there.
+    """A server with two kernels. `known_as` are the arguments of connect_to_kernel that name the first, `bounded` those of the other.
 
-    `stop` ends the user's server where it is a hub's.
+    `work` is the folder of the other, which it may not leave. `stop` ends the user's server where it is a hub's.
     """
 
     url: str
     token: str = field(repr=False)
     known_as: dict[str, str]
+    bounded: dict[str, str]
+    work: Path
     stop: Callable[[], object] | None = None
 
 
@@ -91,8 +99,11 @@ def jupyterhub(folder: Path) -> Iterator[Place]:
         server = f"http://127.0.0.1:{port}/user/{USER}"
         answered(lambda: ask("GET", f"{server}/api/status", token))
         open_notebook(server, token)
+        work = folder / f"home-{USER}" / "work"
+        work.mkdir()
+        open_notebook(server, token, BOUNDED_NOTEBOOK, "marimo-bounded")
         stop = partial(ask, "DELETE", f"{hub}/users/{USER}/server", service)
-        yield Place(server, token, {"notebook": NOTEBOOK}, stop)
+        yield Place(server, token, {"notebook": NOTEBOOK}, {"notebook": BOUNDED_NOTEBOOK}, work, stop)
 
 
 @contextmanager
@@ -109,9 +120,7 @@ def enterprise_gateway(folder: Path) -> Iterator[Place]:
         "--EnterpriseGatewayApp.list_kernels=True",
     ]
     with running(command, folder, {"JUPYTER_PATH": str(kernelspecs(folder))}):
-        url = f"http://127.0.0.1:{port}"
-        answered(lambda: ask("GET", f"{url}/api", TOKEN))
-        yield Place(url, TOKEN, {"connection_file": start_kernel(url, TOKEN)})
+        yield gateway_with_kernels(port, folder)
 
 
 @contextmanager
@@ -128,9 +137,15 @@ def kernel_gateway(folder: Path) -> Iterator[Place]:
         "--JupyterWebsocketPersonality.list_kernels=True",
     ]
     with running(command, folder, {"JUPYTER_PATH": str(kernelspecs(folder))}):
-        url = f"http://127.0.0.1:{port}"
-        answered(lambda: ask("GET", f"{url}/api", TOKEN))
-        yield Place(url, TOKEN, {"connection_file": start_kernel(url, TOKEN)})
+        yield gateway_with_kernels(port, folder)
+
+
+def gateway_with_kernels(port: int, folder: Path) -> Place:
+    """Wait until a gateway answers, and start a kernel of each kind there."""
+    url = f"http://127.0.0.1:{port}"
+    answered(lambda: ask("GET", f"{url}/api", TOKEN))
+    first, second = (start_kernel(url, TOKEN, name) for name in ("marimo", "marimo-bounded"))
+    return Place(url, TOKEN, {"connection_file": first}, {"connection_file": second}, folder / "work")
 
 
 @contextmanager
@@ -153,39 +168,43 @@ def jupyter_before(gateway: Callable[[Path], Any], folder: Path) -> Iterator[Pla
         url = f"http://127.0.0.1:{port}"
         answered(lambda: ask("GET", f"{url}/api/status", TOKEN))
         open_notebook(url, TOKEN)
-        yield Place(url, TOKEN, {"notebook": NOTEBOOK})
+        open_notebook(url, TOKEN, BOUNDED_NOTEBOOK, "marimo-bounded")
+        yield Place(url, TOKEN, {"notebook": NOTEBOOK}, {"notebook": BOUNDED_NOTEBOOK}, behind.work)
 
 
 # What they have in common
 
 
 def kernelspecs(folder: Path) -> Path:
-    """Make a folder of kernelspecs with one: marimo, with this interpreter."""
-    spec = folder / "jupyter" / "kernels" / "marimo"
-    spec.mkdir(parents=True)
-    (spec / "kernel.json").write_text(
-        json.dumps(
-            {
-                "argv": [sys.executable, "-m", "marimo_kernel_bridge", "kernel", "-f", "{connection_file}"],
-                "display_name": "marimo (reactive Python)",
-                "language": "python",
-                "interrupt_mode": "signal",
-                "env": {"PYTHONPATH": os.environ.get("PYTHONPATH", "")},
-            }
+    """Make a folder of kernelspecs with two: marimo, with this interpreter, and the same with limits and a sandbox."""
+    program = [sys.executable, "-P", "-m", "marimo_kernel_bridge", "kernel"]
+    bounds = [word for option, value in BOUNDS.items() for word in (option, json.dumps(value))]
+    for name, more in (("marimo", []), ("marimo-bounded", bounds)):
+        spec = folder / "jupyter" / "kernels" / name
+        spec.mkdir(parents=True)
+        (spec / "kernel.json").write_text(
+            json.dumps(
+                {
+                    "argv": [*program, *more, "-f", "{connection_file}"],
+                    "display_name": "marimo (reactive Python)",
+                    "language": "python",
+                    "interrupt_mode": "signal",
+                    "env": {"PYTHONPATH": os.environ.get("PYTHONPATH", "")},
+                }
+            )
         )
-    )
     return folder / "jupyter"
 
 
-def open_notebook(url: str, token: str) -> None:
+def open_notebook(url: str, token: str, path: str = NOTEBOOK, kernel: str = "marimo") -> None:
     """Open a notebook as JupyterLab does."""
-    body = {"path": NOTEBOOK, "name": NOTEBOOK, "type": "notebook", "kernel": {"name": "marimo"}}
+    body = {"path": path, "name": path, "type": "notebook", "kernel": {"name": kernel}}
     ask("POST", f"{url}/api/sessions", token, body)
 
 
-def start_kernel(url: str, token: str) -> str:
+def start_kernel(url: str, token: str, name: str) -> str:
     # Enterprise Gateway starts no kernel for root, as which containers run tests.
-    body = {"name": "marimo", "env": {"KERNEL_USERNAME": USER}}
+    body = {"name": name, "env": {"KERNEL_USERNAME": USER}}
     return ask("POST", f"{url}/api/kernels", token, body)["id"]
 
 
@@ -217,7 +236,11 @@ def answered(call: Callable[[], Any]) -> None:
 
 @contextmanager
 def running(command: list[Any], folder: Path, environ: dict[str, str]) -> Iterator[None]:
-    """Run a server whose home and runtime directory are its own: no file here tells of it."""
+    """Run a server whose home and runtime directory are its own: no file here tells of it.
+
+    It works in a folder below its home: a sandbox takes no folder that holds a home.
+    """
+    (folder / "work").mkdir(exist_ok=True)
     own = {
         "HOME": str(folder),
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
@@ -229,7 +252,7 @@ def running(command: list[Any], folder: Path, environ: dict[str, str]) -> Iterat
             [str(word) for word in command],
             stdout=log,
             stderr=log,
-            cwd=folder,
+            cwd=folder / "work",
             env={**os.environ, **own, **environ},
             start_new_session=True,
         )

@@ -14,6 +14,7 @@ import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from mcp import Client, StdioServerParameters
 from places import (
@@ -55,9 +56,11 @@ class Agent:
         assert result.is_error, f"{tool} was not refused"
         return result.content[0].text
 
-    async def joins(self) -> dict[str, Any]:
-        arguments = {"server_url": self.place.url, "token": self.place.token, **self.place.known_as}
-        return await self("connect_to_kernel", **arguments)
+    async def joins(self, *, bounded: bool = False) -> dict[str, Any]:
+        """Leave the kernel that is joined, if there is one, and join the place's first, or the one with bounds."""
+        await self._client.call_tool("disconnect_kernel", {})
+        which = self.place.bounded if bounded else self.place.known_as
+        return await self("connect_to_kernel", server_url=self.place.url, token=self.place.token, **which)
 
     async def until_told_of_restart(self) -> None:
         async with asyncio.timeout(BOUND):
@@ -124,6 +127,35 @@ async def restarts_and_interrupts_by_the_server(agent: Agent, _: Agent) -> None:
     assert gone["outputs"] == "False", gone
 
 
+async def keeps_a_kernel_to_its_limits(agent: Agent, _: Agent) -> None:
+    await agent.joins(bounded=True)
+    told = await agent("execute_code", code="rows = bytearray(3 * 10**9)")
+    assert told["status"] == "error", told
+    assert "limit_exceeded: memory" in str(told), told
+    told = await agent("execute_code", code="while True: pass", timeout=60)
+    assert "limit_exceeded: cell_seconds" in str(told), told
+    assert (await agent("execute_code", code="6 * 7"))["outputs"] == "42", "it lives"
+
+
+async def keeps_a_kernel_in_its_sandbox(agent: Agent, _: Agent) -> None:
+    port = urlsplit(agent.place.url).port
+    outside = agent.place.work.parent / "outside.txt"
+    outside.write_text("a secret")
+    for forbidden in (
+        f"open({str(outside)!r}).read()",
+        f"open({str(outside)!r}, 'w')",
+        f"__import__('socket').create_connection(('127.0.0.1', {port}), 5)",
+    ):
+        told = await agent("execute_code", code=forbidden, scratch=True)
+        assert told["status"] == "error", (forbidden, told)
+        assert "a secret" not in str(told)
+    assert outside.read_text() == "a secret"
+    written = await agent("execute_code", code="open('mine.txt', 'w').write('x'), open('mine.txt').read()")
+    assert written["outputs"] == "(1, 'x')", written
+    assert (agent.place.work / "mine.txt").read_text() == "x"
+    await agent.joins()
+
+
 async def is_refused_with_a_wrong_token(agent: Agent, _: Agent) -> None:
     place = agent.place
     text = await agent.refused("connect_to_kernel", server_url=place.url, token="wrong", **place.known_as)
@@ -157,6 +189,8 @@ CHECKS: Final[tuple[Callable[[Agent, Agent], Awaitable[None]], ...]] = (
     shows_a_second_agent_what_the_first_did,
     tells_a_crash_and_goes_on_in_the_new_kernel,
     restarts_and_interrupts_by_the_server,
+    keeps_a_kernel_to_its_limits,
+    keeps_a_kernel_in_its_sandbox,
     is_refused_with_a_wrong_token,
     joins_by_the_address_of_the_page,
     tells_that_the_users_server_was_stopped,
