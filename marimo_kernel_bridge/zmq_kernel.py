@@ -20,7 +20,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import zmq
-from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp, kernel_aliases
 from ipykernel.utils import _async_in_context
 from traitlets import Bool, DottedObjectName, Enum, Float, Integer, Type, default
@@ -28,6 +27,7 @@ from traitlets import Bool, DottedObjectName, Enum, Float, Integer, Type, defaul
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.kernel.bridge_requests import BridgeRequests, DocumentMessages
 from marimo_kernel_bridge.kernel.cell_requests import CellRequests
+from marimo_kernel_bridge.kernel.input_kernel import InputKernel
 from marimo_kernel_bridge.kernel.ipython.execution import CodeExecution
 from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
 from marimo_kernel_bridge.kernel.messaging.jupyter_session import JupyterSession, Outputs
@@ -73,7 +73,7 @@ _T = TypeVar("_T")
 _UNREAD = 100_000  # iopub messages queued for a client that reads slowly; ZeroMQ drops further ones
 
 
-class MarimoKernel(IPythonKernel):
+class MarimoKernel(InputKernel):
     """An ipykernel kernel with marimo's dataflow graph between requests and their execution."""
 
     implementation = message_names.IMPLEMENTATION
@@ -356,23 +356,6 @@ class MarimoKernel(IPythonKernel):
             self._publish_status("idle", "shell")
 
     # -- output ---------------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def input_from_front_end(self, *, allowed: bool) -> Iterator[None]:
-        """Forward `input` and `getpass` to the front end of the current request, if `allowed`."""
-        if not on_main_thread():  # a cell may be running
-            yield
-            return
-        self._forward_input(allowed)
-        try:
-            yield
-        finally:
-            self._restore_input()
-
-    def _input_request(self, prompt: str, ident: Any, parent: Any, password: bool = False) -> str:  # noqa: FBT001, FBT002  # ipykernel's signature
-        with self.status.asking(prompt):
-            answered: str = super()._input_request(prompt, ident, parent, password=password)
-        return answered
 
     def _publish_status(self, status: str, channel: str, parent: dict[str, Any] | None = None) -> None:
         """Publish busy and idle, except for reads on control: JupyterLab would show a kernel that is running a cell as idle."""
