@@ -25,10 +25,13 @@ from jupyter_client import KernelManager
 from benchmarks.measuring import (
     ALL_SAVED,
     BEFORE,
+    BUBBLEWRAP,
     FLOW,
+    LIGHT,
     NOT_RECORDED,
     OURS,
     POOL,
+    POOLED_LIGHT,
     STOCK,
     XEUS,
     UnavailableError,
@@ -61,6 +64,9 @@ _MODULES = {
     NOT_RECORDED: [MODULE, "kernel", "--MarimoKernel.records=False"],
     ALL_SAVED: [MODULE, "kernel", "--MarimoKernel.checkpoints=all"],
     BEFORE: [MODULE, "kernel"],
+    LIGHT: [MODULE, "kernel", '--sandbox={"engine": "light"}'],
+    POOLED_LIGHT: [MODULE, "kernel", '--sandbox={"engine": "light"}'],
+    BUBBLEWRAP: [MODULE, "kernel", '--sandbox={"engine": "bubblewrap"}'],
     XEUS: ["xpython_launcher"],
     FLOW: ["ipyflow.kernel"],
 }
@@ -130,7 +136,7 @@ def prepare_kernelspecs(before: Path | None = None) -> None:
             "language": "python",
         }
         spec["display_name"] = name
-        if name == POOL:
+        if name in {POOL, POOLED_LIGHT}:
             spec["metadata"] = {"kernel_provisioner": {"provisioner_name": PROVISIONER}}
         (folder / "kernel.json").write_text(json.dumps(spec))
     os.environ["JUPYTER_PATH"] = str(data)

@@ -34,6 +34,7 @@ SUBJECTS = (
     "scale",
     "deaths",
     "views",
+    "sandbox",
 )
 """The modules that measure."""
 
@@ -42,6 +43,9 @@ POOL = "marimo-kernel-bridge, warm pool"
 BEFORE = "marimo-kernel-bridge, before"
 NOT_RECORDED = "marimo-kernel-bridge, nothing recorded"
 ALL_SAVED = "marimo-kernel-bridge, all saved"
+LIGHT = "marimo-kernel-bridge, sandbox light"
+POOLED_LIGHT = "marimo-kernel-bridge, warm pool, sandbox light"
+BUBBLEWRAP = "marimo-kernel-bridge, sandbox bubblewrap"
 STOCK = "ipykernel"
 XEUS = "xeus-python"
 FLOW = "ipyflow"

@@ -25,11 +25,17 @@ from marimo_kernel_bridge.startup import gc_pauses
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from marimo_kernel_bridge.sandbox.entering import Entered
+
 
 def main() -> None:
     arguments = sys.argv[1:]
     if arguments[:1] == ["kernel"] and not {"-h", "--help"} & set(arguments):
         run_kernel(arguments[1:])
+    elif arguments[:1] == ["sandboxed-kernel"]:
+        from marimo_kernel_bridge.sandbox.inside import entered  # noqa: PLC0415  # only this process
+
+        run_kernel(arguments[2:], entered=entered(arguments[1]))
     elif arguments[:1] == ["pool-server"]:
         from marimo_kernel_bridge.launch.pool.server import main as serve_pool  # noqa: PLC0415  # only this process
 
@@ -44,13 +50,22 @@ def main() -> None:
         run_command(prog_name="marimo-kernel-bridge")
 
 
-def run_kernel(arguments: list[str], *, forked: Callable[[], None] | None = None) -> None:
-    """Run a kernel; `forked`: in a process that a pool has forked, called when the sockets are open."""
+def run_kernel(
+    arguments: list[str], *, forked: Callable[[], None] | None = None, entered: Entered | None = None
+) -> None:
+    """Run a kernel; `forked`: in a process that a pool has forked, called when the sockets are open.
+
+    `entered` is the sandbox that the process is in already.
+    """
     bounds = opened = None
     if any(argument.startswith(("--limits", "--sandbox")) for argument in arguments):
+        if forked is None and entered is None and any(each.startswith("--sandbox") for each in arguments):
+            from marimo_kernel_bridge.sandbox.variables import leave_secrets, named_in  # noqa: PLC0415  # these alone
+
+            leave_secrets(named_in(arguments))
         from marimo_kernel_bridge.kernel.limits.starting import bounded  # noqa: PLC0415  # kernels with bounds only
 
-        arguments, bounds, entered = bounded(arguments, forked=forked is not None)
+        arguments, bounds, entered = bounded(arguments, forked=forked is not None, entered=entered)
         opened = None if entered is None else entered.sockets
     with gc_pauses.frozen_imports():
         from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 import re
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ import msgspec
 from marimo_kernel_bridge.checkpoints import space
 from marimo_kernel_bridge.checkpoints.open_checkpoint import OpenCheckpoint
 from marimo_kernel_bridge.checkpoints.own_files import judge_folder, refusing, write_whole
+from marimo_kernel_bridge.checkpoints.places import FOLDER_VARIABLE, default_folder
 from marimo_kernel_bridge.checkpoints.saving import AUTOMATIC_NAME, Saving
 from marimo_kernel_bridge.checkpoints.signing import key_at, seed_of, signed, verified
 from marimo_kernel_bridge.errors import BridgeError
@@ -39,37 +39,12 @@ __all__ = [
     "Saving",
     "Store",
     "default_folder",
-    "folder_of_sandbox",
     "shelf_of",
 ]
 
-FOLDER_VARIABLE: Final = "MARIMO_KERNEL_BRIDGE_CHECKPOINTS"
-"""The environment variable that names another folder."""
 AUTOMATIC: Final = 3
 """How many automatic checkpoints of a notebook are kept."""
 _NAME: Final = re.compile(r"\w[\w .,+-]{0,99}")
-
-
-def default_folder() -> Path:
-    """Return the folder of this user's checkpoints: that of the environment variable, else in Jupyter's data directory."""
-    if named := os.environ.get(FOLDER_VARIABLE):
-        return Path(named)
-    from jupyter_core.paths import jupyter_data_dir  # noqa: PLC0415  # only where no folder is named
-
-    return Path(jupyter_data_dir(), "marimo_kernel_bridge", "checkpoints")
-
-
-def folder_of_sandbox(bounds: str, notebooks: str) -> Path:
-    """Return the folder of checkpoints that were saved in a sandbox: it has a key of its own, which code inside can read.
-
-    `bounds` names what the sandbox forbids, `notebooks` is the folder that is writable in it. Code that runs in a sandbox can
-    write what it likes here, so nothing but an equal one reads from it.
-    """
-    usual = default_folder()
-    digest = hashlib.sha256(
-        f"{bounds}\n{os.path.realpath(notebooks)}".encode(errors="surrogateescape")
-    ).hexdigest()
-    return usual.with_name(f"{usual.name}-sandboxed") / digest[:24]
 
 
 def shelf_of(notebook: str, kernel_id: str = "") -> str:

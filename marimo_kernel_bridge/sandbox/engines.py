@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.sandbox import light
+from marimo_kernel_bridge.sandbox import bubblewrap, light
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marimo_kernel_bridge.protocol.bounds import Sandbox
 
-Engine = Literal["light", "bubblewrap", "podman", "docker"]
+Engine = Literal["light", "bubblewrap"]
+_ENGINES: Final[dict[Engine, Callable[[], str]]] = {
+    "light": lambda: light.missing(),  # noqa: PLW0108  # looked up when it is called, as by tests
+    "bubblewrap": lambda: bubblewrap.missing(),  # noqa: PLW0108
+}
+"""The engines in the order in which they are tried, and what this machine lacks for each."""
 
 
 def engine_for(sandbox: Sandbox) -> Engine:
@@ -18,13 +25,19 @@ def engine_for(sandbox: Sandbox) -> Engine:
 
     Raises `BridgeError`: sandbox_unavailable, if it would be less than asked.
     """
-    if sandbox.image is not None or sandbox.engine not in {"auto", "light"}:
-        raise _unavailable(f"the engine {sandbox.engine} does not exist in this version")
+    if sandbox.image is not None or sandbox.engine in {"podman", "docker"}:
+        raise _unavailable("containers by `image` do not exist in this version")
     if not isinstance(sandbox.network, str):
         raise _unavailable("a list of hosts needs a proxy, which this version has not")
-    if reason := light.missing():
-        raise _unavailable(f"the engine light cannot be used: {reason}")
-    return "light"
+    if sandbox.packages:
+        raise _unavailable("packages cannot be installed in a sandbox of this version")
+    reasons = []
+    for engine, missing in _ENGINES.items():
+        if sandbox.engine in {"auto", engine}:
+            if not (reason := missing()):
+                return engine
+            reasons.append(f"the engine {engine} cannot be used: {reason}")
+    raise _unavailable("; ".join(reasons))
 
 
 def _unavailable(reason: str) -> BridgeError:

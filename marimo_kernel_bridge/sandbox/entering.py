@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn
 
-from marimo_kernel_bridge.checkpoints.store import folder_of_sandbox
+from marimo_kernel_bridge.checkpoints.places import folder_of_sandbox
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.sandbox import environment, files, handed_sockets, light, own_places
+from marimo_kernel_bridge.protocol.own_python import module_command
+from marimo_kernel_bridge.sandbox import bubblewrap, environment, files, handed_sockets, light, own_places
 from marimo_kernel_bridge.sandbox.engines import engine_for
+from marimo_kernel_bridge.sandbox.variables import cleaned, leave_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from marimo_kernel_bridge.protocol.bounds import Limits, Sandbox
+
+
+_HELD: Final = frozenset({"temporary"})
+"""The limits that the engines hold: the size of the file systems in memory."""
 
 
 @dataclass(frozen=True)
@@ -34,40 +42,55 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
 
     `forked`: it is the child of a pool, which cannot execute itself anew. Raises `BridgeError`: sandbox_unavailable.
     """
-    engine_for(sandbox)
-    if not forked:
-        _without_secrets(sandbox)
+    engine = engine_for(sandbox)
+    if engine == "light" and not forked:
+        leave_secrets(sandbox.environment)
     folder = os.getcwd()  # noqa: PTH109
     path = os.path.abspath(connection_file)  # noqa: PTH100
     try:
         connection = handed_sockets.connection_in(path)
-        checkpoints = folder_of_sandbox(sandbox.key, folder)
-        own = own_places.make(path, checkpoints)
+        own = own_places.make(path, folder_of_sandbox(sandbox.key, folder))
         access = files.access(sandbox, folder, own)
-        isolated = sandbox.network != "all"
-        handed = handed_sockets.listening(connection, isolated=isolated)
+        handed = handed_sockets.listening(connection, isolated=sandbox.network != "all")
     except OSError as error:
         raise BridgeError(
             "sandbox_unavailable", f"The kernel cannot listen: {error}; nothing was started."
         ) from error
     temporary = None if limits is None else limits.temporary
-    light.enter(
-        sandbox,
-        own,
-        access,
-        folder,
-        temporary,
-        connects=handed.accept_only,
-        outside=_nothing_outside,
+    connects = handed.accept_only
+    if engine == "light":
+        light.enter(sandbox, own, access, folder, temporary, connects=connects, outside=_nothing_outside)
+        return Entered(handed.sockets, holds=_HELD)
+    prepared = {
+        "home": own.home,
+        "variables": environment.inside(own, home=sandbox.files != "read") | {"JPY_PARENT_PID": None},
+        "sockets": {str(port): descriptor for port, descriptor in handed.sockets.items()},
+        "connects": connects,
+        "holds": sorted(_HELD),
+    }
+    inner = module_command("sandboxed-kernel", json.dumps(prepared), *_arguments(connection_file, path))
+    dies = "JPY_PARENT_PID" in os.environ
+    return _become(
+        bubblewrap.command(sandbox, own, access, folder, inner, temporary=temporary, dies_with_parent=dies),
+        cleaned(os.environ, sandbox.environment),
     )
-    return Entered(handed.sockets, holds=frozenset({"temporary"}))
 
 
-def _without_secrets(sandbox: Sandbox) -> None:
-    """Execute this program anew if its environment has more than goes into the sandbox: the rest stays in its memory."""
-    kept = environment.cleaned(os.environ, sandbox.environment)
-    if kept != dict(os.environ):
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], kept)  # noqa: S606  # this program
+def _become(command: list[str], variables: dict[str, str]) -> NoReturn:
+    """Replace this process by an engine's program."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Jupyter interrupts the process group, and bwrap would end
+    os.execve(command[0], command, variables)  # noqa: S606  # the engine's program
+
+
+def _arguments(connection_file: str, path: str) -> list[str]:
+    """Return the arguments of this kernel, with the whole path of its connection file."""
+    given = sys.argv[2:]
+    if not any(argument.endswith(connection_file) for argument in given):
+        return [*given, "-f", path]
+    return [
+        argument.removesuffix(connection_file) + path if argument.endswith(connection_file) else argument
+        for argument in given
+    ]
 
 
 def _nothing_outside() -> Callable[[], None]:

@@ -1,41 +1,19 @@
-"""The environment of a sandboxed kernel: what a program needs to run, and none of the person's keys and tokens.
-
-A process keeps the environment that it was executed with in its memory, where code in it can read it. So it is made small
-by who starts the kernel, or the kernel executes itself anew.
-"""
+"""The private home of a sandboxed kernel, and the variables that lead programs there."""
 
 from __future__ import annotations
 
 import glob
 import os
-import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.checkpoints.store import FOLDER_VARIABLE
+from marimo_kernel_bridge.checkpoints.places import FOLDER_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
-
-_NEEDED: Final = re.compile(
-    r"""(?x)
-    PATH | LANG | LANGUAGE | LC_\w+ | TZ | TERM | COLORTERM | COLUMNS | LINES | NO_COLOR | FORCE_COLOR | USER | LOGNAME | SHELL
-    | HOME | XDG_(?:CACHE|CONFIG|DATA|STATE)_HOME | JUPYTER_(?:DATA|CONFIG|RUNTIME)_DIR | JUPYTER_PLATFORM_DIRS
-    | MARIMO_KERNEL_BRIDGE_CHECKPOINTS | MPLCONFIGDIR | MPLBACKEND | TMPDIR
-    | VIRTUAL_ENV | CONDA_(?:PREFIX|DEFAULT_ENV) | LD_LIBRARY_PATH | PYTHON[A-Z0-9]+ | COVERAGE_PROCESS_CONFIG
-    | JPY_PARENT_PID | JPY_SESSION_NAME | SSL_CERT_(?:FILE|DIR) | (?:REQUESTS|CURL)_CA_BUNDLE
-    | (?:OMP|MKL|OPENBLAS|BLIS|NUMEXPR|NUMBA|VECLIB|POLARS|ARROW|MALLOC)_\w+ | CUDA_VISIBLE_DEVICES | SOURCE_DATE_EPOCH
-    """
-)
-
-
-def cleaned(environment: Mapping[str, str], let_through: Iterable[str] = ()) -> dict[str, str]:
-    """Return what of an environment goes into a sandbox: what programs need, and what the person has named."""
-    named = frozenset(let_through)
-    return {name: value for name, value in environment.items() if name in named or _NEEDED.fullmatch(name)}
 
 
 def inside(own: OwnPlaces, *, home: bool) -> dict[str, str | None]:

@@ -16,6 +16,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.sandbox import environment, landlock, namespaces, seccomp
 from marimo_kernel_bridge.sandbox.files import DEVICES
 from marimo_kernel_bridge.sandbox.landlock import DEVICE, READ, WRITE
+from marimo_kernel_bridge.sandbox.streams import leave_streams
 from marimo_kernel_bridge.sandbox.system_calls import machine
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def enter(
         raise BridgeError(
             "sandbox_unavailable",
             f"The system refuses namespaces to this user ({_why(error)}); nothing was started.",
-            "The administrator can allow user namespaces; `engine` bubblewrap or an image may work without.",
+            "The administrator can allow user namespaces.",
         ) from error
     try:
         connect_inside()
@@ -82,7 +83,7 @@ def enter(
         if os.path.isdir(_SHARED_MEMORY):  # noqa: PTH112
             namespaces.mount_temporary(os.path.realpath(_SHARED_MEMORY), temporary)
         environment.furnish(own.home, fonts)
-        _leave_streams()
+        leave_streams()
         environment.apply(environment.inside(own, home=sandbox.files != "read"))
         os.chdir(own.home if sandbox.files == "none" else folder)
         namespaces.drop_capabilities()
@@ -100,13 +101,6 @@ def _rules(own: OwnPlaces, files: Access) -> dict[str, landlock.Rights]:
     rules |= landlock.existing(DEVICES, DEVICE)
     rules |= landlock.existing((*files.writable, own.home, os.path.realpath(_SHARED_MEMORY)), WRITE)
     return rules
-
-
-def _leave_streams() -> None:
-    """Keep neither the input nor the output of the program that started the kernel, which may be a protocol of its own."""
-    with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
-    os.dup2(2, 1)
 
 
 def _why(error: OSError) -> str:

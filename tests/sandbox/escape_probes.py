@@ -137,7 +137,8 @@ def _(world: World) -> None:
 
 @probe("the home is listed")
 def _(world: World) -> None:
-    os.listdir(world["home"])
+    if "secret.txt" not in os.listdir(world["home"]):
+        raise FileNotFoundError(errno.ENOENT, "it is another one")
 
 
 @probe("a file is read through a link in the folder")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -67,8 +68,8 @@ class User:
 @contextmanager
 def user(name: str) -> Iterator[User]:
     """Make a user with a home."""
-    # Below /tmp, because the folders of the tests are closed to other users.
-    top = Path(tempfile.mkdtemp(prefix="mkb-", dir="/tmp")).resolve()
+    # The folders of the tests are closed to other users, and /tmp is another one in some sandboxes.
+    top = Path(tempfile.mkdtemp(prefix="mkb-", dir="/var/tmp")).resolve()
     top.chmod(0o755)
     someone = User(name, top / "home", top / "work")
     for folder in (
@@ -155,7 +156,7 @@ def require(engine: str) -> None:
 class Kernel:
     """A kernel in a sandbox, and a client of it."""
 
-    process: subprocess.Popen[str]
+    process: subprocess.Popen[str] | None
     client: BlockingKernelClient
     ports: list[int]
 
@@ -192,7 +193,8 @@ def kernel(someone: User, sandbox: dict[str, Any] | None, **environment: str) ->
     """Start a kernel of a user, in a sandbox."""
     if sandbox is not None:
         require(sandbox["engine"])
-    file, connection = write_connection_file(str(someone.home / "run/kernel-ours.json"), ip="127.0.0.1")
+    path = someone.home / f"run/kernel-{secrets.token_hex(4)}.json"
+    file, connection = write_connection_file(str(path), ip="127.0.0.1")
     someone.give()
     options = [] if sandbox is None else [f"--sandbox={json.dumps(sandbox)}"]
     with (someone.home / "kernel.log").open("w+") as log:

@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sandboxed import BOUND, USERS, Kernel, User, kernel, user
+from jupyter_client import KernelManager
+from sandboxed import BOUND, USERS, Kernel, User, kernel, require, user
 
-from marimo_kernel_bridge.checkpoints.store import Store, folder_of_sandbox
+from marimo_kernel_bridge.checkpoints.places import folder_of_sandbox
+from marimo_kernel_bridge.checkpoints.store import Store
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER, PoolState
+from marimo_kernel_bridge.launch.pool.status import running_pools
 from marimo_kernel_bridge.protocol.bounds import Sandbox
 from marimo_kernel_bridge.protocol.own_python import module_command
 from marimo_kernel_bridge.sandbox import landlock
 from marimo_kernel_bridge.sandbox.engines import engine_for
+from tests.isolation import Home, Homes
 
 STORE = ".local/share/jupyter/marimo_kernel_bridge/checkpoints"
 
@@ -30,9 +35,9 @@ def person() -> Iterator[User]:
         yield found
 
 
-@pytest.fixture(scope="module")
-def sandboxed(person: User) -> Iterator[Kernel]:
-    with kernel(person, {"engine": "light"}) as found:
+@pytest.fixture(scope="module", params=["light", "bubblewrap"])
+def sandboxed(request: pytest.FixtureRequest, person: User) -> Iterator[Kernel]:
+    with kernel(person, {"engine": request.param}) as found:
         yield found
 
 
@@ -66,7 +71,7 @@ WORKS = {
         "'slider'",
     ),
     "a name that a host has": ("socket.gethostbyname('localhost')", "'127.0.0.1'"),
-    "its processes": (
+    "its own processes": (
         "import os, signal; child = os.fork() or os._exit(3)\nos.waitpid(child, 0)[1] >> 8",
         "3",
     ),
@@ -87,6 +92,7 @@ def test_dependents_run_and_code_is_interrupted(sandboxed: Kernel) -> None:
     while (message := sandboxed.client.get_iopub_msg(timeout=BOUND))["msg_type"] != "stream":
         pass
     assert "begins" in message["content"]["text"]
+    assert sandboxed.process is not None
     os.killpg(sandboxed.process.pid, signal.SIGINT)
     assert sandboxed.client.get_shell_msg(timeout=BOUND)["content"]["ename"] == "KeyboardInterrupt"
 
@@ -102,16 +108,21 @@ def test_a_checkpoint_of_a_sandbox_is_no_checkpoint_elsewhere(sandboxed: Kernel,
     sandboxed.run("kept = 5")
     assert "saved" in sandboxed.run("%marimo save mine")
     usual = Store(person.home / STORE)
-    assert usual.shelves() == ()
-    own = Store(next((person.home / f"{STORE}-sandboxed").iterdir()))
+    before = usual.shelves()
+    own = Store(
+        next(path for path in (person.home / f"{STORE}-sandboxed").iterdir() if (path / "key").exists())
+    )
     (shelf,) = own.shelves()
     assert own.manifest(shelf, "mine").name == "mine"
     with usual.saving("other", "one", "named"):
         pass  # it has a key now
+    assert shelf not in before
     shutil.copytree(own.folder / shelf, usual.folder / shelf)
     with pytest.raises(BridgeError) as refused:
         usual.manifest(shelf, "mine")
     assert refused.value.code == "checkpoint_foreign"
+    shutil.rmtree(usual.folder / shelf)
+    shutil.rmtree(own.folder / shelf)
 
 
 def test_equal_sandboxes_alone_share_checkpoints(tmp_path: Path) -> None:
@@ -119,6 +130,39 @@ def test_equal_sandboxes_alone_share_checkpoints(tmp_path: Path) -> None:
     assert folder_of_sandbox(key, str(tmp_path)) == folder_of_sandbox(key, str(tmp_path))
     assert folder_of_sandbox(key, str(tmp_path)) != folder_of_sandbox(other, str(tmp_path))
     assert folder_of_sandbox(key, str(tmp_path)) != folder_of_sandbox(key, str(tmp_path / "other"))
+
+
+def test_a_kernel_from_a_pool_is_in_its_sandbox_and_in_a_pool_of_its_own(
+    pool_home: Home, homes: Homes, tmp_path: Path
+) -> None:
+    require("light")
+    home = homes.new("k")
+    manager = KernelManager(kernel_name="marimo", connection_file=str(home.runtime / "kernel.json"))
+    assert manager.kernel_spec is not None
+    manager.kernel_spec.argv.insert(-2, '--sandbox={"engine": "light"}')
+    manager.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": PROVISIONER}
+    with pool_home.lived_in():
+        manager.start_kernel(env=pool_home.environment(PERSONS_TOKEN="private"), cwd=tmp_path)
+    try:
+        client = manager.blocking_client()
+        client.start_channels()
+        client.wait_for_ready(timeout=BOUND)
+        pooled = Kernel(None, client, [])
+        assert pooled.run("import os; os.getppid()") in {str(pool.pid) for pool in _pools(pool_home)}
+        assert pooled.run("os.environ.get('PERSONS_TOKEN')") == ""
+        assert pooled.run("try: open('/root/x', 'w')\nexcept OSError as error: print(error.errno)") in {
+            "13",
+            "30",
+        }
+        assert pooled.run("open('mine', 'w').write('x')") == "1"
+        client.stop_channels()
+    finally:
+        manager.shutdown_kernel(now=True)
+
+
+def _pools(home: Home) -> list[PoolState]:
+    with home.lived_in():
+        return running_pools()
 
 
 def test_what_this_machine_cannot_bound_is_not_started(person: User) -> None:

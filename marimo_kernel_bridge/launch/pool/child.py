@@ -50,13 +50,16 @@ def become(
     os.chdir(request.cwd)
     sys.argv = [sys.argv[0], "kernel", *request.arguments]
     _reseed()
+    run_kernel(request.arguments, forked=partial(_report_ready, request, requester))
+
+
+def _report_ready(request: KernelRequest, requester: socket.socket) -> None:
+    """Report to the requester that the kernel accepts connections: ZMQ retries a refused connection after 0.1 s.
+
+    Only now is there a thread that watches the requester: a process with threads cannot enter a sandbox.
+    """
     if request.dies_with_requester:
         threading.Thread(target=_end_with, args=(requester,), name="RequesterWatch", daemon=True).start()
-    run_kernel(request.arguments, forked=partial(_report_ready, requester))
-
-
-def _report_ready(requester: socket.socket) -> None:
-    """Report to the requester that the kernel accepts connections: ZMQ retries a refused connection after 0.1 s."""
     with suppress(OSError):  # the requester may have left
         send_line(requester, KernelReply(pid=os.getpid()))
 

@@ -142,8 +142,11 @@ def locked(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
-def digest(command: list[str], env: dict[str, str], options: PoolOptions) -> str:
-    """Return the name of the pool for kernels that `command` (a Python and its flags) would start in `env`."""
+def digest(command: list[str], env: dict[str, str], options: PoolOptions, *, sandboxed: bool = False) -> str:
+    """Return the name of the pool for kernels that `command` (a Python and its flags) would start in `env`.
+
+    Kernels in sandboxes have pools of their own: what a pool was asked for before may still lie in the memory of its forks.
+    """
     import resource  # noqa: PLC0415  # not on Windows
 
     limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
@@ -155,6 +158,7 @@ def digest(command: list[str], env: dict[str, str], options: PoolOptions) -> str
         [os.getuid(), os.getgid(), sorted(os.getgroups()), os.getpriority(os.PRIO_PROCESS, 0), _umask()],
         [(name, resource.getrlimit(getattr(resource, name))) for name in limits],
         _text("/proc/self/cgroup"),
+        *(["sandboxed"] if sandboxed else []),
     ]
     return hashlib.sha256(json.dumps(shared).encode()).hexdigest()[:16]
 

@@ -16,7 +16,7 @@ import socket
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
@@ -130,6 +130,7 @@ def fork_kernel(command: list[str], popen_options: dict[str, Any], options: Pool
         raise NoPoolError("the working directory does not exist")
     independent = bool(popen_options.get("independent"))
     python = command[:start]
+    sandboxed, env = _within_sandbox(command[start + 3 :], env)
     request = KernelRequest(
         command[start + 3 :],
         env if independent else env | {"JPY_PARENT_PID": str(os.getpid())},
@@ -137,19 +138,45 @@ def fork_kernel(command: list[str], popen_options: dict[str, Any], options: Pool
         dies_with_requester=not independent,
     )
     try:
-        return _ask(python, env, options, request, popen_options)
+        pool = _Pool(python, env, options, sandboxed)
+        return _ask(pool, request, popen_options)
     except (BridgeError, OSError, ValueError, subprocess.SubprocessError) as error:
         raise NoPoolError(str(error)) from error
 
 
-def _ask(
-    python: list[str],
-    env: dict[str, str],
-    options: PoolOptions,
-    request: KernelRequest,
-    popen_options: dict[str, Any],
-) -> PooledKernel:
-    path = socket_path(own_directory(), digest(python, env, options))
+def _within_sandbox(arguments: list[str], env: dict[str, str]) -> tuple[bool, dict[str, str]]:
+    """Return whether a kernel is to be in a sandbox, and what of its environment a pool may know. Raises `NoPoolError`."""
+    if not any(argument.startswith("--sandbox") for argument in arguments):
+        return False, env
+    from marimo_kernel_bridge.protocol.written_bounds import sandbox_of  # noqa: PLC0415  # kernels in a sandbox only
+    from marimo_kernel_bridge.sandbox.engines import engine_for  # noqa: PLC0415  # the same
+    from marimo_kernel_bridge.sandbox.variables import cleaned  # noqa: PLC0415  # the same
+
+    texts = [argument.partition("=")[2] for argument in arguments if argument.startswith("--sandbox=")]
+    if len(texts) != 1:
+        raise NoPoolError("the kernelspec names a sandbox twice, or by two arguments")
+    try:
+        sandbox = sandbox_of(texts[0])
+        if sandbox is None or engine_for(sandbox) != "light":
+            raise NoPoolError("its sandbox is a program of its own")
+    except BridgeError as error:
+        raise NoPoolError(str(error)) from error
+    return True, cleaned(env, sandbox.environment)
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """The pool of a kernel: the Python that it runs, its environment, and whether its kernels are in sandboxes."""
+
+    python: list[str]
+    env: dict[str, str]
+    options: PoolOptions
+    sandboxed: bool
+
+
+def _ask(pool: _Pool, request: KernelRequest, popen_options: dict[str, Any]) -> PooledKernel:
+    name = digest(pool.python, pool.env, pool.options, sandboxed=pool.sandboxed)
+    path = socket_path(own_directory(), name)
     for_kernel = PoolRequest(protocol=PROTOCOL, kernel=request)
     with open(os.devnull, "r+b") as nothing:  # noqa: PTH123
         output = _descriptor(popen_options.get("stdout"), 1, nothing)
@@ -161,7 +188,7 @@ def _ask(
             errors,
         )  # a kernel reads no stdin: input comes from the front end
         for _ in range(3):  # a pool may end at this moment
-            connection = _connect(path) or _start_pool(path, python, env, options)
+            connection = _connect(path) or _start_pool(path, pool.python, pool.env, pool.options)
             try:
                 reply = ask(connection, for_kernel, KernelReply, streams)
             except BaseException:

@@ -8,9 +8,9 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.bounds import Sandbox
 from marimo_kernel_bridge.sandbox import own_places
-from marimo_kernel_bridge.sandbox.environment import cleaned
 from marimo_kernel_bridge.sandbox.files import access, everything_but, hidden, is_below
 from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
+from marimo_kernel_bridge.sandbox.variables import cleaned
 
 
 @pytest.fixture

@@ -1,0 +1,49 @@
+"""The first steps of a kernel that an engine's program has started inside of its sandbox.
+
+It gets what was prepared outside as JSON on its command line and its sockets as open descriptors, and does for itself what
+the engines leave open: the environment, the streams, connections by TCP, the filter of system calls.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Final
+
+import msgspec
+
+from marimo_kernel_bridge.sandbox import environment, landlock, seccomp
+from marimo_kernel_bridge.sandbox.entering import Entered
+from marimo_kernel_bridge.sandbox.streams import leave_streams
+
+
+class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was prepared outside. `sockets`: ports, as JSON has them, and descriptors; `connects`: code may connect by TCP."""
+
+    home: str
+    variables: dict[str, str | None]
+    sockets: dict[str, int]
+    connects: bool
+    holds: tuple[str, ...]
+
+
+_PREPARED: Final = msgspec.json.Decoder(Prepared)
+
+
+def entered(text: str) -> Entered:
+    """Finish a sandbox from within. Ends the process if that is not possible."""
+    prepared = _PREPARED.decode(text)
+    # Jupyter interrupts the whole process group, of which the engine's program had to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        environment.furnish(prepared.home, {})
+        leave_streams()
+        environment.apply(prepared.variables)
+        if not prepared.connects:
+            landlock.restrict_connections(())
+        seccomp.confine(own_ipc=True)
+    except OSError as error:
+        sys.stderr.write(f"The kernel was not started: [sandbox_unavailable] {error}\n")
+        raise SystemExit(1) from None
+    sockets = {int(port): descriptor for port, descriptor in prepared.sockets.items()}
+    return Entered(sockets, holds=frozenset(prepared.holds))

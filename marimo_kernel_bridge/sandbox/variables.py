@@ -1,0 +1,89 @@
+"""The environment variables of a sandboxed kernel: what programs need to run, and none of the person's keys and tokens.
+
+A process keeps the environment that it was executed with in its memory, where code in it can read it. So it is made small
+by who starts the kernel, or the kernel executes itself anew, before it has imported anything: this module imports little.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_NEEDED: Final = frozenset(
+    [
+        "PATH",
+        "LANG",
+        "LANGUAGE",
+        "TZ",
+        "TERM",
+        "COLORTERM",
+        "COLUMNS",
+        "LINES",
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "USER",
+        "LOGNAME",
+        "SHELL",
+        "HOME",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+        "XDG_STATE_HOME",
+        "JUPYTER_DATA_DIR",
+        "JUPYTER_CONFIG_DIR",
+        "JUPYTER_RUNTIME_DIR",
+        "JUPYTER_PLATFORM_DIRS",
+        "MARIMO_KERNEL_BRIDGE_CHECKPOINTS",
+        "MPLCONFIGDIR",
+        "MPLBACKEND",
+        "TMPDIR",
+        "VIRTUAL_ENV",
+        "CONDA_PREFIX",
+        "CONDA_DEFAULT_ENV",
+        "LD_LIBRARY_PATH",
+        "COVERAGE_PROCESS_CONFIG",
+        "JPY_PARENT_PID",
+        "JPY_SESSION_NAME",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "CUDA_VISIBLE_DEVICES",
+        "SOURCE_DATE_EPOCH",
+    ]
+)
+_NEEDED_OF: Final = (
+    *("LC_", "PYTHON", "OMP_", "MKL_", "OPENBLAS_", "BLIS_", "NUMEXPR_", "NUMBA_", "VECLIB_", "POLARS_"),
+    *("ARROW_", "MALLOC_"),
+)
+"""The beginnings of names of whole libraries' settings."""
+
+
+def cleaned(environment: Mapping[str, str], let_through: Iterable[str] = ()) -> dict[str, str]:
+    """Return what of an environment goes into a sandbox: what programs need, and what the person has named."""
+    named = frozenset(let_through)
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in named or name in _NEEDED or name.startswith(_NEEDED_OF)
+    }
+
+
+def leave_secrets(let_through: Iterable[str]) -> None:
+    """Execute this program anew if its environment has more than goes into a sandbox."""
+    kept = cleaned(os.environ, let_through)
+    if kept != dict(os.environ):
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], kept)  # noqa: S606  # this program
+
+
+def named_in(arguments: Iterable[str]) -> list[str]:
+    """Return the variables that a kernel's arguments may let through: more than they do, if a word is a variable by chance.
+
+    What is too much is left when the arguments have been read.
+    """
+    text = " ".join(arguments)
+    return [name for name in os.environ if f'"{name}"' in text]
