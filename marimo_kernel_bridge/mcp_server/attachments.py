@@ -328,6 +328,8 @@ class Kernels:
         self.ceilings = ceilings or Ceilings()
         self.may_start = may_install or (self.ceilings.boxed and may_run)
         """Whether agents may start kernels: where those are in a sandbox, they are no more than a run."""
+        self.may_reach = may_run and not self.ceilings.boxed
+        """Whether agents may name any file and any address: their code reaches each of them anyway."""
         self.sessions = sessions or Sessions(folder=self.ceilings.folder, most=self.ceilings.sessions)
         self.sessions.others = lambda: 0 if self._started is None else self._started.running
         self.templates = templates  # of plugins

@@ -86,8 +86,8 @@ class Guard:
             try:
                 self._check(tier, arguments)
                 arguments = await self._with_kernel(ctx, arguments, joins=declaration.joins_for(arguments))
-                if tier in _RUNNING and declaration.for_a_kernel:
-                    await _require_sandbox(ctx, arguments)
+                if tier in _RUNNING:
+                    await _require_sandbox(ctx, declaration, arguments)
                 if tier != "read":
                     if not declaration.while_paused:
                         _require_not_paused(ctx, declaration, arguments)
@@ -170,7 +170,8 @@ class Guard:
         if "kernel" not in arguments:
             return arguments
         kernels, named = kernels_of(ctx), arguments["kernel"]
-        handle = await handle_of(kernels, named, caller(ctx), self._require, joins=joins)
+        require = _as_read_only(self._require) if kernels.ceilings.boxed else self._require
+        handle = await handle_of(kernels, named, caller(ctx), require, joins=joins)
         return {**arguments, "kernel": handle}
 
     def _require(self, tier: Tier) -> None:
@@ -209,10 +210,14 @@ class Guard:
             logger.error("%s", problem)  # noqa: TRY400  # failure of the log itself: one line is enough
 
 
-async def _require_sandbox(ctx: Ctx, arguments: Mapping[str, Any]) -> None:
-    """Raise `BridgeError` not_allowed if code of agents runs in a sandbox only, and the kernel of a call has no such one."""
+async def _require_sandbox(ctx: Ctx, declaration: ToolDeclaration, arguments: Mapping[str, Any]) -> None:
+    """Raise `BridgeError` not_allowed if code of agents runs in a sandbox only, and a call reaches beyond it."""
     ceilings = kernels_of(ctx).ceilings
-    if not ceilings.boxed:
+    if not ceilings.boxed or arguments.get("file") is not None:  # which tools of files look at
+        return
+    if not declaration.for_a_kernel:
+        if not declaration.in_sandbox:
+            raise _beyond_sandbox(declaration.name)
         return
     attached = attached_to(ctx, arguments.get("kernel"))
     if lacking := ceilings.lacking(await bounds_kept_by(attached.client)):
@@ -222,6 +227,25 @@ async def _require_sandbox(ctx: Ctx, arguments: Mapping[str, Any]) -> None:
             f"({', '.join(lacking)}); nothing was done.",
             "Reading and proposing work there. create_notebook and start_kernel make a kernel in the sandbox.",
         )
+
+
+def _as_read_only(require: Callable[[Tier], None]) -> Callable[[Tier], None]:
+    """Return what refuses to join what only code could reach: it does not from its sandbox."""
+
+    def require_read(tier: Tier) -> None:
+        require(tier)
+        if tier != "read":
+            raise _beyond_sandbox("that kernel's address")
+
+    return require_read
+
+
+def _beyond_sandbox(what: str) -> BridgeError:
+    return BridgeError(
+        "not_allowed",
+        f"The person lets you work in this server's sandbox only, and {what} reaches beyond it; nothing was done.",
+        "Kernels of theirs on this machine can be joined, and read. Do not work around it.",
+    )
 
 
 def _hint(ctx: Ctx, refusal: BridgeError, arguments: Mapping[str, Any]) -> str:

@@ -37,6 +37,11 @@ class Ceilings:
         """Whether all code of agents runs in a sandbox."""
         return self.bounds.sandbox is not None
 
+    @property
+    def root(self) -> Path:
+        """The folder in which agents work."""
+        return self.folder or Path.cwd()
+
     def asked(self, limits: object, sandbox: object) -> Bounds:
         """Return the bounds of a kernel that an agent asks for. Raises `BridgeError`: bad_request, limit_exceeded."""
         wanted = bounds_of(limits, sandbox)
@@ -63,22 +68,22 @@ class Ceilings:
                 )
         return wanted.stricter(self.bounds)
 
-    def place(self, directory: str | None) -> str | None:
-        """Return the working directory of a kernel: where the person let agents work, if their code is in a sandbox.
+    def place(self, path: str | None) -> str | None:
+        """Return a path where the person let agents work, if their code is in a sandbox: such code may write there. None is its root.
 
-        Its code may write there. Raises `BridgeError`: not_allowed.
+        Raises `BridgeError`: not_allowed.
         """
         if not self.boxed:
-            return directory
-        root = (self.folder or Path.cwd()).resolve()
+            return path
+        root = self.root.resolve()
         try:
-            wanted = root if directory is None else (root / Path(directory).expanduser()).resolve()
+            wanted = root if path is None else (root / Path(path).expanduser()).resolve()
         except (OSError, ValueError, RuntimeError):
             wanted = Path("/")
         if not wanted.is_relative_to(root):
             raise BridgeError(
                 "not_allowed",
-                f"Kernels in this server's sandbox work in {root} and the folders in it; nothing was done.",
+                f"Agents in this server's sandbox work in {root} and the folders in it; nothing was done.",
                 _ONLY_THE_PERSON.format("--notebooks"),
             )
         return str(wanted)

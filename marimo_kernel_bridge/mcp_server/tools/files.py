@@ -84,7 +84,7 @@ def _of_import(arguments: Arguments) -> Tier:
     return "all" if arguments.get("open") else "run"
 
 
-@tool("Make a notebook reactive", needs=_of_import, listed_from="run", runs_code=True)
+@tool("Make a notebook reactive", needs=_of_import, listed_from="run", runs_code=True, in_sandbox=True)
 async def import_notebook(
     ctx: Ctx,
     *,
@@ -108,6 +108,7 @@ async def import_notebook(
     if (file is None) == (content is None):
         raise BridgeError("bad_request", "Give one of file and content; nothing was done.")
     request = imports.ImportRequest(target, output, keep_outputs, check, verify, overwrite, open)
+    request = imports.within_ceilings(kernels_of(ctx), file, request)
     if content is not None:
         imported = await imports.import_content(ctx, content, format, request)
     else:

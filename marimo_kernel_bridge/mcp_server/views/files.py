@@ -163,7 +163,7 @@ def _require_name(request: ExportRequest, name: str, kernels: Kernels) -> None:
 
     Other agents follow what is in CLAUDE.md, AGENTS.md and the like, and programs what is in package.json.
     """
-    if request.output is None or kernels.may_run:
+    if request.output is None or kernels.may_reach:
         return
     stem = Path(request.output).stem
     if not stem.startswith(name) or stem[len(name) : len(name) + 1].isalnum():
@@ -193,7 +193,8 @@ def _check(request: ExportRequest, notebook: Path | None, kernels: Kernels) -> N
             f"The name of a file in the format {request.format} ends in {suffix}; nothing was written.",
             f"For example {Path(request.output).stem}{suffix}.",
         )
-    folders = [Path.cwd(), *([] if notebook is None else [notebook.parent])]
+    kernels.ceilings.place(str(Path(request.output).absolute()))
+    folders = [kernels.ceilings.root, Path.cwd(), *([] if notebook is None else [notebook.parent])]
     if not is_within(Path(request.output), folders):
         raise BridgeError(
             "bad_request",
@@ -212,7 +213,7 @@ def _check_existing(output: Path, kernels: Kernels, *, overwrite: bool) -> None:
             existing(output).message,
             "Name another file, or pass overwrite=true, which needs the permission run for files that no export here wrote.",
         )
-    if not kernels.may_run and not kernels.exports.has(output):
+    if not kernels.may_reach and not kernels.exports.has(output):
         raise BridgeError(
             "not_allowed",
             "output exists, and is no export of this server, or somebody has changed it since; nothing was written.",

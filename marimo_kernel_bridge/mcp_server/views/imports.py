@@ -21,6 +21,7 @@ from marimo_kernel_bridge.notebooks.written_texts import SUFFIXES, format_of_tex
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
+    from marimo_kernel_bridge.mcp_server.attachments import Kernels
     from marimo_kernel_bridge.notebooks.written_texts import TextFormat
 
 _VERIFY_BOUND: Final = 3600.0
@@ -40,6 +41,23 @@ class ImportRequest:
     overwrite: bool
     open: bool = False
     """Whether its kernel is started."""
+
+
+def within_ceilings(kernels: Kernels, file: str | None, request: ImportRequest) -> ImportRequest:
+    """Return an import that reaches no more than agents' code in a sandbox does. Raises `BridgeError`: not_allowed."""
+    if not kernels.ceilings.boxed:
+        return request
+    if request.verify:
+        raise BridgeError(
+            "not_allowed",
+            "verify runs the notebooks in kernels without a sandbox, and this server's agents have one; nothing was done.",
+            "Import without verify, and run the cells.",
+        )
+    if file is not None:
+        kernels.ceilings.place(str(Path(file).absolute()))
+    return (
+        request if request.output is None else replace(request, output=kernels.ceilings.place(request.output))
+    )
 
 
 async def import_file(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNotebook:

@@ -30,13 +30,14 @@ def is_within(file: Path, folders: Iterable[Path]) -> bool:
 
 
 def require_own(ctx: Ctx, file: Path) -> None:
-    """Refuse, to agents that may not run code, files elsewhere than here or beside a joined notebook. Raises `BridgeError`."""
+    """Refuse, to agents whose code does not reach it, a file elsewhere than here or beside a joined notebook. Raises `BridgeError`."""
     kernels = kernels_of(ctx)
     beside = [notebook.parent for notebook in kernels.notebook_files(client_name(ctx))]
     real = file if "\0" in str(file) else Path(os.path.realpath(file))
-    if not kernels.may_run and not is_within(real, [Path.cwd(), *beside]):
+    if not kernels.may_reach and not is_within(real, [kernels.ceilings.root, Path.cwd(), *beside]):
+        others = "the permission 'run': marimo-kernel-bridge mcp --allow run"
         raise BridgeError(
             "not_allowed",
             "The file is neither in the working directory nor beside the notebook of a connected kernel, or it is hidden.",
-            "Other files need the permission 'run': marimo-kernel-bridge mcp --allow run. Do not work around it.",
+            f"Other files need {'a server without a sandbox' if kernels.may_run else others}. Do not work around it.",
         )

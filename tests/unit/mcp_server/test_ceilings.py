@@ -20,6 +20,7 @@ from marimo_kernel_bridge.launch.sessions.processes import started
 from marimo_kernel_bridge.mcp_server.sessions import saving
 from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
 from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
+from marimo_kernel_bridge.mcp_server.views import files, imports
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol.bounds import Bounds, Limits, Sandbox
 from marimo_kernel_bridge.protocol.written_bounds import bounds_of
@@ -336,3 +337,32 @@ async def test_with_a_sandbox_an_interpreter_is_not_started_to_be_looked_at_unle
         refused = await agent(tool, **arguments, interpreter=str(python))
         assert refused.refused("not_allowed"), refused.text
         assert "that of an installed kernelspec" in refused.text
+
+
+async def test_with_a_sandbox_tools_of_files_reach_no_more_than_its_code(
+    serve: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*arguments: Any, **_: Any) -> Any:
+        raise AssertionError(f"ran {arguments}")
+
+    monkeypatch.setattr(files, "run_command", refuse)
+    monkeypatch.setattr(imports, "run_command", refuse)
+    other = folder.parent / "other.ipynb"
+    table = folder.parent / "table.csv"
+    for path in (other, table, folder / "mine.ipynb"):
+        path.write_text("a,b\n1,2\n")
+    agent = await serve("run", BOX)
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("import_notebook", {"file": str(other)}),
+        ("import_notebook", {"file": "mine.ipynb", "output": str(folder.parent / "made.py")}),
+        ("import_notebook", {"content": "{}", "format": "ipynb", "output": "../made.py"}),
+        ("import_notebook", {"file": "mine.ipynb", "verify": True}),
+        ("export_notebook", {"file": str(other)}),
+        ("export_notebook", {"file": "mine.ipynb", "format": "py", "output": str(folder.parent / "made.py")}),
+        ("view_data", {"data": str(table)}),
+        ("connect_to_kernel", {"server_url": "http://example.org:8888/?token=a"}),
+        ("list_cells", {"kernel": "http://example.org:8888/?token=a"}),
+    ]
+    for tool, arguments in calls:
+        refused = await agent(tool, **arguments)
+        assert refused.refused("not_allowed"), (tool, arguments, refused.text)
