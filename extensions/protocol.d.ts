@@ -1,10 +1,17 @@
 /** The messages between kernel and front ends, as in protocol/document.py. Written by `make document-types`. */
 
+export interface AgentAction {
+  at: number;
+  what: string;
+}
+
 export interface AgentInfo {
   name: string;
   last_heard: number;
   runs: number;
   refused: number;
+  told: string;
+  actions: AgentAction[];
 }
 
 export interface AgentsOrder {

@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import threading
+import time
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,7 +50,7 @@ from marimo_kernel_bridge.startup.lazy_debugger import LazyDebugger, lazy_debugg
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.editor.editor import NotebookEditor
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.live.carriers import LiveCarriers
-    from marimo_kernel_bridge.kernel.messaging.requests import ReceivedFrames, ReceivedMessage
+    from marimo_kernel_bridge.kernel.messaging.requests import ExecuteRequest, ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.kernel.recording import Recording
     from marimo_kernel_bridge.kernel.viewing.views import KernelViews
     from marimo_kernel_bridge.protocol.bounds import Bounds, Exceeded
@@ -267,16 +268,27 @@ class MarimoKernel(InputKernel):
             cause = Cause(ident, parent, request.allow_stdin, request.sends_bursts)
             with self.interrupts.deferred():
                 await self.cell_requests.handle(stream, cause, request, execute)
-        elif self.recording is not None and on_main_thread():
-            self.recording.other_code(request.code)
-            try:
-                await execute()
-            finally:
-                self.recording.other_code(None)
         else:
-            await execute()
+            await self._execute_other(request, parent, execute)
         if request.wants_outcome:
             self.bridge_requests.send_outcome(stream, ident, parent)
+
+    async def _execute_other(
+        self, request: ExecuteRequest, parent: ReceivedMessage, execute: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Run code that stays out of the graph."""
+        recording = self.recording if on_main_thread() else None
+        began = time.monotonic()
+        if recording is not None:
+            recording.other_code(request.code)
+        try:
+            await execute()
+        finally:
+            if recording is not None:
+                recording.other_code(None)
+            if request.client is not None:
+                took = time.monotonic() - began
+                self.notebook.agents.charge(request.client, parent["header"]["msg_id"], took)
 
     def publish_input(self, cause: Cause, code: str, execution_count: int | None) -> None:
         """Publish an execute_input for a request that does not need to run."""

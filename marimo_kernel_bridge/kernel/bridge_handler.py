@@ -18,6 +18,7 @@ from marimo_kernel_bridge.kernel import bridge_reads
 from marimo_kernel_bridge.kernel.bridge_reads import BridgeReads
 from marimo_kernel_bridge.kernel.cells import Address
 from marimo_kernel_bridge.kernel.documents.kept_edits import of_the_kernel
+from marimo_kernel_bridge.kernel.notebook.agent_actions import of_request
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.document_edits import (
@@ -159,10 +160,11 @@ class BridgeHandler:
         `on_control`: beside what the main thread runs. `later` is given in the control thread, which has the documents.
         """
         sender, heard = _Sender(message["header"]), self._host.notebook.agents.heard
-        redacted = True
+        redacted, did = True, ""
         try:
             try:
                 request = wire.decode_request(message["content"])
+                did = of_request(request)
                 redacted = request.redacted
                 if isinstance(request, wire.DocumentRequest | ViewRequest) and later is not None:
                     answer = partial(self._answer_later, request, sender, later)
@@ -172,10 +174,12 @@ class BridgeHandler:
                         self._host.documents.agents.handle(request, answer)
                     return None
                 result = await self._answer(request, sender, on_control=on_control)
-                heard(sender.name, ran=isinstance(request, wire.ShellRequest) and _did_something(result))
+                acted = _did_something(result)
+                ran = isinstance(request, wire.ShellRequest) and acted
+                heard(sender.name, ran=ran, did=did if acted else "")
                 content = wire.encode_result(result)
             except BridgeError as refusal:
-                heard(sender.name, refused=True)
+                heard(sender.name, refused=True, did=did)
                 content = wire.encode_error(refusal)
             if sender.name:
                 self._host.documents.shared.refresh_soon()
@@ -195,7 +199,8 @@ class BridgeHandler:
     ) -> None:
         refused = isinstance(result, BridgeError)
         ran = isinstance(request, wire.DocumentRequest) and _did_something(result)
-        self._host.notebook.agents.heard(sender.name, ran=ran, refused=refused)
+        did = of_request(request) if refused or _did_something(result) else ""
+        self._host.notebook.agents.heard(sender.name, ran=ran, refused=refused, did=did)
         content = wire.encode_error(result) if isinstance(result, BridgeError) else wire.encode_result(result)
         self._host.documents.shared.refresh_soon()
         later(self._without_secrets(content) if request.redacted else content)

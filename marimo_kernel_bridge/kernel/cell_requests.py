@@ -85,12 +85,15 @@ class CellRequests:
         agents.running.set(RequestOfAgent(request.client, scratch) if request.client is not None else None)
         if request.client is None:
             return None
+        from marimo_kernel_bridge.kernel.notebook.agent_actions import of_code  # noqa: PLC0415  # with the first agent
+
+        did = of_code(request.code, scratch=scratch)
         try:
             agents.require_not_paused()
         except BridgeError as refusal:
-            agents.heard(request.client, refused=True)
+            agents.heard(request.client, refused=True, did=did)
             return refusal
-        agents.heard(request.client, ran=True)
+        agents.heard(request.client, ran=True, did=did)
         return None
 
     async def handle(

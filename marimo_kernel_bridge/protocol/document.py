@@ -171,13 +171,25 @@ FrontEndRequest = Attach | Changed | Done | Decided | Undo | Pause | Compare | D
 # -- replies --------------------------------------------------------------------------------------------------------------
 
 
+class AgentAction(msgspec.Struct, frozen=True):
+    """What an agent did, in words, and when, in seconds since the epoch."""
+
+    at: Seconds
+    what: str
+
+
 class AgentInfo(msgspec.Struct, frozen=True):
-    """An agent that is attached to the kernel. `last_heard` is in seconds since the epoch."""
+    """An agent that is attached to the kernel. `last_heard` is in seconds since the epoch.
+
+    `told` says how often and how long it ran something; `actions` are what it did last, the newest first.
+    """
 
     name: str
     last_heard: Seconds
     runs: int
     refused: int
+    told: str = ""
+    actions: list[AgentAction] = []
 
 
 class CellState(msgspec.Struct, frozen=True):

@@ -134,6 +134,14 @@ async def test_looking_for_oauth_finds_none(server, http):
         assert (await ask(server, http, "GET", path, token="wrong" * 10)).status_code == 404
 
 
+async def test_whoever_reaches_the_server_learns_that_it_runs_and_nothing_else(server, http):
+    health = server.url.removesuffix("/mcp") + "/health"
+    answer = await http.get(health)
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+    for refused, header in ((421, {"Host": "evil.example"}), (403, {"Origin": "https://evil.example"})):
+        assert (await http.get(health, headers=header)).status_code == refused
+
+
 async def test_a_request_is_refused_before_its_body_is_read(server):
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n")

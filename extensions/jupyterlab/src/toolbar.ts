@@ -29,7 +29,7 @@ export class ToolbarItem extends Widget {
     const text = paused ? `‖ ${names || 'agents'} paused` : `● ${names}`;
     const label = paused ? `Let ${names || 'agents'} change this notebook again` : `Pause ${names}: agents then only read`;
     this.agents.textContent = text;
-    this.agents.title = label;
+    this.agents.title = [label, ...agents.flatMap(activity)].join('\n');
     this.agents.setAttribute('aria-label', label);
     this.agents.setAttribute('aria-pressed', String(paused));
     this.agents.hidden = !agents.length && !paused;
@@ -43,4 +43,10 @@ export class ToolbarItem extends Widget {
     this.sync.textContent = `Sync ${cells}`;
     this.sync.hidden = cells === 0;
   }
+}
+
+/** Return what an agent cost, and below it what it did last. */
+function activity(agent: AgentInfo): string[] {
+  const actions = (agent.actions ?? []).map(({ at, what }) => `  ${new Date(at * 1000).toLocaleTimeString()} ${what}`);
+  return [`${agent.name}: ${agent.told ?? ''}`, ...actions];
 }

@@ -1,5 +1,6 @@
 /** The item in the window's status bar: which agents are attached to the notebook's kernel. A click pauses them. */
 import * as vscode from 'vscode';
+import type { AgentInfo } from '../../protocol';
 import type { Notebooks } from './notebooks';
 import { asLabel } from './texts';
 
@@ -30,9 +31,10 @@ export class AgentsItem implements vscode.Disposable {
     }
     const names = session.agents.map(agent => asLabel(agent.name)).join(', ') || 'agents';
     this.item.text = session.paused ? `$(debug-pause) ${names} (paused)` : `$(sparkle) ${names}`;
-    this.item.tooltip = session.paused
+    const hint = session.paused
       ? 'Agents can only read. Click to let them work again.'
       : 'Agents that are attached to the kernel of this notebook. Click to pause them.';
+    this.item.tooltip = [hint, ...session.agents.flatMap(activity)].join('\n');
     this.item.backgroundColor = session.paused ? new vscode.ThemeColor('statusBarItem.warningBackground') : undefined;
     this.item.show();
   }
@@ -43,4 +45,10 @@ export class AgentsItem implements vscode.Disposable {
     this.contexts.set(name, value);
     void vscode.commands.executeCommand('setContext', `marimoKernelBridge.${name}`, value);
   }
+}
+
+/** What an agent cost, and below it what it did last. */
+function activity(agent: AgentInfo): string[] {
+  const actions = (agent.actions ?? []).map(({ at, what }) => `  ${new Date(at * 1000).toLocaleTimeString()} ${what}`);
+  return [`${agent.name}: ${agent.told ?? ''}`, ...actions];
 }

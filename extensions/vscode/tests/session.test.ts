@@ -246,7 +246,7 @@ test('saving is asked of the editor; renaming is refused with a reason', async (
 
 test('agents and states are kept as the kernel says', async () => {
   const { session: one } = await session('a');
-  await one.take(order({ kind: 'agents', agents: [{ name: 'claude', last_heard: 1, runs: 2, refused: 0 }], paused: true }));
+  await one.take(order({ kind: 'agents', agents: [{ name: 'claude', last_heard: 1, runs: 2, refused: 0, told: 'ran something once', actions: [{ at: 0, what: 'ran cell a' }] }], paused: true }));
   assert.deepEqual([one.agents.map(agent => agent.name), one.paused], [['claude'], true]);
   const state = { cell_id: '1', status: 'ok', stale: true, changed: false, edited_by: null, defines: [], upstream: [] } as const;
   await one.take(order({ kind: 'state', cells: { a: { ...state, defines: [], upstream: [] } } }));

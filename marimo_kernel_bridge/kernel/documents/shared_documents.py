@@ -19,6 +19,7 @@ from marimo_kernel_bridge.kernel.documents.order_queue import Limits, OrderQueue
 from marimo_kernel_bridge.kernel.documents.proposals import Proposals, note_present
 from marimo_kernel_bridge.kernel.documents.text_versions import TextVersions
 from marimo_kernel_bridge.protocol.document import (
+    AgentAction,
     AgentInfo,
     AgentsOrder,
     Outputs,
@@ -151,7 +152,14 @@ class SharedDocuments:
     def agents(self) -> list[AgentInfo]:
         """Return the agents that use the kernel."""
         return [
-            AgentInfo(agent.name, agent.last_heard, agent.runs, agent.refused)
+            AgentInfo(
+                agent.name,
+                agent.last_heard,
+                agent.runs,
+                agent.refused,
+                agent.told,
+                [AgentAction(action.at, action.what) for action in reversed(agent.actions)],
+            )
             for agent in self.notebook.agents
         ]
 

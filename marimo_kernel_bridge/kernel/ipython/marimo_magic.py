@@ -50,7 +50,7 @@ COMMANDS: Final = {
     "open [--app]": "an address of this notebook in marimo's own editor, or with --app as an app without code",
     "view NAME [--close]": "an address of a table in a tab of its own: rows, sort, filters, statistics; with --close, close it",
     "view --list": "the views that are open",
-    "agents": "the agents that use this kernel, how often they ran something or were refused, and whether they are paused",
+    "agents": "the agents that use this kernel: what each did last, how often and how long it ran something, and whether they are paused",
     "pause": "let agents read only: requests to run or change something are refused",
     "resume": "let agents run and change cells again",
     "reset": "forget all cells and all names",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from marimo_kernel_bridge.kernel.ipython.graph_picture import FAILED, clip, state, title
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from marimo_kernel_bridge.kernel.notebook.agents import SeenAgent
     from marimo_kernel_bridge.protocol.notebook import Cell
@@ -60,15 +60,9 @@ def unwatched(cells: Sequence[Cell]) -> str:
 
 
 def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:
-    """Return a line for each agent that has used the kernel."""
+    """Return a line for each agent that has used the kernel, and below it what it did last, with how long ago that was."""
     now = time.time()
-    lines = [
-        f"{agent.name}: "
-        + (f"ran or changed something {_times(agent.runs)}" if agent.runs else "ran and changed nothing")
-        + (f", was refused {_times(agent.refused)}" if agent.refused else "")
-        + f", last heard {now - agent.last_heard:.0f} s ago"
-        for agent in seen
-    ]
+    lines = [line for agent in seen for line in _of_agent(agent, now)]
     state = (
         "paused, also after a restart: they can only read; `%marimo resume` ends it"
         if paused
@@ -77,8 +71,19 @@ def agents(seen: Iterable[SeenAgent], *, paused: bool) -> str:
     return "\n".join([f"agents {state}", *(lines or ["none has used this kernel"])])
 
 
-def _times(number: int) -> str:
-    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+def _of_agent(agent: SeenAgent, now: float) -> Iterator[str]:
+    yield f"{agent.name}: {agent.told}, last heard {_ago(now - agent.last_heard)}"
+    for action in reversed(agent.actions):
+        yield f"  {_ago(now - action.at)}: {action.what}"
+
+
+def _ago(seconds: float) -> str:
+    """Return how long ago something was, in the unit that fits."""
+    minute, hour, day = 60, 3600, 86400
+    for unit, name in ((day, "d"), (hour, "h"), (minute, "min")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name} ago"
+    return f"{max(0.0, seconds):.0f} s ago"
 
 
 def text_table(cells: Sequence[Cell]) -> str:

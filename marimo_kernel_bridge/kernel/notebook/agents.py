@@ -26,20 +26,46 @@ _LOOKS: Final = frozenset({"status", "graph", "agents", "help"})
 _OF_THE_PERSON: Final = frozenset({"pause", "resume", "accept", "open", "view"})
 _TEXTS_KEPT: Final = 2_000
 _ORDERS_KEPT: Final = 100
+_ACTIONS_KEPT: Final = 10
+_WORTH_TELLING: Final = 0.05  # seconds
+_Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True)
+class Action:
+    """What an agent did, in words, and when, in seconds since the epoch."""
+
+    at: float
+    what: str
 
 
 @dataclass(frozen=True)
 class SeenAgent:
     """An agent that has sent requests. `last_heard` is in seconds since the epoch.
 
-    `runs` counts its requests that ran or changed something, `refused` those that the kernel refused.
+    `runs` counts its requests that ran or changed something, `refused` those that the kernel refused, `looks` those that only
+    read. `seconds` is how long the kernel ran code because of it. `actions` are the newest, the last one last.
     """
 
     name: str
     last_heard: float
     runs: int = 0
     refused: int = 0
+    looks: int = 0
+    seconds: float = 0.0
+    actions: tuple[Action, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """How often it ran something or looked, in words, and what that cost."""
+        ran = f"ran or changed something {_times(self.runs)}" if self.runs else "ran and changed nothing"
+        facts = [
+            f"{ran} ({self.seconds:.1f} s of running)" if self.seconds >= _WORTH_TELLING else ran,
+            f"looked {_times(self.looks)}" if self.looks else "",
+            f"was refused {_times(self.refused)}" if self.refused else "",
+        ]
+        return ", ".join(filter(None, facts))
 
 
 @dataclass(frozen=True)
@@ -64,6 +90,7 @@ class Agents:
         self._authors: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._ordered: OrderedDict[tuple[str, str], tuple[str, str]] = OrderedDict()
         self._over: deque[str] = deque(maxlen=_ORDERS_KEPT)
+        self._charged: OrderedDict[str, float] = OrderedDict()
 
     @property
     def paused(self) -> bool:
@@ -93,13 +120,34 @@ class Agents:
     def __iter__(self) -> Iterator[SeenAgent]:
         return iter(list(self._seen.values()))
 
-    def heard(self, name: str, *, ran: bool = False, refused: bool = False) -> None:
-        """Record the outcome of an agent's request. A client without a name only identifies kernels, and is no agent."""
+    def heard(self, name: str, *, ran: bool = False, refused: bool = False, did: str = "") -> None:
+        """Record the outcome of an agent's request, and what it `did` in words.
+
+        A client without a name only identifies kernels, and is no agent.
+        """
         if not name:
             return
         now = time.time()
         seen = self._seen.get(name) or SeenAgent(name, now)
-        self._seen[name] = replace(seen, last_heard=now, runs=seen.runs + ran, refused=seen.refused + refused)
+        told = did and (f"was refused: {did}" if refused else did)
+        actions = (*seen.actions, Action(now, told))[-_ACTIONS_KEPT:] if told else seen.actions
+        self._seen[name] = replace(
+            seen,
+            last_heard=now,
+            runs=seen.runs + ran,
+            refused=seen.refused + refused,
+            looks=seen.looks + (not ran and not refused and not did),
+            actions=actions,
+        )
+
+    def charge(self, name: str, run_id: str, seconds: float) -> None:
+        """Note for how long the kernel has run code because of a request of an agent, so far. The main thread, or a subshell's."""
+        seen = self._seen.get(name)
+        if seen is None:
+            return
+        before = self._charged.pop(run_id, 0.0)
+        _keep(self._charged, run_id, seconds)
+        self._seen[name] = replace(self._seen[name], seconds=seen.seconds + max(0.0, seconds - before))
 
     def wrote(self, notebook_cell_id: str | None, code: str, author: str) -> None:
         """Record who wrote a text that a document shows, before a front end runs it. Any thread."""
@@ -172,7 +220,11 @@ class Agents:
             raise AgentsPausedError("nothing was run or changed")
 
 
-def _keep(kept: OrderedDict[tuple[str, str], _Value], key: tuple[str, str], value: _Value) -> None:
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _keep(kept: OrderedDict[_Key, _Value], key: _Key, value: _Value) -> None:
     kept.pop(key, None)
     kept[key] = value
     while len(kept) > _TEXTS_KEPT:

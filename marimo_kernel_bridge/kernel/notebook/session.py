@@ -192,7 +192,8 @@ class NotebookSession:
     def close_request(self) -> bool:
         """Send held outputs to VS Code if it is quiet, and end the run. Return whether anything is left to do."""
         self.outputs.release_held()
-        self._parts.execution.close_run()
+        report = self._parts.execution.close_run()
+        self.agents.charge(report.client, report.run_id, sum(run.duration for run in report.cells))
         for listener in self.settled:
             listener()
         return self.unsettled or self.outputs.holds

@@ -269,7 +269,7 @@ class Preview:
     """The cells that would run, in the kernel's order, and the problems that the graph would report.
 
     With problems other than `undefined_name` the edits would be refused. `last_seconds` is the sum of the known
-    durations; `unknown` counts the cells that never ran.
+    durations; `unknown` counts the cells that never ran. `hints` say which cells cost most, and which keep their results.
     """
 
     message: str
@@ -277,11 +277,13 @@ class Preview:
     last_seconds: float
     unknown: int = 0
     problems: tuple[GraphProblem, ...] = ()
+    hints: tuple[str, ...] = ()
     note: str = ""
 
     def text(self) -> str:
         lines = [self.note] if self.note else []
         lines.append(self.message)
+        lines += self.hints
         lines += [f"- {problem.kind}: {problem.message}" for problem in self.problems]
         for cell in self.would_run:
             last = "never ran" if cell.last_seconds is None else f"{took(cell.last_seconds)} last time"

@@ -22,6 +22,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.own_files import read_or_make, unusable
 
 PATH: Final = "/mcp"
+HEALTH: Final = "/health"
 DEFAULT_HOST: Final = "127.0.0.1"
 
 _PORTS: Final = range(20000, 32000)

@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from marimo_kernel_bridge.mcp_server.answers.size_limit import keep_answers_small
-from marimo_kernel_bridge.mcp_server.transport.address import PATH, Listening, ip_address
+from marimo_kernel_bridge.mcp_server.transport.address import HEALTH, PATH, Listening, ip_address
 from marimo_kernel_bridge.mcp_server.transport.own_clients import GRACE, one_lifespan, own_clients
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class AccessCheck:
             return _refuse(421, f"This server is not {host!r:.100}.")
         if origin is not None and not self._is_same_site(_hostname(origin), _hostname(f"//{host}")):
             return _refuse(403, f"Pages of {origin!r:.100} may not use this server.")
+        if path == HEALTH:  # it says nothing but that the server runs
+            return JSONResponse({"status": "ok"})
         if path != PATH:
             # Checked before the token: clients look for OAuth metadata here, and must learn that there is none.
             return _refuse(404, f"MCP is at {PATH}.")

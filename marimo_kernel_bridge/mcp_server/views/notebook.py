@@ -28,6 +28,7 @@ from marimo_kernel_bridge.mcp_server.answers.notebook import (
 )
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.views.errors import problems
+from marimo_kernel_bridge.mcp_server.views.run_costs import hints
 from marimo_kernel_bridge.protocol.changes import ChangeCell
 from marimo_kernel_bridge.protocol.deaths import still_lost
 
@@ -244,4 +245,6 @@ def _preview(  # noqa: PLR0917  # six facts, one answer
     never = f", {unknown} never ran" if unknown else ""
     lazy = " Lazy mode: what depends on them becomes stale and waits." if mode == "lazy" else ""
     text = message or f"{count}{took}{never}.{lazy}"
-    return Preview(text, expected, total, unknown, problems, note)
+    codes = {cell_id: cells[cell_id].code for cell_id in seconds if cell_id in cells}
+    mo = any("mo" in cell.defines for cell in cells.values())
+    return Preview(text, expected, total, unknown, problems, hints(codes, seconds, mo=mo), note)
