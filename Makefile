@@ -178,6 +178,12 @@ $(DEMO)/.installed: $(SHIPPED)
 lab: install ## Open JupyterLab on the example (or ARGS=NOTEBOOK.ipynb) with the marimo kernel
 	$(BIN)/marimo-kernel-bridge lab $(ARGS)
 
+bundle: install ## Make the .mcpb bundle for MCP hosts, and server.json for the MCP registry, in .build/bundle
+	$(BIN)/python distribution/bundle.py $(ARGS)
+
+hosts: install ## Try Codex and Gemini CLI (from npm) with what mcp --install writes for them
+	$(BIN)/python tests/hosts/run.py
+
 doctor: install ## Prove that kernelspec, kernel, reactivity and MCP work on this machine
 	$(BIN)/marimo-kernel-bridge doctor
 
