@@ -32,6 +32,7 @@ from benchmarks.measuring import (
     run_alone,
     say,
 )
+from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from marimo_kernel_bridge.protocol import messages as wire
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Server:
         result = await self.client.call_tool(tool, arguments)
         text = "".join(part.text for part in result.content if part.type == "text")
         check(not result.is_error, f"{tool}: {text[:300]}")
-        return {"text": text, **(result.structured_content or {})}
+        return {"text": text, **as_objects(result.structured_content or {})}
 
     def cpu(self) -> float:
         times = self.process.cpu_times()

@@ -11,6 +11,8 @@ import sys
 
 from mcp import Client, StdioServerParameters
 
+from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+
 SERVER = StdioServerParameters(
     command=sys.executable,
     args=["-m", "marimo_kernel_bridge", "mcp", "--allow", "all"],
@@ -26,7 +28,7 @@ async def main() -> None:
             print(f"\n> {tool}\n{result.content[0].text}")
             if result.is_error:
                 raise SystemExit(1)
-            return result.structured_content
+            return as_objects(result.structured_content)  # lists of objects are sent as tables
 
         await call("start_kernel")
         try:

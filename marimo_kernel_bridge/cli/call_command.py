@@ -15,6 +15,7 @@ import click
 from marimo_kernel_bridge.cli.group import REFUSED, examples
 from marimo_kernel_bridge.cli.plugins import loaded
 from marimo_kernel_bridge.errors import CODES, BridgeError, WrongUsageError
+from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -359,7 +360,7 @@ def _as_json(result: CallToolResult, pictures: Path | None) -> dict[str, Any]:
     if result.is_error:
         return {"error": _refusal(text)}
     answer: dict[str, Any] = (
-        result.structured_content if result.structured_content is not None else {"text": text}
+        as_objects(result.structured_content) if result.structured_content is not None else {"text": text}
     )
     saved = [str(path) for path in _saved(result, pictures)]
     return answer | ({"pictures": saved} if saved else {})

@@ -58,7 +58,7 @@ def described(name: str, dtype: str, values: Sequence[object], whole: object = N
     """Return a column with what its values are. `whole` is all of it, if `values` are the first of many plain numbers."""
     nulls, rest = _parted(values)
     counts = _counts(rest)
-    if whole is not None:
+    if whole is not None and len(whole) <= _ALL:  # type: ignore[arg-type]  # it has a length
         return _of_numbers(name, dtype, whole)
     if counts is None:
         return Column(name, dtype, nulls)
@@ -159,8 +159,8 @@ def _of_numbers(name: str, dtype: str, whole: Any) -> Column:  # a NumPy array o
 def all_numbers(array: Any) -> Any:  # a pandas column's array
     """Return a column of plain numbers as a NumPy array that shares its data, None for any other."""
     kind = type(array)
-    if kind is not library_class("pandas.arrays", "NumpyExtensionArray") or array.dtype.kind not in "iuf":
+    if kind is not library_class("pandas.arrays", "NumpyExtensionArray") or array.dtype.kind not in "biuf":
         return None
     values = array.to_numpy()
     kind = type(values)
-    return values if kind is library_class("numpy", "ndarray") and values.size <= _ALL else None
+    return values if kind is library_class("numpy", "ndarray") else None

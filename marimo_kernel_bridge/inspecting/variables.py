@@ -296,7 +296,8 @@ def _pandas_values(array: Any) -> list[Any]:
     dtype = array.dtype
     if not is_plain_dtype(dtype):
         return [f"<{class_name(type(dtype))}>"] * len(array)
-    return list(array.tolist())
+    numbers = all_numbers(array)  # whose own list has NumPy's scalars
+    return list(array.tolist() if numbers is None else numbers.tolist())
 
 
 def _pandas_table(table: Any, part: slice) -> _Sample:

@@ -19,6 +19,7 @@ from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import is_id
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded_text
 from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
+from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.callers import caller_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
@@ -293,7 +294,7 @@ def _require_size(ctx: Ctx, content: str | bytes) -> None:
 
 def _effect(result: CallToolResult) -> dict[str, Any]:
     """Return the effect of a call, for the audit log, from its answer."""
-    data = result.structured_content or {}
+    data = as_objects(result.structured_content or {})
     effect: dict[str, Any] = {"effect": data.get("status") or data.get("state") or "ok"}
     for key in ("kernel", "run_id", "cell_id"):
         if data.get(key):

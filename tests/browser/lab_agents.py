@@ -18,6 +18,7 @@ from mcp import Client, StdioServerParameters
 from mcp.shared.subscriptions import ResourceUpdated
 from mcp.types import Implementation
 
+from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport
 from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription, RunReport
@@ -113,7 +114,7 @@ class McpAgent:
         assert result.structured_content is not None
         if tool == "connect_to_kernel":
             self._joined.append(result.structured_content["kernel"])
-        return result.structured_content
+        return as_objects(result.structured_content)
 
     def leave(self) -> None:
         """Disconnect from the kernels that it joined."""

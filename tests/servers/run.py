@@ -26,6 +26,8 @@ from places import (
     kernel_gateway,
 )
 
+from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -49,7 +51,7 @@ class Agent:
         """Return the structured content. Raises `AssertionError` with the text of an error."""
         result = await self._client.call_tool(tool, arguments)
         assert not result.is_error, f"{tool}: {result.content[0].text}"
-        return result.structured_content
+        return as_objects(result.structured_content)
 
     async def refused(self, tool: str, **arguments: Any) -> str:
         result = await self._client.call_tool(tool, arguments)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
-from marimo_kernel_bridge.mcp_server.answers.durations import BRIEF, took
+from marimo_kernel_bridge.mcp_server.answers.durations import took
 from marimo_kernel_bridge.mcp_server.answers.origin import Origin  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.view import one_line, whole_line
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
@@ -82,9 +82,9 @@ class CellView:
 
     cell_id: str
     version: int
-    status: str
     code: str = field(metadata=PAGED)
-    outputs: str = field(metadata=PAGED)
+    outputs: str = field(default="", metadata=PAGED)
+    status: str = "ok"
     images: int = 0
     stale: bool = False
     defines: tuple[str, ...] = ()
@@ -135,10 +135,12 @@ class CellsRead:
     """Several cells, each as read_cell gives one. Images are in the order of the cells."""
 
     cells: tuple[CellView, ...]
+    origin: Origin
     note: str = ""
 
     def text(self) -> str:
         parts = [self.note] if self.note else []
+        parts += [f"from {self.origin.brief}"] if self.origin.brief else []
         number = 1
         for cell in self.cells:
             parts.append(cell.described(number))
@@ -177,7 +179,7 @@ def _last_run(run_by: str | None, ran_at: str | None, seconds: float | None) -> 
     if run_by is None:
         return []
     who = "the person" if run_by == NOTEBOOK else run_by
-    told = "" if seconds is None or seconds < BRIEF else f", {took(seconds)}"
+    told = "" if seconds is None else f", {took(seconds)}"
     return [f"run by {who}{f' at {ran_at}' if ran_at else ''}{told}"]
 
 

@@ -29,3 +29,8 @@ def took(seconds: float) -> str:
         else (whole // _HOUR, whole % _HOUR // _MINUTE, ("h", "min"))
     )
     return f"{large} {units[0]}" + (f" {small} {units[1]}" if small else "")
+
+
+def worth_telling(seconds: float | None, least: float = BRIEF) -> float | None:
+    """Return a duration for programs, None if it decides nothing."""
+    return None if seconds is None or seconds < least else round(seconds, 1)

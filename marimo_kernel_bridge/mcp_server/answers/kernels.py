@@ -41,10 +41,10 @@ class UnusableFile:
 
 @dataclass(frozen=True)
 class KernelList:
-    """Running kernels, and the number of connection files of ended kernels in `directory`."""
+    """Running kernels, and the number of connection files of ended kernels. `directory` is where none was found."""
 
     kernels: tuple[KernelLine, ...]
-    directory: str
+    directory: str = ""
     ended: int = 0
     unusable: tuple[UnusableFile, ...] = ()
 
@@ -120,10 +120,10 @@ class KernelState:
 
     kernel: str
     state: str
-    message: str
     connection_file: str
     implementation: str
     reactive: bool
+    message: str = ""
     notebook: str | None = None
     front_end: str | None = None
     mode: str | None = None
@@ -144,7 +144,7 @@ class KernelState:
     def text(self) -> str:
         kind = "reactive" if self.reactive else "not reactive"
         lines = [
-            f"{self.kernel}: {self.state}. {self.message}",
+            f"{self.kernel}: {self.state}. {self.message}".rstrip(),
             f"{self.implementation} ({kind}), {self.connection_file}",
         ]
         if self.notebook:
@@ -153,9 +153,8 @@ class KernelState:
             lines.append(f"notebook {self.notebook}{shown}")
         if self.cells is not None:
             stale = f"; stale: {', '.join(self.stale)}" if self.stale else ""
-            lines.append(
-                f"{_count(self.cells, 'cell')}, {self.mode}{stale}; {self.queued or 0} requests queued"
-            )
+            queued = f"; {_count(self.queued, 'request')} queued" if self.queued else ""
+            lines.append(f"{_count(self.cells, 'cell')}, {self.mode}{stale}{queued}")
         lines += [f"works on: {_work_line(work)}" for work in self.working_on]
         if self.our_runs:
             lines.append(f"our runs that are not over: {', '.join(self.our_runs)} (read_run waits for them)")

@@ -24,19 +24,19 @@ class FoundLine:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Lines that match. `unread` are cells with outputs too long to search completely."""
+    """Lines that match. `unread` are cells with outputs too long to search completely; `origin` is missing for the open document."""
 
     query: str
     matches: tuple[FoundLine, ...]
     total: int
-    origin: Origin
+    origin: Origin | None = None
     unread: tuple[str, ...] = ()
     note: str = ""
 
     def text(self) -> str:
         lines = [self.note] if self.note else []
         lines.append(f"{self.total} {'line contains' if self.total == 1 else 'lines contain'} {self.query!r}")
-        lines.append(self.origin.line())
+        lines += [] if self.origin is None else [self.origin.line()]
         lines += [
             f"{match.cell_id} {match.where}:{match.line}: {one_line(match.text)}" for match in self.matches
         ]

@@ -7,7 +7,7 @@ from typing import Final
 
 from marimo_kernel_bridge.mcp_server.answers.durations import took
 
-_FRESH: Final = 5
+FRESH: Final = 5
 """Seconds up to which a document's age is not told: its page tells at once of what is typed."""
 
 _MINUTE: Final = 60
@@ -67,7 +67,7 @@ class Origin:
     @property
     def _age(self) -> str:
         old = self.seconds_old or 0.0
-        return "" if old < _FRESH else f"{duration(old)} old"
+        return "" if old < FRESH else f"{duration(old)} old"
 
 
 def duration(seconds: float) -> str:

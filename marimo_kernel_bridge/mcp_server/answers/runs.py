@@ -41,9 +41,9 @@ class RunView:
     """A run: code executed, a cell edited, or cells run.
 
     `status` is ok, error, refused, proposed, interrupted, aborted, cancelled, queued, running or lost; `message` explains the
-    status and says what to do. `where` is the new code: document (`front_end` shows it), kept (the kernel has it, the
+    status and says what to do, and is missing if it is done and there is no more to say. `where` is the new code: document (`front_end` shows it), kept (the kernel has it, the
     person's notebook does not and will be offered it), proposed (the person decides), or kernel_only (no notebook has it).
-    `op_id` names it for undo_edit or wait_for_decision; `conflicts` are cells that the person has changed meanwhile. `ran` are the requested cells if there are several, `reran` the dependents
+    `op_id` names it for undo_edit or wait_for_decision; `conflicts` are cells that the person has changed meanwhile. `ran` are the requested cells if there are several, but for new ones that ran to their end, `reran` the dependents
     with what they show now, `added` new cells. `outputs` are those of the requested code or cells, or of the installer. `packages` are those that an
     installation changed. `to_run` are cells that should be run: they lacked a package, or read an ipywidget. `full` is
     the resource with all outputs, if these are incomplete.
@@ -51,7 +51,7 @@ class RunView:
 
     run_id: str
     status: str
-    message: str
+    message: str = ""
     outputs: str = field(default="", metadata=PAGED)
     images: int = 0
     cell_id: str | None = None
@@ -76,15 +76,14 @@ class RunView:
         cell = f", cell {self.cell_id}" if self.cell_id else ""
         version = f" version {self.version}" if self.version else ""
         run = f"run {self.run_id}" if self.run_id else "no run"
-        lines.append(f"{self.status}: {self.message} ({run}{cell}{version})")
+        done = f"done in {took(self.seconds)}" if self.seconds is not None else "done"
+        lines.append(f"{self.status}: {self.message or done} ({run}{cell}{version})")
         lines += self._whereabouts()
         lines += [f"- {problem.kind}: {problem.message}" for problem in self.problems]
         if self.added:
             lines.append(f"new cells: {', '.join(self.added)}")
         lines += [_ran_line(cell) for cell in self.ran if cell.status != "ok"]
-        if ran := [
-            cell.cell_id for cell in self.ran if cell.status == "ok" and cell.cell_id not in self.added
-        ]:
+        if ran := [cell.cell_id for cell in self.ran if cell.status == "ok"]:
             lines.append(f"ran: {', '.join(ran)}")
         lines += [
             f"- {package.name}: {package.before or 'not there'} -> {package.after or 'gone'}"

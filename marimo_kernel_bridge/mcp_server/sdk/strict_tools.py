@@ -18,6 +18,7 @@ from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import ConfigDict, ValidationError, create_model
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from marimo_kernel_bridge.mcp_server.sdk import schemas
 from marimo_kernel_bridge.mcp_server.sdk.apps import meta_of
 from marimo_kernel_bridge.mcp_server.sdk.argument_errors import explain
@@ -110,12 +111,13 @@ class _StrictMetadata(FuncMetadata):
 
     def convert_result(self, result: Any) -> Any:
         if isinstance(result, CallToolResult) and not result.is_error:
+            content = as_objects(result.structured_content)
             *others, last = self.views
             for view in others:
                 with suppress(msgspec.ValidationError):
-                    msgspec.convert(result.structured_content, view)
+                    msgspec.convert(content, view)
                     return result
-            msgspec.convert(result.structured_content, last)
+            msgspec.convert(content, last)
         return result
 
 

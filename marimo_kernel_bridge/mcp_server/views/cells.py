@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList, CellsRead, CellView
+from marimo_kernel_bridge.mcp_server.answers.durations import worth_telling
 from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL, Origin
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, cut
@@ -96,7 +97,10 @@ async def cells_read(
         images += fit
         views.append(view)
         left -= len(view.code) + len(view.outputs)
-    return CellsRead(tuple(replace(view, note="") for view in views), views[0].note), tuple(images)
+    origin, note = views[0].origin or KERNEL, views[0].note
+    return CellsRead(tuple(replace(view, note="", origin=None) for view in views), origin, note), tuple(
+        images
+    )
 
 
 def _brief(origin: Origin) -> Origin:
@@ -109,10 +113,9 @@ async def _without_outputs(attached: Attached, cell: SourceCell, origin: Origin,
     return CellView(
         cell_id=cell.cell_id,
         version=cell.version,
-        status="new",
+        status="new" if cell.type == "code" else "ok",
         code=await _part(attached, cell, window, None),
-        outputs="",
-        edited_by=cell.by,
+        edited_by=_agent(cell.by),
         type=cell.type,
         sync=cell.sync,
         origin=_brief(origin),
@@ -151,9 +154,9 @@ async def _kernels_view(
         upstream=cell.upstream,
         downstream=cell.downstream,
         not_watched=cell.not_watched,
-        edited_by=cell.edited_by,
+        edited_by=_agent(cell.edited_by),
         run_by=cell.last_run_by if over else None,
-        seconds=cell.duration if over else None,
+        seconds=worth_telling(cell.duration) if over else None,
         error=error_line(cell.error),
         ran_at=time_of_day(cell.last_run_at) if over else None,
         full=None if whole else full,
@@ -186,7 +189,7 @@ def _line(cell: SourceCell, imported: Container[str]) -> CellLine:
         edited_by=_agent(known.edited_by),
         run_by=_agent(known.last_run_by),
         error=error_line(known.error),
-        seconds=known.duration if known.duration is not None and known.duration >= 1 else None,
+        seconds=worth_telling(known.duration, 1.0),
         not_watched=known.not_watched,
     )
 

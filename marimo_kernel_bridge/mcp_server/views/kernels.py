@@ -54,7 +54,7 @@ def kernel_list(
                     reactive=kernel.info.reactive,
                     notebook=kernel.notebook,
                     connected_as=attached.handle if attached else None,
-                    busy=kernel.description.busy if kernel.description else None,
+                    busy=(kernel.description.busy or None) if kernel.description else None,
                     cells=kernel.description.cells if kernel.description else None,
                     warnings=kernel.warnings,
                 )
@@ -74,7 +74,7 @@ def kernel_list(
                 connected_as=attached.handle if attached else None,
             )
         )
-    return KernelList(tuple(lines), str(runtime_dir()), ended, tuple(unusable))
+    return KernelList(tuple(lines), "" if lines else str(runtime_dir()), ended, tuple(unusable))
 
 
 async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> KernelState:
@@ -100,7 +100,7 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
     except BridgeError as problem:
         state = "dead" if problem.code == "kernel_dead" else "silent"
         return _state(attached, state, str(problem))
-    message = "It is running code, and still answers reads." if busy else "It is waiting for requests."
+    message = "It is running code, and still answers reads." if busy else ""
     if description is not None and description.asks is not None:
         message = asks_for_input(description.asks)
     if busy and not client.info.reactive:
@@ -139,7 +139,7 @@ def _state(
         mode=description.mode if description else None,
         cells=description.cells if description else None,
         stale=description.stale if description else (),
-        queued=description.queued if description else None,
+        queued=(description.queued or None) if description else None,
         working_on=working_on,
         our_runs=tuple(run.run_id for run in attached.listed_runs if not run.over),
         pid=description.pid if description else None,

@@ -144,7 +144,7 @@ async def variable_view(attached: Attached, name: str, rows: int, offset: int = 
         cell_id=variable.defined_by,
         ui_element=variable.ui_element,
         columns=tuple(map(_column, content.columns)),
-        total_columns=content.total_columns,
+        total_columns=None if content.total_columns == len(content.columns) else content.total_columns,
         rows=content.rows,
         total_rows=content.total_rows,
         items=content.items,

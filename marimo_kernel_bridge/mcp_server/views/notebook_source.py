@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL, Origin
+from marimo_kernel_bridge.mcp_server.answers.durations import worth_telling
+from marimo_kernel_bridge.mcp_server.answers.origin import FRESH, KERNEL, Origin
 from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT
 
@@ -161,7 +162,7 @@ async def _of_document(attached: Attached, content: DocumentContent, active: Ope
         "document",
         active.path,
         active.front_end,
-        max(0.0, time.time() - active.heard_at),
+        worth_telling(time.time() - active.heard_at, FRESH),
         active.dirty,
         ids.get(active.editing or ""),
         tuple(

@@ -71,7 +71,8 @@ def _how_it_ended(run: Run, report: RunReport | None, status: str) -> str:
             f"done{took}. It is an ipywidget, which is not in the graph: its callbacks ran, but the cells that read it did not. "
             f"run_cells(cell_ids={list(report.not_run)}) runs them."
         )
-    return f"done{took}{failed}{_whose_names(report)}"
+    more = f"{failed}{_whose_names(report)}"
+    return f"done{took}{more}" if more else ""
 
 
 def _limit(report: RunReport | None) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server.answers.durations import BRIEF
+from marimo_kernel_bridge.mcp_server.answers.durations import worth_telling
 from marimo_kernel_bridge.mcp_server.answers.runs import RanCell, RunView
 from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.media.output_text import Image, cut
@@ -81,7 +81,9 @@ class _Facts:
         """The new cells."""
         if self.edits is not None:
             return self.edits.added
-        return self.run.place.added if self.run.place is not None else ()
+        added = self.run.place.added if self.run.place is not None else ()
+        ids = {cell.notebook_cell_id: cell.cell_id for cell in self.cells.values()}
+        return tuple(ids.get(key, key) for key in added)
 
     @property
     def refused(self) -> bool:
@@ -142,7 +144,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
         images=len(shown.images) + len(pictures),
         cell_id=own,
         version=facts.cells[own].version if own in facts.cells else None,
-        seconds=_told(facts.seconds),
+        seconds=worth_telling(facts.seconds),
         ran=() if own is not None else _ran(facts, requested=True),
         reran=reran,
         added=facts.added,
@@ -245,24 +247,26 @@ def _address(attached: Attached, facts: _Facts) -> str:
 
 def _ran(facts: _Facts, *, requested: bool) -> tuple[RanCell, ...]:
     """Return the cells that ran: the requested ones, or their dependents."""
-    runs = (run for run in facts.runs if (run.cell_id in facts.requested) is requested)
-    return tuple(_ran_cell(run, None if requested else facts.cells.get(run.cell_id)) for run in runs)
+    if requested:
+        return tuple(
+            RanCell(run.cell_id, run.status, error=error_line(run.error))
+            for run in facts.runs
+            if run.cell_id in facts.requested and (run.status != "ok" or run.cell_id not in facts.added)
+        )
+    dependents = (run for run in facts.runs if run.cell_id not in facts.requested)
+    return tuple(_ran_cell(run, facts.cells.get(run.cell_id)) for run in dependents)
 
 
 def _ran_cell(run: CellRun, cell: Cell | None) -> RanCell:
+    told = run.outputs_changed or run.status != "ok"
     return RanCell(
         run.cell_id,
         run.status,
-        first_line(cell.code, _WIDTH) if cell else "",
+        first_line(cell.code, _WIDTH) if cell and told else "",
         run.outputs_changed,
-        _told(run.duration),
+        worth_telling(run.duration),
         error_line(run.error),
     )
-
-
-def _told(seconds: float | None) -> float | None:
-    """Return a duration that is worth to be told."""
-    return None if seconds is None or seconds < BRIEF else round(seconds, 1)
 
 
 async def _dependents(

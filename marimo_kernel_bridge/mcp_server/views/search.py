@@ -58,7 +58,8 @@ async def search_result(
     places = {cell.cell_id: number for number, cell in enumerate(cells)}
     found.sort(key=lambda line: places.get(line.cell_id, len(places)))
     origin = source.origin if source is not None else KERNEL
-    return SearchResult(query, tuple(found[:limit]), total, origin, unread, attached.news())
+    told = None if origin.shows == "document" else origin
+    return SearchResult(query, tuple(found[:limit]), total, told, unread, attached.news())
 
 
 async def _found(

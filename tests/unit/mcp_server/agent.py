@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
 from marimo_kernel_bridge.errors import CODES
+from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from tests.answer_fields import answer_fields, fields_of
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Agent:
         assert isinstance(first, TextContent)
         return Answer(
             first.text,
-            result.structured_content or {},
+            as_objects(result.structured_content or {}),
             tuple(block for block in result.content if isinstance(block, ImageContent)),
             tuple(str(block.uri) for block in result.content if isinstance(block, ResourceLink)),
             bool(result.is_error),

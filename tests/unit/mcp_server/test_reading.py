@@ -56,7 +56,7 @@ async def test_the_outline_tells_names_and_what_is_not_so_for_most_cells(
     assert cells["bbbb"] == {
         "cell_id": "bbbb", "version": 1, "code": "y = x + 1", "lines": 2, "defines": ["y"], "uses": ["x"]
     }  # fmt: skip
-    assert (cells["eeee"]["uses"], cells["eeee"]["run_by"], cells["eeee"]["seconds"]) == (["y"], "ann", 3.25)
+    assert (cells["eeee"]["uses"], cells["eeee"]["run_by"], cells["eeee"]["seconds"]) == (["y"], "ann", 3.2)
     assert (cells["ffff"]["edited_by"], cells["ffff"]["error"]) == ("ben", "ValueError: xxx")
     lines = answer.text.splitlines()
     assert "bbbb v1 · y = x + 1 (+1) => y <- x" in lines
@@ -381,7 +381,7 @@ async def test_a_killed_kernel_is_dead_which_is_an_answer_to_its_status_alone(
 async def test_a_restart_is_told_once(connected: Agent, kernel: FakeKernel) -> None:
     await kernel.restart()
     assert "restarted" in (await connected("kernel_status")).data["message"]
-    assert "restarted" not in (await connected("kernel_status")).data["message"]
+    assert "message" not in (await connected("kernel_status")).data
 
 
 async def test_a_refusal_of_the_kernel_is_passed_on(
