@@ -302,6 +302,15 @@ async def attach_client(endpoint: Endpoint, client_name: str) -> KernelClient:
     return await KernelClient.attach(endpoint, client_name)
 
 
+@dataclass(frozen=True)
+class HandedOn:
+    """A kernel that an ended session of a program was attached to, and the process that it was then."""
+
+    program: str
+    endpoint: Endpoint
+    process: str | None
+
+
 class Kernels:
     """Attached kernels. Safe to use from concurrent tool calls, and by several clients.
 
@@ -338,7 +347,7 @@ class Kernels:
         self._made = 0
         self._started: StartedKernels | None = None
         self._connecting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._handed_on: dict[str, tuple[str, Endpoint]] = {}  # program and kernel by handle
+        self._handed_on: dict[str, HandedOn] = {}
         self._leaving: set[asyncio.Task[None]] = set()  # asyncio holds only weak references to tasks
         self.presenter = Presenter()
         self.exports = OwnExports()
@@ -386,10 +395,10 @@ class Kernels:
         """Return what a client calls so, if it is attached to it."""
         return next((attached for attached in self.of(client_name) if attached.handle == handle), None)
 
-    def handed_on(self, handle: str, program: str) -> Endpoint | None:
+    def handed_on(self, handle: str, program: str) -> HandedOn | None:
         """Return the kernel that had a handle in an earlier session of a program, which may open one for each call."""
         known = self._handed_on.get(handle)
-        return known[1] if known is not None and known[0] == program else None
+        return known if known is not None and known.program == program else None
 
     def end_session(self, session: str) -> None:
         """Detach what a session was attached to, which has ended. Its runs go on in the kernels."""
@@ -403,9 +412,9 @@ class Kernels:
             if not is_id(attached.handle) and needs_no_secret(attached.client.connection):
                 while len(self._handed_on) >= _MOST_HANDED_ON:
                     del self._handed_on[next(iter(self._handed_on))]
-                self._handed_on[attached.handle] = (
-                    name.removesuffix(f" {mark}"),
-                    attached.client.connection,
+                client = attached.client
+                self._handed_on[attached.handle] = HandedOn(
+                    name.removesuffix(f" {mark}"), client.connection, client.info.session
                 )
             task = asyncio.create_task(self._disconnect_settled(attached))
             self._leaving.add(task)

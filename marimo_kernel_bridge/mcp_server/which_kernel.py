@@ -57,8 +57,10 @@ async def handle_of(
             (await _join(kernels, session, caller)).handle if session and session.state == "active" else named
         )
     if not kernels.of(caller.name) and (known := kernels.handed_on(named, caller.program)) is not None:
-        attached = await kernels.connect(known, caller.name, named)
+        attached = await kernels.connect(known.endpoint, caller.name, named)
         attached.shared = not caller.in_session
+        if attached.client.info.session != known.process:  # which the caller does not know
+            attached.restarts_told = -1
         return named
     if (own := _attached_as(kernels, named, caller)) is not None:
         return own.handle

@@ -137,9 +137,8 @@ async def test_what_is_about_a_file_joins_no_kernel(
     serve: Serve, kernel: FakeKernel, run: Run, folder: Path
 ) -> None:
     run("1234")
-    (folder / "a.ipynb").write_text(EMPTY)
     agent = await serve()
-    assert not (await agent("export_notebook", file="a.ipynb", format="script")).failed
+    await agent("export_notebook", file="nosuch.ipynb")
     await agent("view_data", data="nosuch.csv")
     assert kernel.asked == []
     assert (await agent("disconnect_kernel")).refused("not_connected")
@@ -182,11 +181,16 @@ async def test_a_client_that_opens_a_session_for_each_call_names_the_kernel(
     run("5678", "/home/ben/other.ipynb")
     kernel.add("aaaa", "x = 1")
     called = name.format(file=file, notebook=notebook)
-    for tool, arguments in (("list_cells", {}), ("kernel_status", {}), ("read_cell", {"cell_id": "aaaa"})):
+    for tool, arguments in (("list_cells", {}), ("read_cell", {"cell_id": "aaaa"})):
         answer = await (await serve())(tool, kernel=called, **arguments)
         assert not answer.failed, answer.text
-    status = await (await serve())("kernel_status", kernel=called)
-    assert (status.data["kernel"], status.data["notebook"]) == ("k1", str(notebook))
+
+
+async def test_the_status_of_a_named_kernel_has_its_handle_and_its_notebook(serve: Serve, run: Run) -> None:
+    run("1234", "/home/ada/orders.ipynb")
+    run("5678")
+    status = await (await serve())("kernel_status", kernel="1234")
+    assert (status.data["kernel"], status.data["notebook"]) == ("k1", "/home/ada/orders.ipynb")
 
 
 async def test_two_names_of_one_kernel_are_one_attachment(serve: Serve, run: Run) -> None:
@@ -289,6 +293,26 @@ async def test_a_handle_is_handed_on_when_its_session_has_ended_to_the_same_prog
     assert await refused(ben)
     assert await handle_of(kernels, handle, other, require) == handle
     assert kernels.of(other.name)[0].client.connection == endpoint
+    await kernels.close()
+
+
+async def test_who_comes_back_to_a_kernel_that_was_restarted_meanwhile_is_told_before_code_runs(
+    kernel: FakeKernel, run: Run
+) -> None:
+    kernels = Kernels(attach=kernel.attach)
+    first, second = (Caller(f"mcp {mark_of(session)}") for session in ("s1", "s2"))
+    handle = (await kernels.connect(read_connection(run("1234")), first.name)).handle
+    kernels.end_session("s1")
+    async with asyncio.timeout(BOUND):
+        while kernels.of(first.name):  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0)
+    await kernel.restart()
+    await handle_of(kernels, handle, second, require)
+    attached = kernels.get(handle, second.name)
+    with pytest.raises(BridgeError, match="was restarted since the last call") as refusal:
+        await attached.require_known()
+    assert refusal.value.code == "kernel_dead"
+    await attached.require_known()
     await kernels.close()
 
 
