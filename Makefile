@@ -160,8 +160,8 @@ reference: install ## Write docs/_generated: what the MCP server says of itself,
 site: reference ## Build the documentation as a site in .build/site; fails on a dead link
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-conformance: install ## Run MCP's conformance suite and two clients that are not ours (fetches them from npm)
-	$(BIN)/python tests/conformance/run.py
+conformance: install ## Run MCP's conformance suite and seven clients that are not ours (from npm and PyPI; ARGS=clients for them alone)
+	$(BIN)/python tests/conformance/run.py $(ARGS)
 
 servers: install ## Have an agent work behind a real JupyterHub and gateways (fetches them from PyPI and npm)
 	$(BIN)/python tests/servers/run.py $(ARGS)

@@ -1,8 +1,8 @@
-"""Run MCP's conformance suite and two clients that are not ours against the server: `make conformance`.
+"""Run MCP's conformance suite and the clients of other projects against the server: `make conformance`.
 
-The suite (`@modelcontextprotocol/conformance`) drives `fixture_server`; the clients drive `marimo-kernel-bridge mcp
---http` with its token and a real kernel. Needs Node 22 or later, or else fetches one. Prints a table; exit code 1 if
-anything that is required fails.
+The suite (`@modelcontextprotocol/conformance`) drives `fixture_server`; the clients drive `marimo-kernel-bridge mcp`, over stdio and
+over HTTP with its token, and a real kernel. Needs Node 22 or later, or else fetches one. Prints a table; exit code 1 if
+anything that is required fails. `clients` as an argument leaves the suite out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from jupyter_client import KernelManager
+from python_clients import CLIENTS, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,7 @@ class Scenario:
 def main() -> int:
     node = install()
     good = True
-    for revision in REVISIONS:
+    for revision in () if sys.argv[1:] == ["clients"] else REVISIONS:
         good &= report(revision, run_suite(node, revision))
     return 0 if good & run_clients(node) else 1
 
@@ -161,8 +162,23 @@ def run_clients(node: str) -> bool:
         for era in ERAS:
             said = run_typescript_client(node, url, token, era, kernel)
             good &= judge(f"@modelcontextprotocol/client, {era}", said)
-        said = run_inspector(node, url, token, kernel)
-        return good & judge("@modelcontextprotocol/inspector --cli", said)
+        stdio = {
+            "transport": "stdio",
+            "command": [sys.executable, "-m", "marimo_kernel_bridge", "mcp"],
+            "env": dict(os.environ),
+        }
+        for reached in (stdio, {"transport": "http", "url": url, "token": token}):
+            way = reached["transport"]
+            said = run_inspector(node, reached, kernel)
+            good &= judge(f"@modelcontextprotocol/inspector --cli, {way}", said)
+            for client in CLIENTS:
+                fault = run(client, reached, kernel)
+                say(
+                    f"{client.name}, {way}: "
+                    + (f"FAILED {fault}" if fault else "listed, ran code and read its value")
+                )
+                good &= not fault
+        return good
 
 
 def judge(who: str, said: dict[str, object]) -> bool:
@@ -185,16 +201,35 @@ def run_typescript_client(node: str, url: str, token: str, era: str, kernel: str
     return said if said.get("images") == 1 else {"error": f"no image in {said}"}
 
 
-def run_inspector(node: str, url: str, token: str, kernel: str) -> dict[str, object]:
-    """Call tools as a person with the inspector would: each call is a program and a connection of its own."""
+def run_inspector(node: str, reached: dict[str, object], kernel: str) -> dict[str, object]:
+    """Call tools as a person with the inspector would: each call is a program and a session of its own, so none connects."""
 
     inspector = BUILD / "node_modules" / ".bin" / "mcp-inspector"
-    options = ("--transport", "http", "--header", f"Authorization: Bearer {token}")
+    if reached["transport"] == "stdio":  # it hands no environment on by itself
+        folders = [f"{name}={os.environ[name]}" for name in ("JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")]
+        options = ["-e", folders[0], "-e", folders[1], *reached["command"]]
+    else:
+        header = f"Authorization: Bearer {reached['token']}"
+        options = [reached["url"], "--transport", "http", "--header", header]
 
     def call(method: str, *arguments: str) -> dict[str, object]:
         done = subprocess.run(
-            [node, inspector, "--cli", url, *options, "--method", method, *arguments],
-            env={**os.environ, "PATH": f"{Path(node).parent}{os.pathsep}{os.environ['PATH']}"},
+            [
+                node,
+                inspector,
+                "--cli",
+                "--connect-timeout",
+                "120000",
+                *options,
+                "--method",
+                method,
+                *arguments,
+            ],
+            env={
+                **os.environ,
+                "PATH": f"{Path(node).parent}{os.pathsep}{os.environ['PATH']}",
+                "MCP_CATALOG_PATH": str(BUILD / "catalog.json"),
+            },
             capture_output=True,
             text=True,
             timeout=BOUND,
@@ -207,12 +242,13 @@ def run_inspector(node: str, url: str, token: str, kernel: str) -> dict[str, obj
         answer = call("tools/call", "--tool-name", name, *(["--tool-arg", *pairs] if pairs else []))
         return answer.get("structuredContent") or answer
 
-    listed = call("tools/list")
+    listed = call("tools/list", "--strict")  # an error if a schema is not portable between hosts
     if "connect_to_kernel" not in {tool["name"] for tool in listed.get("tools", [])}:
         return listed
     tool("list_kernels")
-    joined = tool("connect_to_kernel", connection_file=kernel)
-    return tool("execute_code", code="print('hi'); 6 * 7") if "kernel" in joined else joined
+    ran = tool("execute_code", code="print('hi'); 6 * 7")
+    again = tool("read_run", run_id=str(ran.get("run_id")), kernel=kernel)
+    return ran if again.get("status") == "ok" else again
 
 
 @contextmanager
