@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _MOST_NAMED: Final = 10
 _LONGEST: Final = 4096
 _NOTEBOOKS: Final = frozenset({".ipynb", ".py", ".md"})
+_LEFT_OUT: Final = frozenset({"", "null", "None", "none"})
+"""What models send for an argument that they leave out."""
 
 
 async def handle_of(
@@ -46,35 +48,48 @@ async def handle_of(
     None if the call names none and the client is attached to some, or nothing runs: then `Kernels.get` decides. `joins`: whether
     a call without a name joins the only kernel. Raises `BridgeError`: not_connected, not_allowed, and as `connect_to_kernel` does.
     """
-    if named is None:
+    if named is None or named.strip() in _LEFT_OUT:
         return await _only(kernels, caller, require, joins=joins)
     if kernels.attached_as(named, caller.name) is not None:
         return named
-    if is_id(named):
-        session = await asyncio.to_thread(kernels.sessions.registry.get, named)
-        # Without a kernel, the refusal says how to open it.
-        return (
-            (await _join(kernels, session, caller)).handle if session and session.state == "active" else named
-        )
-    if not kernels.of(caller.name) and (known := kernels.handed_on(named, caller.program)) is not None:
-        attached = await kernels.connect(known.endpoint, caller.name, named)
-        attached.shared = not caller.in_session
-        if attached.client.info.session != known.process:  # which the caller does not know
-            attached.restarts_told = -1
+    known = await _known(kernels, named, caller)
+    if known is not None:
+        return known.handle
+    if is_id(named):  # the refusal says how to open it
         return named
+    endpoint = await _endpoint_called(kernels, named, caller, require)
+    return (await joined(kernels, endpoint, caller)).handle
+
+
+async def _known(kernels: Kernels, named: str, caller: Caller) -> Attached | None:
+    """Return the kernel of a session, or one that the client, or an earlier session of it, is or was attached to."""
+    sessions = await asyncio.to_thread(_sessions_called, kernels, named)
+    active = [session for session in sessions if session.state == "active"]
+    if is_id(named) and active:
+        return await _join(kernels, active[0], caller)
+    if not kernels.of(caller.name) and (before := kernels.handed_on(named, caller.program)) is not None:
+        attached = await kernels.connect(before.endpoint, caller.name, named)
+        attached.shared = not caller.in_session
+        if attached.client.info.session != before.process:  # which the caller does not know
+            attached.restarts_told = -1
+        return attached
     if (own := _attached_as(kernels, named, caller)) is not None:
-        return own.handle
+        return own
+    return await _join(kernels, active[0], caller) if len(active) == 1 else None
+
+
+async def _endpoint_called(kernels: Kernels, named: str, caller: Caller, require: Require) -> Endpoint:
+    """Return the running kernel that a name means. Raises `BridgeError`: not_connected, not_allowed, ..."""
     arguments = _arguments_for(named)
     if arguments is None:
         raise await _unknown(kernels, named, caller)
     require(needed_for(arguments))
     try:
-        endpoint = await endpoint_of(**arguments)
+        return await endpoint_of(**arguments)
     except BridgeError as refusal:
         if refusal.code not in {"no_such_notebook", "connection_file_missing"}:
             raise
         raise await _unknown(kernels, named, caller) from refusal
-    return (await joined(kernels, endpoint, caller)).handle
 
 
 async def joined(
@@ -268,6 +283,23 @@ def _session_at(kernels: Kernels, where: str) -> Session | None:
     )
 
 
+def _ended_sessions(kernels: Kernels, named: str) -> list[Session]:
+    """Return the sessions without a kernel that a name means: the name, or the notebook's path."""
+    from marimo_kernel_bridge.client.notebook_names import is_called, path_in  # noqa: PLC0415  # a server starts without it
+
+    name, path = named.strip(), path_in(named)
+    ended = [session for session in kernels.sessions.registry.all() if session.state != "active"]
+    return [one for one in ended if one.name == name or (path and is_called(one.path, path))]
+
+
+def _sessions_called(kernels: Kernels, named: str) -> list[Session]:
+    """Return the sessions with an id or a name, as `create_notebook` was given it."""
+    if is_id(named):
+        found = kernels.sessions.registry.get(named)
+        return [] if found is None else [found]
+    return [session for session in kernels.sessions.registry.all() if session.name == named.strip()]
+
+
 async def _join(kernels: Kernels, session: Session, caller: Caller) -> Attached:
     attached = await kernels.join(session, caller.name)
     attached.shared = not caller.in_session
@@ -327,6 +359,12 @@ async def _unknown(kernels: Kernels, named: str, caller: Caller) -> BridgeError:
         if not attached.hidden and caller.in_session
     ]
     names = own + await names_of_running()
+    if ended := await asyncio.to_thread(_ended_sessions, kernels, named):
+        return BridgeError(
+            "not_connected",
+            f"The notebook {named[:200]!r} has no kernel now.",
+            f"open_notebook({ended[0].id!r}) starts one.",
+        )
     return BridgeError(
         "not_connected",
         f"No kernel is connected as {named[:200]!r}, and none that runs here is called so.",

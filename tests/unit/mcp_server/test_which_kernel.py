@@ -201,7 +201,7 @@ async def test_two_names_of_one_kernel_are_one_attachment(serve: Serve, run: Run
     assert {(await agent("kernel_status", kernel=name)).data["kernel"] for name in names} == {"k1"}
 
 
-@pytest.mark.parametrize("name", ["k9", "nosuch.ipynb", "kernel-9.json", "9999", "", "a\0b", "x" * 10_000])
+@pytest.mark.parametrize("name", ["k9", "nosuch.ipynb", "kernel-9.json", "9999", "a\0b", "x" * 10_000])
 async def test_a_name_that_no_kernel_has_is_refused_with_those_that_there_are(
     serve: Serve, kernel: FakeKernel, run: Run, name: str
 ) -> None:
@@ -245,10 +245,30 @@ async def test_a_session_of_create_notebook_is_called_by_its_id_its_path_or_noth
     own = SessionKernel(str(run("1234", str(path)).resolve()), os.getpid(), started(os.getpid()) or "")
     session = Session(id=id_of(path), path=str(path), name="penguins", created=0.0, used=0.0, kernel=own)
     Registry().put(session)
-    for arguments in ({"kernel": session.id}, {"kernel": str(path)}, {"kernel": "penguins.ipynb"}, {}):
-        status = await (await serve())("kernel_status", **arguments)
+    for name in (None, session.id, str(path), "penguins.ipynb", "penguins"):
+        if name is not None:
+            run(f"beside {name}".replace("/", " "))
+        status = await (await serve())("kernel_status", kernel=name)
         assert status.data["kernel"] == session.id
         assert status.data["notebook"] == str(path)
+
+
+async def test_a_session_without_a_kernel_is_told_with_how_to_open_it(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "penguins.ipynb"
+    session = Session(id=id_of(path), path=str(path), name="penguins", created=0.0, used=0.0)
+    Registry().put(session)
+    for name in ("penguins", "penguins.ipynb", str(path)):
+        refused = await (await serve())("list_cells", kernel=name)
+        assert refused.refused("not_connected")
+        assert f"open_notebook('{session.id}')" in refused.text
+
+
+@pytest.mark.parametrize("nothing", ["", "null", "None", " none "])
+async def test_what_models_send_for_no_kernel_names_none(serve: Serve, run: Run, nothing: str) -> None:
+    run("1234")
+    agent = await serve()
+    assert (await agent("kernel_status", kernel=nothing)).data["kernel"] == "k1"
+    assert not (await agent("disconnect_kernel", kernel=nothing)).failed
 
 
 async def test_resources_take_each_name_of_a_kernel_too(serve: Serve, kernel: FakeKernel, run: Run) -> None:
