@@ -17,10 +17,12 @@ from mcp.types import Implementation, TextResourceContents
 
 from marimo_kernel_bridge.mcp_server.plugins.loading import LeftOut, Plugins, load
 from marimo_kernel_bridge.mcp_server.plugins.tools import Origin
+from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
 from marimo_kernel_bridge.mcp_server.tool import TIERS
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
 from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.inspection import Variable, VariableContent
+from marimo_kernel_bridge.protocol.written_bounds import bounds_of
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.fake_kernel import Execution, result
 
@@ -55,6 +57,10 @@ async def look(kernel: Kernel, *, name: Annotated[str, Field(max_length=20)], ro
 async def count(kernel: Kernel, *, code: str) -> str:
     '''Count something.'''
     return (await kernel.evaluate(f"len({code})")).text
+
+async def repeat(kernel: Kernel, *, name: str) -> str:
+    '''Run what a variable holds.'''
+    return (await kernel.evaluate((await kernel.variable(name)).variable.summary)).status
 
 async def total(kernel: Kernel, *, parts: list[int]) -> Sum:
     '''Add up.'''
@@ -95,6 +101,7 @@ def plugin():
     return Plugin(name="Acme", api=1, tools=[
         PluginTool(look, "Look", tier="read"),
         PluginTool(count, "Count", tier="scratch", runs_code=True),
+        PluginTool(repeat, "Repeat", tier="run"),
         PluginTool(total, "Total", tier="read"),
         PluginTool(fail, "Fail", tier="all"),
         PluginTool(evil, "Evil", tier="read"),
@@ -140,9 +147,9 @@ async def serve_with(
     """Serve an agent with plugins, connected to the kernel: `await serve_with(plugins, "run")`."""
     async with AsyncExitStack() as stack:
 
-        async def serve(plugins: Plugins, allow: Tier = "run") -> Agent:
+        async def serve(plugins: Plugins, allow: Tier = "run", ceilings: Ceilings | None = None) -> Agent:
             assert not plugins.left_out
-            server = build_server(allow, attach=kernel.attach, plugins=plugins)
+            server = build_server(allow, attach=kernel.attach, ceilings=ceilings, plugins=plugins)
             client = Client(server, client_info=Implementation(name="ann", version="1"))
             agent = Agent(await stack.enter_async_context(client), plugins.tools)
             assert not (await agent("connect_to_kernel", connection_file=connection_file)).failed
@@ -318,6 +325,9 @@ async def test_secrets_are_taken_out_of_its_answers_and_of_its_failures(
     failed = await agent("acme_fail", how="zq81-HUSH-hush-99!")
     assert "no way, <<redacted:DEPLOY_KEY>>" in failed.text
     assert (await agent("acme_count", code="<<redacted:DEPLOY_KEY>>")).refused("redaction_mark")
+    kernel.contents["code"] = VariableContent(Variable("code", "str", "key = '<<redacted:DEPLOY_KEY>>'"))
+    assert (await agent("acme_repeat", name="code")).refused("redaction_mark")
+    assert "execute_request" not in kernel.asked
 
 
 async def test_what_it_raises_is_told_with_its_name_and_the_server_goes_on(
@@ -382,6 +392,18 @@ async def test_the_audit_log_names_the_plugin_also_if_it_raises_or_is_cancelled(
         ("acme_fail", "refused: plugin_failed"),
         ("acme_wait", "failed"),
     ]
+
+
+async def test_its_code_runs_in_the_sandbox_only_where_that_of_agents_does(
+    install: Callable[..., str], serve_with: Callable[..., Awaitable[Agent]], kernel: FakeKernel
+) -> None:
+    box = Ceilings(bounds_of(None, "strict"))
+    agent = await serve_with(load([install("acme-tools", ACME)], TOOLS), "run", box)
+    refused = await agent("acme_count", code="df")
+    assert refused.refused("not_allowed")
+    assert "sandbox" in refused.text
+    assert "execute_request" not in kernel.asked
+    assert (await agent("acme_total", parts=[1])).data["total"] == 1
 
 
 async def test_an_answer_has_a_limit_and_says_what_is_left_out(
