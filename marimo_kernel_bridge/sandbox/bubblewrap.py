@@ -11,6 +11,7 @@ import subprocess
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.protocol.own_python import program_on_path
+from marimo_kernel_bridge.sandbox.files import steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,11 +55,11 @@ def command(
     folder: str,
     inner: Iterable[str],
     *,
-    temporary: int | None = None,
+    temporary: int,
     dies_with_parent: bool = True,
 ) -> list[str]:
     """Return the command line that runs `inner` in a sandbox. What stands later lies above what stands before."""
-    size = [] if temporary is None else ["--size", str(temporary)]
+    part = ["--size", str(temporary // 4), "--tmpfs"]
     made = ["--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try"]
     made += [
         "--uid",
@@ -74,14 +75,17 @@ def command(
         made.append("--unshare-net")
     if dies_with_parent:
         made.append("--die-with-parent")
-    made += ["--proc", "/proc", "--dev", "/dev", *size, "--tmpfs", "/tmp"]  # noqa: S108
+    made += ["--proc", "/proc", "--dev", "/dev", *part, "/dev/shm"]  # noqa: S108  # the kernel's own
+    made += ["--remount-ro", "/dev", "--size", str(temporary // 2), "--tmpfs", "/tmp"]  # noqa: S108
     for path in sorted(path for path in files.readable if path not in _MADE_INSIDE):
         made += ["--ro-bind-try", path, path]
     for path in sorted(files.writable):
         made += ["--bind", path, path]
+    for path in steps(files.kept, files.writable):
+        made += ["--bind", path, path]
     for path in files.kept:
         made += ["--ro-bind", path, path]
     # Settings of the system are files that root may write, also without a capability.
-    made += ["--remount-ro", "/proc", *size, "--tmpfs", own.home, "--remount-ro", "/"]
+    made += ["--remount-ro", "/proc", *part, own.home, "--remount-ro", "/"]
     made += ["--chdir", own.home if sandbox.files == "none" else folder]
     return [program_on_path(PROGRAM) or PROGRAM, *made, "--", *inner]

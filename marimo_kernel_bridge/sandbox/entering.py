@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.bounds import Limits, Sandbox
 
 
+_TEMPORARY: Final = 1_000_000_000
 _HELD: Final = frozenset({"temporary"})
 """The limits that the engines hold: the size of the file systems in memory."""
 
@@ -56,7 +57,7 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
         raise BridgeError(
             "sandbox_unavailable", f"The kernel cannot listen: {error}; nothing was started."
         ) from error
-    temporary = None if limits is None else limits.temporary
+    temporary = _temporary(limits)
     connects = handed.accept_only
     if engine == "light":
         light.enter(sandbox, own, access, folder, temporary, connects=connects, outside=_nothing_outside)
@@ -68,12 +69,20 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
         "connects": connects,
         "holds": sorted(_HELD),
     }
+    handed_sockets.set_inherited(handed.sockets.values(), inherited=True)
     inner = module_command("sandboxed-kernel", json.dumps(prepared), *_arguments(connection_file, path))
     dies = "JPY_PARENT_PID" in os.environ
     return _become(
         bubblewrap.command(sandbox, own, access, folder, inner, temporary=temporary, dies_with_parent=dies),
         cleaned(os.environ, sandbox.environment),
     )
+
+
+def _temporary(limits: Limits | None) -> int:
+    """Return how much memory files may take: as much as is given, else half of the limit of memory, or a gigabyte."""
+    if limits is not None and limits.temporary is not None:
+        return limits.temporary
+    return _TEMPORARY if limits is None or limits.memory is None else limits.memory // 2
 
 
 def _become(command: list[str], variables: dict[str, str]) -> NoReturn:

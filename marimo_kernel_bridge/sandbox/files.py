@@ -43,7 +43,7 @@ _SYSTEM: Final = ("/proc", "/sys")
 _RESOLVING: Final = ("/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager/resolv.conf")
 DEVICES: Final = tuple(
     f"/dev/{name}"
-    for name in "null zero full random urandom tty ptmx pts".split()  # noqa: SIM905
+    for name in "null zero full random urandom ptmx pts".split()  # noqa: SIM905
 )
 _SECRET: Final = tuple(
     f"/etc/{name}"
@@ -62,16 +62,13 @@ _HIDDEN: Final = (
     "/lost+found",
 )
 _RUN_BY_OTHERS: Final = (
-    ".git/hooks",
-    ".git/config",
-    ".vscode",
-    ".idea",
-    ".claude",
-    ".cursor",
-    ".husky",
-    ".envrc",
+    *(".git", ".husky", ".pre-commit-config.yaml", ".envrc", "mise.toml", ".mise.toml", ".devcontainer"),
+    *(".vscode", ".idea", ".claude", ".cursor", ".mcp.json", "CLAUDE.md", "AGENTS.md"),
+    *("jupyter_config.py", "jupyter_config.json", "jupyter_server_config.py", "jupyter_server_config.json"),
+    *("jupyter_lab_config.py", "jupyter_notebook_config.py", "ipython_config.py", "ipython_kernel_config.py"),
 )
-"""What in a folder runs by itself when the person works there with other programs."""
+"""What in a folder runs, or is followed, when the person works there with other programs."""
+_ENVIRONMENTS: Final = ("*/pyvenv.cfg", ".*/pyvenv.cfg", "*/*/pyvenv.cfg", "*/.*/pyvenv.cfg")
 
 
 @dataclass(frozen=True)
@@ -92,13 +89,11 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     for path in given:
         _refuse_what_holds(path, protected)
     python = _python()
+    _refuse_paths_of_python(given)
     kept = [path for path in python if any(is_below(path, outer) for outer in given)]
-    kept += [
-        path
-        for outer in given
-        for name in _RUN_BY_OTHERS
-        if os.path.lexists(path := os.path.join(outer, name))  # noqa: PTH118
-    ]
+    for outer in given:
+        kept += (path for name in _RUN_BY_OTHERS if os.path.lexists(path := f"{outer}/{name}"))
+        kept += (os.path.dirname(path) for path in _found(outer, _ENVIRONMENTS))  # noqa: PTH120
     readable = [*_PROGRAMS, *_SETTINGS, *_SYSTEM, *python, *own.readable]
     if sandbox.network == "all":
         readable += _RESOLVING
@@ -141,6 +136,40 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError:
         return []
+
+
+def steps(kept: Iterable[str], writable: Iterable[str]) -> list[str]:
+    """Return the folders between what is writable and what in it is only read, the upper ones first.
+
+    A mount point cannot be renamed, but a folder that holds one can: so each of these becomes one, too.
+    """
+    found = set()
+    for path in kept:
+        for outer in writable:
+            folder = os.path.dirname(path)  # noqa: PTH120
+            while is_below(folder, outer) and folder != outer:
+                found.add(folder)
+                folder = os.path.dirname(folder)  # noqa: PTH120
+    return sorted(found - set(kept), key=len)
+
+
+def _found(folder: str, patterns: Iterable[str]) -> list[str]:
+    return [path for pattern in patterns for path in sorted(glob.glob(f"{glob.escape(folder)}/{pattern}"))]  # noqa: PTH207
+
+
+def _refuse_paths_of_python(writable: Iterable[str]) -> None:
+    """Refuse folders where Python looks for modules, and that code could make or replace: the next kernel's start runs them."""
+    named = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    for path in (*sys.path, *named):
+        real = os.path.realpath(path)
+        for outer in writable:
+            if path and (real == outer or (is_below(real, outer) and not os.path.exists(real))):  # noqa: PTH110
+                raise BridgeError(
+                    "sandbox_unavailable",
+                    f"{path} is on Python's path and would be writable in the sandbox: what code leaves there runs in the "
+                    "next kernel before it is in one.",
+                    "Nothing was started. Take it from PYTHONPATH, or install what is in it.",
+                )
 
 
 def _refuse_what_holds(path: str, protected: Iterable[str]) -> None:

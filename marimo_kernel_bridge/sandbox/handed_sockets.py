@@ -9,6 +9,7 @@ systems refuse that filter to users; then nothing inside may connect by TCP.
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import socket
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 CHANNELS: Final = ("shell", "iopub", "stdin", "control", "hb")
 _BACKLOG: Final = 100
@@ -45,7 +46,7 @@ def is_loopback(connection: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True)
 class Handed:
-    """The five sockets of a kernel: ports and descriptors, which outlive an `exec`. `accept_only`: code cannot connect them."""
+    """The five sockets of a kernel: ports and descriptors. `accept_only`: code cannot connect them."""
 
     sockets: Mapping[int, int]
     accept_only: bool
@@ -65,9 +66,14 @@ def listening(connection: Mapping[str, Any], *, isolated: bool) -> Handed:
             if isolated and listener.family != socket.AF_UNIX:
                 accept_only &= accepts_only(listener, loopback=is_loopback(connection))
             listener.listen(_BACKLOG)
-            os.set_inheritable(listener.fileno(), True)  # noqa: FBT003  # os's signature
         closing.pop_all()
     return Handed({port: listener.detach() for port, listener in opened.items()}, accept_only)
+
+
+def set_inherited(descriptors: Iterable[int], *, inherited: bool) -> None:
+    """Let programs that this process starts have its sockets, or not: one that has them keeps the kernel's ports."""
+    for descriptor in descriptors:
+        os.set_inheritable(descriptor, inherited)
 
 
 def _listener(connection: Mapping[str, Any], port: int) -> socket.socket:
@@ -86,9 +92,15 @@ def _listener(connection: Mapping[str, Any], port: int) -> socket.socket:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind(address)
-    except BaseException:
+    except OSError as error:
         opened.close()
-        raise
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise BridgeError(
+            "bad_request",
+            f"The kernel cannot listen on port {port}: another process does.",
+            "Nothing was started.",
+        ) from error
     return opened
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from marimo_kernel_bridge.sandbox import environment, landlock, seccomp
 from marimo_kernel_bridge.sandbox.entering import Entered
+from marimo_kernel_bridge.sandbox.handed_sockets import set_inherited
 from marimo_kernel_bridge.sandbox.streams import leave_streams
 
 
@@ -46,4 +47,5 @@ def entered(text: str) -> Entered:
         sys.stderr.write(f"The kernel was not started: [sandbox_unavailable] {error}\n")
         raise SystemExit(1) from None
     sockets = {int(port): descriptor for port, descriptor in prepared.sockets.items()}
+    set_inherited(sockets.values(), inherited=False)
     return Entered(sockets, holds=frozenset(prepared.holds))

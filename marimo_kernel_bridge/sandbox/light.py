@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.sandbox import environment, landlock, namespaces, seccomp
-from marimo_kernel_bridge.sandbox.files import DEVICES
+from marimo_kernel_bridge.sandbox.files import DEVICES, steps
 from marimo_kernel_bridge.sandbox.landlock import DEVICE, READ, WRITE
 from marimo_kernel_bridge.sandbox.streams import leave_streams
 from marimo_kernel_bridge.sandbox.system_calls import machine
@@ -54,14 +54,14 @@ def enter(
     own: OwnPlaces,
     files: Access,
     folder: str,
-    temporary: int | None,
+    temporary: int,
     *,
     connects: bool,
     outside: Callable[[], Callable[[], None]],
 ) -> None:
     """Confine this process. `outside` is called before, and what it returns in the network of the sandbox.
 
-    `connects`: code may connect by TCP, which is to its own loopback alone where it has no network.
+    `temporary` is the size of all file systems in memory; `connects`: code may connect by TCP, which is to its own loopback alone where it has no network.
 
     Raises `BridgeError`: sandbox_unavailable; the process is of no use then, and ends.
     """
@@ -78,10 +78,11 @@ def enter(
         ) from error
     try:
         connect_inside()
-        namespaces.make_read_only(files.writable, files.kept)
-        namespaces.mount_temporary(own.home, temporary)
+        namespaces.make_read_only(files.writable, steps(files.kept, files.writable), files.kept)
+        namespaces.own_terminals()
+        namespaces.mount_temporary(own.home, temporary * 3 // 4)
         if os.path.isdir(_SHARED_MEMORY):  # noqa: PTH112
-            namespaces.mount_temporary(os.path.realpath(_SHARED_MEMORY), temporary)
+            namespaces.mount_temporary(os.path.realpath(_SHARED_MEMORY), temporary // 4)
         environment.furnish(own.home, fonts)
         leave_streams()
         environment.apply(environment.inside(own, home=sandbox.files != "read"))

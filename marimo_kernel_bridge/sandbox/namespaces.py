@@ -44,8 +44,8 @@ def enter(*, own_network: bool) -> None:
         _raise_loopback()
 
 
-def make_read_only(writable: Iterable[str], within: Iterable[str]) -> None:
-    """Let nothing be written but in some folders, and in them not `within` others.
+def make_read_only(writable: Iterable[str], steps: Iterable[str], within: Iterable[str]) -> None:
+    """Let nothing be written but in some folders, and in them not `within` others; `steps` lie between, and keep their names.
 
     Landlock does not look at `chmod`, `chown`, `utime` and `setxattr`; a file system that is read-only refuses them, too.
     Raises `OSError`.
@@ -59,14 +59,28 @@ def make_read_only(writable: Iterable[str], within: Iterable[str]) -> None:
             _set_read_only(place, whole_tree=True, read_only=False)
         except PermissionError:  # something is mounted in it that was read-only before
             _set_read_only(place, whole_tree=False, read_only=False)
+    for place in map(os.fsencode, steps):
+        _bind(place)
     for place in map(os.fsencode, within):
         _bind(place)
         _set_read_only(place, whole_tree=True)
 
 
-def mount_temporary(place: str, size: int | None) -> None:
+def own_terminals() -> None:
+    """Have terminals of this process's own alone: no other can be read or written. Raises `OSError`."""
+    if not os.path.isdir("/dev/pts"):  # noqa: PTH112
+        return
+    options = b"newinstance,ptmxmode=0666,mode=0600"
+    flags = ctypes.c_ulong(_NO_SUID)
+    checked("mount at /dev/pts", libc().mount(b"devpts", b"/dev/pts", b"devpts", flags, options))
+    if not os.path.islink("/dev/ptmx"):  # noqa: PTH114
+        bound = libc().mount(b"/dev/pts/ptmx", b"/dev/ptmx", None, ctypes.c_ulong(_BIND), None)
+        checked("mount at /dev/ptmx", bound)
+
+
+def mount_temporary(place: str, size: int) -> None:
     """Put an empty file system in memory at a folder; it ends with the last process that sees it. Raises `OSError`."""
-    options = "mode=0700" if size is None else f"mode=0700,size={size}"
+    options = f"mode=0700,size={size}"
     flags = ctypes.c_ulong(_NO_SUID | _NO_DEVICES)
     checked(
         f"mount at {place}", libc().mount(b"tmpfs", os.fsencode(place), b"tmpfs", flags, options.encode())

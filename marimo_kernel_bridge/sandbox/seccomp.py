@@ -89,8 +89,11 @@ def program(architecture: str, *, own_ipc: bool) -> list[Instruction]:
             _when(of("sendmsg"), _any_bit(2, _FAST_OPEN)),
             _when(of("sendmmsg"), _any_bit(3, _FAST_OPEN)),
             _when(of("setsockopt"), _not_both(1, _TCP, 2, _FAST_OPEN_CONNECT)),
-            # Of other processes of the user: a limit of CPU time would end them.
+            # Of other processes of the user: a limit of CPU time would end them, another policy starve them.
             _when(of("prlimit64"), _zero(0)),
+            _when(of("sched_setaffinity"), _zero(0)),
+            # Done for nobody, but said to be: ZeroMQ ends a process whose threads are refused that.
+            *(_when(of(f"sched_set{what}"), _zero(0, 0)) for what in ("attr", "param", "scheduler")),
             _when(of("setpriority"), _unless(0, _PRIORITY_OF_USER, _zero(1))),
             _when(of("ioprio_set"), _unless(0, _IO_PRIORITY_OF_USER, _zero(1))),
             _when(of("ioctl"), _none_of(1, _TERMINAL_INPUT)),
@@ -135,8 +138,8 @@ def _any_bit(argument: int, bits: int) -> list[Instruction]:
     return [_argument(argument), (_ANY_BIT, 0, 1, bits), _error(errno.EPERM), (_RETURN, 0, 0, _ALLOW)]
 
 
-def _zero(argument: int) -> list[Instruction]:
-    return [_argument(argument), (_EQUAL, 0, 1, 0), (_RETURN, 0, 0, _ALLOW), _error(errno.EPERM)]
+def _zero(argument: int, error: int = errno.EPERM) -> list[Instruction]:
+    return [_argument(argument), (_EQUAL, 0, 1, 0), (_RETURN, 0, 0, _ALLOW), _error(error)]
 
 
 def _unless(argument: int, value: int, body: list[Instruction]) -> list[Instruction]:

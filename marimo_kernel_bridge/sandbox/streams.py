@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 
 def leave_streams() -> None:
-    """Keep neither the input nor the output of the program that started the kernel, which may be a protocol of its own."""
-    with Path(os.devnull).open("rb") as nothing:
-        os.dup2(nothing.fileno(), 0)
+    """Keep no stream of the program that started the kernel but its log.
+
+    Its output may be a protocol of its own. What is a terminal can be read, too: the person types there.
+    """
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    if os.isatty(2):
+        os.dup2(nothing, 2)
     os.dup2(2, 1)
+    os.close(nothing)

@@ -295,6 +295,23 @@ def _(world: World) -> None:
     os.setpriority(os.PRIO_PROCESS, world["pid"], 19)
 
 
+@probe("another process may run on one processor only")
+def _(world: World) -> None:
+    os.sched_setaffinity(world["pid"], os.sched_getaffinity(world["pid"]))
+
+
+@probe("another process runs when nothing else does")
+def _(world: World) -> None:
+    os.sched_setscheduler(world["pid"], os.SCHED_IDLE, os.sched_param(0))
+    if os.sched_getscheduler(world["pid"]) != os.SCHED_IDLE:
+        raise PermissionError(errno.EPERM, "nothing was done")
+
+
+@probe("a terminal of the person")
+def _(world: World) -> None:
+    os.close(os.open(world["terminal"], os.O_RDWR | os.O_NOCTTY))
+
+
 @probe("a program that runs as another user")
 def _(world: World) -> None:
     printed = subprocess.run(

@@ -17,6 +17,8 @@ def main(folder: str) -> None:
     with open(shared, "w") as file:
         file.write("private")
     said["shared_memory"] = shared
+    _, terminal = os.openpty()
+    said["terminal"] = os.ttyname(terminal)
     kept = []
     for name, family, address in (
         ("unix", socket.AF_UNIX, f"{folder}/unix"),

@@ -31,6 +31,9 @@ def person() -> Iterator[User]:
         hooks = found.folder / ".git/hooks"
         hooks.mkdir(parents=True)
         (hooks / "pre-commit").write_text("")
+        environment = found.folder / "project/env"
+        (environment / "bin").mkdir(parents=True)
+        (environment / "pyvenv.cfg").write_text("")
         (found.folder / "module_of_the_folder.py").write_text("value = 7")
         yield found
 
@@ -98,10 +101,38 @@ def test_dependents_run_and_code_is_interrupted(sandboxed: Kernel) -> None:
 
 
 def test_hooks_and_settings_of_the_folder_are_only_read(sandboxed: Kernel) -> None:
-    for change in ("write_text('x')", "unlink()", "chmod(0o755)"):
-        code = f"try: Path('.git/hooks/pre-commit').{change}\nexcept OSError as error: print(type(error).__name__, error.errno)"
-        assert sandboxed.run(code) in {"OSError 30", "PermissionError 13"}
-    assert sandboxed.run("Path('.git/index').write_text('x')") == "1"
+    hook, project = "Path('.git/hooks/pre-commit')", "Path('project')"
+    for change in (
+        f"{hook}.write_text('x')",
+        f"{hook}.unlink()",
+        f"{hook}.chmod(0o755)",
+        "Path('.git').rename('other')",
+        f"{project}.rename('other')",
+        "Path('project/env').rename('project/other')",
+        "Path('project/env/bin/new').write_text('x')",
+    ):
+        code = f"from pathlib import Path\ntry: {change}\nexcept OSError as error: print(error.errno)"
+        assert sandboxed.run(code) in {"13", "16", "18", "30"}, change
+    assert sandboxed.run("Path('project/notes').write_text('x')") == "1"
+
+
+def test_programs_that_code_starts_have_no_socket_of_the_kernel(sandboxed: Kernel) -> None:
+    listed = "import subprocess; print(subprocess.run(['ls', '-l', '/proc/self/fd'], close_fds=False, capture_output=True).stdout)"
+    shown = sandboxed.run(listed)
+    assert "/proc/" in shown
+    assert "socket:" not in shown
+
+
+def test_a_terminal_of_its_own_works(sandboxed: Kernel) -> None:
+    code = "import os\nends = os.openpty(); os.write(ends[1], b'typed'); print(os.read(ends[0], 5), os.ttyname(ends[1]))"
+    assert sandboxed.run(code) == "b'typed' /dev/pts/0"
+    assert sandboxed.run("sum(os.isatty(number) for number in range(3))") == "0"
+
+
+def test_files_in_memory_have_a_size(sandboxed: Kernel) -> None:
+    for place in ("os.environ['TMPDIR']", "'/dev/shm'"):
+        size = sandboxed.run(f"import os; about = os.statvfs({place}); about.f_blocks * about.f_frsize")
+        assert 0 < int(size) <= 1_000_000_000
 
 
 def test_a_checkpoint_of_a_sandbox_is_no_checkpoint_elsewhere(sandboxed: Kernel, person: User) -> None:

@@ -8,7 +8,7 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.bounds import Sandbox
 from marimo_kernel_bridge.sandbox import own_places
-from marimo_kernel_bridge.sandbox.files import access, everything_but, hidden, is_below
+from marimo_kernel_bridge.sandbox.files import access, everything_but, hidden, is_below, steps
 from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
 from marimo_kernel_bridge.sandbox.variables import cleaned
 
@@ -53,7 +53,23 @@ def test_an_environment_of_python_in_the_folder_is_kept(
     monkeypatch.setattr("sys.prefix", str(folder / ".venv"))
     (folder / ".git").mkdir()
     (folder / ".git/config").write_text("")
-    assert access(Sandbox(), str(folder), own).kept == (str(folder / ".venv"), str(folder / ".git/config"))
+    assert access(Sandbox(), str(folder), own).kept == (str(folder / ".venv"), str(folder / ".git"))
+
+
+def test_folders_above_what_is_kept_keep_their_names(folder: Path) -> None:
+    kept = [f"{folder}/a/b/env", f"{folder}/.git"]
+    assert steps(kept, [str(folder)]) == [f"{folder}/a", f"{folder}/a/b"]
+
+
+@pytest.mark.parametrize("place", ["", "made/later"])
+def test_a_folder_on_pythons_path_that_code_could_fill_is_refused(
+    own: OwnPlaces, folder: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(folder / place))
+    with pytest.raises(BridgeError, match="on Python's path") as refused:
+        access(Sandbox(), str(folder), own)
+    assert refused.value.code == "sandbox_unavailable"
+    access(Sandbox(files="none"), str(folder), own)
 
 
 def test_everything_is_read_but_what_is_hidden(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.sandbox.handed_sockets import CHANNELS, Handed, accepts_only, listening
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -74,7 +75,7 @@ def test_all_channels_listen_before_a_kernel_has_them(tmp_path: object, transpor
         assert sorted(handed.sockets) == sorted(ports.values())
         for port in handed.sockets:
             _connect(transport, ip, port)
-        assert all(os.get_inheritable(descriptor) for descriptor in handed.sockets.values())
+        assert not any(os.get_inheritable(descriptor) for descriptor in handed.sockets.values())
     finally:
         _close(handed)
 
@@ -84,7 +85,7 @@ def test_a_port_that_is_taken_leaves_nothing_open() -> None:
         ports = {f"{name}_port": _free() for name in CHANNELS}
         ports["hb_port"] = taken.getsockname()[1]
         before = open_files()
-        with pytest.raises(OSError, match="in use"):
+        with pytest.raises(BridgeError, match=f"port {ports['hb_port']}: another process"):
             listening({"ip": "127.0.0.1", "transport": "tcp", **ports}, isolated=True)
         assert open_files() == before
 

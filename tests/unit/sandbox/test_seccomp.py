@@ -67,6 +67,7 @@ def called(filtered: list[Instruction], name: str, *arguments: int) -> int:
         ("sendmsg", (3, 0, 0x20000000)),
         ("prlimit64", (1234, 0)),
         ("setpriority", (0, 1234)),
+        ("sched_setaffinity", (1234,)),
         ("setpriority", (2, 0)),
         ("chmod", (0, 0o4755)),
         ("fchmodat", (3, 0, 0o2755)),
@@ -122,6 +123,12 @@ def test_what_python_needs_goes_on(
     filtered: list[Instruction], name: str, arguments: tuple[int, ...]
 ) -> None:
     assert called(filtered, name, *arguments) == ALLOWED
+
+
+def test_another_policy_of_scheduling_is_said_to_be_set_and_is_not(filtered: list[Instruction]) -> None:
+    """ZeroMQ ends a process whose threads are refused one."""
+    nr = number("sched_setscheduler", "x86_64") or 0
+    assert (0x06, 0, 0, 0x00050000) in filtered[filtered.index((0x15, 0, 4, nr)) :][:5]
 
 
 def test_the_second_interface_of_the_processor_is_refused(filtered: list[Instruction]) -> None:
