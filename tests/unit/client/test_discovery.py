@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from marimo_kernel_bridge.client import discovery
+from marimo_kernel_bridge.client.connection import connection_files
 from marimo_kernel_bridge.client.discovery import (
     FoundKernel,
     connection_file_of,
@@ -219,3 +220,14 @@ async def test_connection_files_that_lead_nowhere_carry_their_problem(runtime_di
     (runtime_dir / "kernel-ended.json").chmod(0o600)
     problems = {kernel.kernel_id: kernel.problem.code for kernel in await find_kernels() if kernel.problem}
     assert problems == {"broken": "connection_file_malformed", "ended": "connection_file_stale"}
+
+
+async def test_connection_files_of_any_name_are_found_and_those_of_servers_are_none(
+    runtime_dir: Path,
+) -> None:
+    ports = {f"{name}_port": 1 for name in ("shell", "iopub", "stdin", "control", "hb")}
+    for name in ("kernel-1.json", "my_connection.json", "jpserver-7.json"):
+        (runtime_dir / name).write_text(json.dumps(ports | {"ip": "127.0.0.1", "key": "k"}))
+    (runtime_dir / "other.json").write_text('{"shell": 1}')
+    os.mkfifo(runtime_dir / "pipe.json")
+    assert {path.name for path in connection_files()} == {"kernel-1.json", "my_connection.json"}

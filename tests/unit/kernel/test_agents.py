@@ -150,8 +150,27 @@ def test_one_stale_version_refuses_the_whole_batch(lab: FrontEnd, agent: FrontEn
     with pytest.raises(BridgeError) as refusal:
         edit(agent, change(old["one"], "a = 9"), change(old["two"], "b = 9"), AddCell("c = 9"))
     assert refusal.value.code == "stale_version"
-    assert old["two"].cell_id in refusal.value.message
+    assert (
+        f"{old['two'].cell_id} is at version 2, not 1, by the person. Its text now:\nb = 3"
+        in refusal.value.message
+    )
+    assert old["one"].cell_id not in refusal.value.message
     assert [cell.code for cell in cells(agent).values()] == ["a = 1", "b = 3"]
+
+
+def test_an_agents_cell_that_an_export_has_brought_into_the_notebook_is_the_same_cell(
+    lab: FrontEnd, agent: FrontEnd
+) -> None:
+    lab.run("one", "a = 1")
+    (added,) = edit(agent, AddCell("b = a + 1\nb")).added
+    lab.run(added, "b = a + 1\nb")  # the file names it by the kernel's own id
+    assert list(cells(agent)) == ["one", added]
+    assert cells(agent)[added].notebook_cell_id == added
+    # An own id of the kernel may be an id of the notebook by chance: then the texts differ.
+    (other,) = edit(agent, AddCell("c = a + 2")).added
+    lab.run(other, "d = 5")
+    listed = wire.decode_reply(agent.ask(wire.ListCells()), list[Cell])
+    assert sorted(cell.code for cell in listed) == ["a = 1", "b = a + 1\nb", "c = a + 2", "d = 5"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from ipykernel.kernelbase import Kernel
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
@@ -21,7 +22,7 @@ from marimo_kernel_bridge.protocol.inspection import (
     Variable,
     VariableContent,
 )
-from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, Outline, RunReport
+from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, KernelDescription, Outline, RunReport
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,21 @@ def notebook(lab: FrontEnd) -> FrontEnd:
     lab.run("two", "print('needle' * a)")
     lab.run("three", "import nosuch_module  # needle")
     return lab
+
+
+def test_while_code_asks_the_person_to_type_its_prompt_is_told(
+    kernel: KernelInMemory, lab: FrontEnd, agent: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asks: list[str | None] = []
+
+    def answered(_kernel: Kernel, prompt: str, *_arguments: object, **_options: object) -> str:
+        asks.append(wire.decode_reply(agent.ask(wire.Describe()), KernelDescription).asks)
+        return f"an answer to {prompt}"
+
+    monkeypatch.setattr(Kernel, "_input_request", answered)
+    assert lab.run("one", "name = input('Your name: ')\nname").ok
+    assert asks == ["Your name: "]
+    assert wire.decode_reply(agent.ask(wire.Describe()), KernelDescription).asks is None
 
 
 def test_cells_are_read_in_pages(notebook: FrontEnd, agent: FrontEnd) -> None:

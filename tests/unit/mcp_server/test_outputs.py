@@ -98,6 +98,41 @@ def test_a_traceback_has_neither_colours_nor_frames_of_the_kernel() -> None:
     ]
 
 
+def test_of_an_interrupt_only_the_place_in_the_cell_is_told() -> None:
+    traceback = [
+        "KeyboardInterrupt                         Traceback (most recent call last)",
+        "Cell In[3], line 2\n      1 for _ in range(9):\n----> 2     frame.to_csv(path)",
+        "File /env/lib/python3.11/site-packages/pandas/core/generic.py:3964, in NDFrame.to_csv(self)\n   3953 x\n-> 3964 y",
+        "File pandas/_libs/writers.pyx:73, in pandas._libs.writers.write_csv_rows()",
+        "KeyboardInterrupt: ",
+    ]
+    text = error_text({"ename": "KeyboardInterrupt", "evalue": "", "traceback": traceback})
+    assert text == f"{traceback[1]}\nKeyboardInterrupt"
+    crashed = {
+        "ename": "KeyboardInterrupt",
+        "evalue": "",
+        "traceback": ["File /x/IPython/core/ultratb.py, line None"],
+    }
+    assert error_text(crashed) == "KeyboardInterrupt"
+
+
+def test_frames_of_libraries_are_named_without_their_code_and_many_are_counted() -> None:
+    frames = [
+        f"File /env/lib/python3.11/site-packages/pandas/core/{name}.py:1, in f()\n-> 1 raise x"
+        for name in "abcde"
+    ]
+    traceback = ["Cell In[3], line 2\n----> 2 frame['nosuch']", *frames, "KeyError: 'nosuch'"]
+    text = error_text({"ename": "KeyError", "evalue": "'nosuch'", "traceback": traceback})
+    assert text.splitlines() == [
+        "Cell In[3], line 2",
+        "----> 2 frame['nosuch']",
+        "File /env/lib/python3.11/site-packages/pandas/core/a.py:1, in f()",
+        "[… 3 more frames of libraries …]",
+        "File /env/lib/python3.11/site-packages/pandas/core/e.py:1, in f()",
+        "KeyError: 'nosuch'",
+    ]
+
+
 def test_an_error_without_a_traceback_still_says_what_it_is() -> None:
     assert error_text({"ename": "CycleError", "evalue": "a and b", "traceback": []}) == "CycleError: a and b"
 
@@ -150,6 +185,15 @@ def test_a_vega_lite_chart_is_told_in_lines(as_html: bool) -> None:
         "- bar: x day (nominal); y sum(count) (quantitative)\n"
         "- data of 2 rows: day 2 values: mon, tue; count 2 values from 3 to 4"
     )
+
+
+def test_a_chart_counts_distinct_texts_and_truths() -> None:
+    rows = [{"city": ("Bonn", "Ulm")[number % 2], "new": number % 5 == 0} for number in range(10)]
+    text = chart_text(
+        {"application/vnd.vegalite.v5+json": {"$schema": "vega-lite", "data": {"values": rows}}}
+    )
+    assert text is not None
+    assert "city 10 values, 2 different: Bonn, Ulm; new 10 values: 2 true, 8 false" in text
 
 
 def test_layers_are_told_each_with_what_they_share() -> None:
