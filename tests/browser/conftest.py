@@ -90,8 +90,10 @@ def opening(
     kept = browser_folder(request).stash.setdefault(TABS, {})
     own: list[Page] = []
 
-    def open_notebook(*cells: str, kernel: str = WARM, app: str = "lab", own_page: bool = False) -> LabPage:
-        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    def open_notebook(
+        *cells: str | tuple[str, str], kernel: str = WARM, app: str = "lab", own_page: bool = False
+    ) -> LabPage:
+        notebook = nbformat.v4.new_notebook(cells=list(map(_cell, cells)))
         notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
         path = server.notebooks / request.node.name.replace("[", "-").rstrip("]") / "notebook.ipynb"
         path.parent.mkdir()
@@ -115,6 +117,15 @@ def opening(
         else:
             request.node.stash[OPEN_PAGE].leave()
     server.end_kernels()
+
+
+def _cell(cell: str | tuple[str, str]) -> nbformat.NotebookNode:
+    """A cell of a notebook: code, or a pair of "markdown" or "code" and the text."""
+    kind, text = ("code", cell) if isinstance(cell, str) else cell
+    made: nbformat.NotebookNode = (
+        nbformat.v4.new_markdown_cell(text) if kind == "markdown" else nbformat.v4.new_code_cell(text)
+    )
+    return made
 
 
 @pytest.fixture(scope="module")

@@ -22,13 +22,16 @@ from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport
 from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription, RunReport
+from tests.agent_jobs import CountingAgent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
     from mcp.client.extension import ClientExtension
     from mcp.types import BlobResourceContents, CallToolResult, TextResourceContents, Tool
+
+    from tests.agent_jobs import Cost
 
 TIMEOUT_MS = 60_000
 
@@ -115,6 +118,12 @@ class McpAgent:
         if tool == "connect_to_kernel":
             self._joined.append(result.structured_content["kernel"])
         return as_objects(result.structured_content)
+
+    def plays(self, job: Callable[[CountingAgent], Awaitable[object]]) -> Cost:
+        """Do a job, and return what it has cost."""
+        counting = CountingAgent(self._client)
+        self._portal.call(job, counting)
+        return counting.cost
 
     def leave(self) -> None:
         """Disconnect from the kernels that it joined."""
