@@ -18,6 +18,8 @@ _NUMBERS: Final = frozenset({"integer", "number", "decimal"})
 _TIMES: Final = frozenset({"date", "datetime"})
 _TEXTS: Final = frozenset({"text", "category", "boolean", "time", "duration"})
 _CHARTABLE: Final = _NUMBERS | _TIMES | _TEXTS
+_FROM_ZERO: Final = frozenset({"bar", "area"})
+"""Marks whose length means something."""
 _ROWS: Final = 1000
 _GROUPS: Final = 40
 _TIMES_OR_NUMBERS: Final = 1000
@@ -181,7 +183,11 @@ def _encoding(plan: Plan, fields: Sequence[str]) -> dict[str, Any]:
         assert plan.y is not None, "a chart of rows has two axes"
         field = "x" if plan.y.name == plan.x.name else "y"
         y = {"field": field, "type": "quantitative", "title": plan.y.name}
-    encoding = {"x": x, "y": y}
+    encoding: dict[str, dict[str, Any]] = {"x": x, "y": y}
+    if plan.mark not in _FROM_ZERO:
+        for axis in encoding.values():
+            if axis["type"] == "quantitative":
+                axis["scale"] = {"zero": False}
     if plan.color is not None:
         field = next(
             (

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST_EDGES: Final = 500
 _MOST_NODES: Final = 150
 _WIDTH: Final = 30
+_STEPS: Final = (0.0, 0.2, -0.15, 0.1, -0.2)
 _ENDS: Final = (("source", "target"), ("from", "to"), ("parent", "child"))
 
 Edge = tuple[str, str]
@@ -59,13 +60,13 @@ def drawn(table: Table, options: Options) -> tuple[dict[str, Any], str]:
         for one, other in edges
     ]
     nodes = [{"x": x, "y": y, "name": _short(name)} for name, (x, y) in places.items()]
-    axis = {"type": "quantitative", "axis": None}
+    axis = {"type": "quantitative", "axis": None, "scale": {"zero": False, "padding": 40}}
     at = {"x": {"field": "x", **axis}, "y": {"field": "y", **axis}}
     spec: dict[str, Any] = {
         "$schema": SCHEMA,
         **({"title": options.title} if options.title else {}),
         "width": 600,
-        "height": 400,
+        "height": 300,
         "layer": [
             {
                 "data": {"values": lines},
@@ -126,12 +127,15 @@ def layered(edges: Sequence[Edge]) -> dict[str, int] | None:
 
 
 def on_layers(layers: Mapping[str, int]) -> dict[str, Place]:
-    """Return places in columns, each column in the middle of the height."""
+    """Return places in columns, each somewhat higher or lower than the next: edges that skip one do not lie on its nodes."""
     columns: dict[int, list[str]] = defaultdict(list)
     for name, layer in layers.items():
         columns[layer].append(name)
     return {
-        name: (float(layer), (number + 1) / (len(names) + 1))
+        name: (
+            float(layer),
+            round((number + 1) / (len(names) + 1) + _STEPS[layer % len(_STEPS)] / len(names), 4),
+        )
         for layer, names in columns.items()
         for number, name in enumerate(names)
     }

@@ -122,6 +122,15 @@ def test_numbers_and_times_of_a_chart_are_those_of_the_table() -> None:
     assert spec["encoding"]["x"]["sort"] == "-y"
 
 
+@pytest.mark.parametrize(
+    ("mark", "from_zero"), [("point", False), ("line", False), ("bar", True), ("area", True)]
+)
+def test_axes_begin_at_zero_where_lengths_mean_something(mark: str, from_zero: bool) -> None:
+    kernel = Fake(df=SALES)
+    drawn(kernel, data="df", options={"x": "price", "y": "units", "mark": mark})
+    assert ("scale" not in kernel.specs[0]["encoding"]["y"]) is from_zero
+
+
 def test_names_of_columns_need_no_care() -> None:
     kernel = Fake(df=pd.DataFrame({"a.b[0]": ["x", "y"], "it's \\ \"": [1, 2]}))
     answer = drawn(kernel, data="df")
@@ -155,6 +164,8 @@ def test_a_graph_is_laid_out_in_layers_or_on_a_circle() -> None:
     assert answer.said == "deps, dict of lists: graph: 4 nodes, 4 edges; edges lead from left to right."
     places = {node["name"]: node["x"] for node in kernel.specs[0]["layer"][1]["data"]["values"]}
     assert places == {"load": 0.0, "clean": 1.0, "model": 2.0, "plot": 3.0}
+    heights = [node["y"] for node in kernel.specs[0]["layer"][1]["data"]["values"]]
+    assert len(set(heights)) == 4, "an edge that skips a layer is seen"
     assert "on a circle" in drawn(Fake(g={"a": ["b"], "b": ["a"]}), data="g", type="graph").said
     pairs = pd.DataFrame({"Source": ["a", "b"], "Target": ["b", "c"], "weight": [1, 2]})
     assert drawn(Fake(df=pairs), data="df").type == "graph"
