@@ -6,6 +6,7 @@ What is asked about is the end of the code, which is looked at backwards, up to 
 from __future__ import annotations
 
 import builtins
+import difflib
 import keyword
 import re
 import sys
@@ -97,16 +98,20 @@ def explain(names: Names, definers: Mapping[str, str], code: str) -> Documentati
     expression = (of_call or of_itself if before.rstrip()[-1:] in {"'", '"'} else of_itself or of_call) or ""
     space = Namespace(names, code[: code.rstrip().rfind("\n") + 1])
     found = space.find(expression) if expression else None
-    if found is None:
-        return Documentation(shorten(expression), known=False)
     first = re.match(r"\w+", expression)
+    if found is None:
+        missing = "" if first is None or space.find(first[0]) is not None else first[0]
+        missing = "" if missing in space.defined_above else missing
+        known = [name for name in list(names) if type(name) is str and not name.startswith("_")]
+        near = difflib.get_close_matches(missing, known[:_MOST_KEYS], n=3) if missing else []
+        return Documentation(shorten(expression), known=False, missing=shorten(missing), near=tuple(near))
     definer = definers.get(first[0]) if first is not None and first[0] not in space.defined_above else None
     if isinstance(found, InstanceOf):
         return Documentation(
             shorten(expression),
             type=class_name(found.kind),
             kind="instance",
-            doc=documentation(found),
+            doc=documentation(found).partition("\n\n")[0],
             cell_id=definer,
         )
     value = found.value

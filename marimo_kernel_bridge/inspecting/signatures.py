@@ -23,6 +23,7 @@ from marimo_kernel_bridge.inspecting.value_text import (
     class_name,
     instance_dict,
     is_class,
+    is_of_library,
     shorten,
     value_text,
 )
@@ -43,8 +44,10 @@ def function_of(value: object) -> object:
             inner = value.fget
         elif type(value) is functools.cached_property:
             inner = value.func
-        elif type(value) is types.FunctionType and (found := item(instance_dict(value), "__wrapped__")):
-            inner = found.value if isinstance(found, Known) else None
+        elif not is_class(value) and (found := item(instance_dict(value), "__wrapped__")):
+            inner = (
+                found.value if isinstance(found, Known) else None
+            )  # also of a cache, and of NumPy's dispatchers
         if inner is None:
             return value
         value = inner
@@ -138,13 +141,13 @@ def documentation(found: Known | InstanceOf) -> str:
         return _plain(item(module_names(value), "__doc__"))
     if is_class(value):
         return _of_class(value)
-    if type(value) is property or is_builtin_function(value):
+    if type(value) is property or is_builtin_function(value) or _is_ufunc(value):
         return _cleaned(value.__doc__)
     inner = function_of(value)
     if type(inner) is types.FunctionType or is_builtin_function(inner):
         own = value.__doc__ if type(value) is types.FunctionType else None  # a decorator may have changed it
-        return _cleaned(own) or _cleaned(inner.__doc__)
-    return _of_class(type(value))
+        return _cleaned(own) or _plain(item(instance_dict(value), "__doc__")) or _cleaned(inner.__doc__)
+    return ""  # of a value, the type says it: its class can be looked up
 
 
 def _of_class(kind: type) -> str:
@@ -160,6 +163,10 @@ def _plain(found: object) -> str:
 
 def _cleaned(text: object) -> str:
     return inspect.cleandoc(text[:_LONGEST_DOC]) if type(text) is str else ""
+
+
+def _is_ufunc(value: object) -> bool:
+    return class_name(type(value)) == "numpy.ufunc" and is_of_library(type(value), "numpy")
 
 
 def place(value: object) -> str:
@@ -179,4 +186,8 @@ def kind_of(value: object) -> str:
     if type(value) is property or type(value) is functools.cached_property:
         return "property"
     inner = function_of(value)
-    return "function" if type(inner) is types.FunctionType or is_builtin_function(inner) else "value"
+    return (
+        "function"
+        if _is_ufunc(value) or type(inner) is types.FunctionType or is_builtin_function(inner)
+        else "value"
+    )

@@ -23,8 +23,15 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.notebooks.ipynb import Notebook
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, OutputJSON
 
-TextFormat = Literal["ipynb", "json", "markdown", "py"]
-SUFFIXES: Final[dict[TextFormat, str]] = {"ipynb": ".ipynb", "json": ".json", "markdown": ".md", "py": ".py"}
+TextFormat = Literal["ipynb", "json", "md", "markdown", "py"]
+"""`md` is what exports call Markdown."""
+SUFFIXES: Final[dict[TextFormat, str]] = {
+    "ipynb": ".ipynb",
+    "json": ".json",
+    "md": ".md",
+    "markdown": ".md",
+    "py": ".py",
+}
 
 _MARIMO: Final = re.compile(r"^app\s*=\s*marimo\.App\(", re.MULTILINE)
 _FENCE: Final = re.compile(r"( {0,3})(`{3,}|~{3,})[ \t]*([^`\n]*)$")
@@ -84,7 +91,7 @@ def document_of_text(text: str, kind: TextFormat, name: str) -> DocumentJSON:
     """Return a notebook as an .ipynb has it. `name` is what errors call it. Raises `BridgeError`: bad_notebook."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     match kind:
-        case "markdown":
+        case "markdown" | "md":
             return _document(_of_markdown(text))
         case "py":
             return _document(_of_percent(text))

@@ -99,6 +99,7 @@ class Completions:
 class Documentation:
     """What an expression is, as far as it can be known without evaluating it; `known` is False where it cannot.
 
+    `missing` is its first name if there is none, and `near` are names like it.
     `kind` is function, class, module, property, value or instance (of `type`). `place` is the file and line of a function, as
     its code names them. `cell_id` defines the first name in the expression.
     """
@@ -112,6 +113,8 @@ class Documentation:
     doc: str = ""
     place: str = ""
     cell_id: str | None = None
+    missing: str = ""
+    near: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""One table in a TOML file of settings: put in or taken out, with everything else left as it is, comments too.
+"""One table in a TOML file of settings: put in or taken out, with everything else left as it is, comments too (tomlkit).
 
 Each edit is checked: read again, the text must say what it said before, but for the table.
 """
@@ -6,11 +6,11 @@ Each edit is checked: read again, the text must say what it said before, but for
 from __future__ import annotations
 
 import copy
-import json
-import re
 import tomllib
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
 
 from marimo_kernel_bridge.mcp_server.hosts.json_entries import CannotEditError
 
@@ -23,34 +23,27 @@ def with_entry(text: str, path: Sequence[str], entry: dict[str, Any]) -> str:
 
     Raises `CannotEditError`.
     """
-    said = _read(text)
-    wanted = copy.deepcopy(said)
+    wanted = _read(text)
+    said = copy.deepcopy(wanted)
     table: Any = wanted
-    there = True
     for name in path:
-        there = there and name in table
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
             raise CannotEditError(f"{name} is no table")
-    if all(table.get(key) == value for key, value in entry.items()):
-        return text
     table.update(entry)
-    newline = "\r\n" if "\r\n" in text else "\n"
-    lines = text.splitlines(keepends=True)
-    written = [f"{key} = {_value(value)}{newline}" for key, value in entry.items()]
-    headers = _headers(lines, path) if there else []  # a text may have a line that looks like one
-    if not headers:
-        if there:
-            raise CannotEditError(f"{'.'.join(path)} is not a table with a line of its own")
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += newline
-        gap = [newline] if lines and lines[-1].strip() else []
-        return _checked("".join([*lines, *gap, f"[{'.'.join(path)}]{newline}", *written]), wanted)
-    header = headers[-1]
-    if not lines[header].endswith("\n"):
-        lines[header] += newline
-    kept = _without_keys(lines[header + 1 : _end(lines, header)], entry)
-    return _checked("".join([*lines[: header + 1], *written, *kept, *lines[_end(lines, header) :]]), wanted)
+    if wanted == said:
+        return text
+    if (appended := _appended(text, path, entry, wanted)) is not None:
+        return appended
+    document = _document(text)
+    inside: Any = document
+    for depth, name in enumerate(path):
+        if name not in inside:
+            inside.add(name, tomlkit.table(is_super_table=depth + 1 < len(path)))
+        inside = inside[name]
+    for key, value in entry.items():
+        inside[key] = value
+    return _checked(tomlkit.dumps(document), wanted)
 
 
 def without_entry(text: str, path: Sequence[str]) -> str:
@@ -62,18 +55,31 @@ def without_entry(text: str, path: Sequence[str]) -> str:
     if not isinstance(table, dict) or path[-1] not in table:
         return text
     del table[path[-1]]
-    lines = text.splitlines(keepends=True)
-    for header in reversed(_headers(lines, path, below=True)):
-        end = _end(lines, header)
-        while end - 1 > header and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
-            end -= 1  # what stands above the next table is about that one
-        while end < len(lines) and not lines[end].strip():
-            end += 1
-        without = [*lines[:header], *lines[end:]]
-        with suppress(tomllib.TOMLDecodeError):  # a text may have a line that looks like a table's
-            tomllib.loads("".join(without))
-            lines = without
-    return _checked("".join(lines), wanted, empty=path[:-1])
+    document = _document(text)
+    inside: Any = document
+    for name in path[:-1]:
+        inside = inside[name]
+    del inside[path[-1]]
+    return _checked(tomlkit.dumps(document), wanted, empty=path[:-1])
+
+
+def _appended(text: str, path: Sequence[str], entry: dict[str, Any], wanted: dict[str, Any]) -> str | None:
+    """Return the text with the table at its end; None if that does not say what is wanted.
+
+    tomlkit puts it behind the table beside it, between a comment and what that is about.
+    """
+    newline = "\r\n" if "\r\n" in text else "\n"
+    table = (
+        tomlkit.dumps({path[-1]: entry})
+        .replace(f"[{path[-1]}]", f"[{'.'.join(path)}]")
+        .replace("\n", newline)
+    )
+    before = text if not text or text.endswith("\n") else text + newline
+    gap = newline if before.strip() and not before.endswith(newline * 2) else ""
+    try:
+        return _checked(before + gap + table, wanted)
+    except CannotEditError:
+        return None
 
 
 def _read(text: str) -> dict[str, Any]:
@@ -83,54 +89,19 @@ def _read(text: str) -> dict[str, Any]:
         raise CannotEditError(str(error)) from None
 
 
-def _headers(lines: Sequence[str], path: Sequence[str], *, below: bool = False) -> list[int]:
-    """Return the lines with a table's name; with `below` also those of tables in it."""
-    names = r"\s*\.\s*".join(rf"""["']?{re.escape(name)}["']?""" for name in path)
-    inner = r"(?:\..*)?" if below else ""
-    pattern = re.compile(rf"\s*\[\s*{names}\s*{inner}\]\s*(?:#.*)?$")
-    return [number for number, line in enumerate(lines) if pattern.match(line.rstrip())]
-
-
-def _end(lines: Sequence[str], header: int) -> int:
-    """Return the line of the next table."""
-    after = range(header + 1, len(lines))
-    return next((number for number in after if re.match(r"\s*\[", lines[number])), len(lines))
-
-
-def _without_keys(lines: Sequence[str], keys: dict[str, Any]) -> list[str]:
-    """Return the lines of a table without those of some keys, whose values may take several lines."""
-    kept: list[str] = []
-    at = 0
-    while at < len(lines):
-        if not any(re.match(rf"""\s*["']?{re.escape(key)}["']?\s*=""", lines[at]) for key in keys):
-            kept.append(lines[at])
-            at += 1
-            continue
-        for end in range(at + 1, len(lines) + 1):
-            try:
-                tomllib.loads("".join(lines[at:end]))
-            except tomllib.TOMLDecodeError:
-                continue
-            at = end
-            break
-        else:
-            raise CannotEditError("it is laid out in a way that is not understood")
-    return kept
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    return json.dumps(value, ensure_ascii=False)
+def _document(text: str) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(text)
+    except TOMLKitError as error:
+        raise CannotEditError(str(error)) from None
 
 
 def _checked(edited: str, wanted: dict[str, Any], empty: Sequence[str] = ()) -> str:
     """Return the text if it says what is wanted; tables at `empty` may be gone if nothing is in them."""
     said = _read(edited)
-    if empty and said != wanted:
-        table = said
-        for name in empty:
-            table = table.setdefault(name, {})
+    table = said
+    for name in empty:
+        table = table.setdefault(name, {})
     if said != wanted:
         raise CannotEditError("it is laid out in a way that is not understood")
     return edited

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from marimo_kernel_bridge.mcp_server.hosts.json_entries import CannotEditError
+from marimo_kernel_bridge.notebooks.nbformat_json import lines as split_with_ends
+from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +36,7 @@ def with_entry(text: str, path: Sequence[str], entry: dict[str, Any]) -> str:
     if name in inside and all(there.get(key) == value for key, value in entry.items()):
         return text
     inside[name] = {**there, **entry}
-    lines = text.splitlines(keepends=True)
+    lines = split_with_ends(text)
     newline = "\r\n" if "\r\n" in text else "\n"
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += newline
@@ -66,7 +68,7 @@ def without_entry(text: str, path: Sequence[str]) -> str:
         return text
     wanted = copy.deepcopy(said)
     del wanted[section][name]
-    lines = text.splitlines(keepends=True)
+    lines = split_with_ends(text)
     header = _section(lines, section)
     if header is None:
         raise CannotEditError(f"{section} has no line of its own")
@@ -125,7 +127,7 @@ def _trimmed(lines: Sequence[str], start: int, end: int) -> int:
 
 def _written(value: dict[str, Any], indent: str, newline: str) -> list[str]:
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000)
-    return [f"{indent}{line}{newline}" for line in text.splitlines()]
+    return [f"{indent}{line}{newline}" for line in split_lines(text.rstrip("\n"))]
 
 
 def _checked(edited: str, wanted: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import code_help as views
 
-_HELP_BUDGET = 4000
+_HELP_BUDGET = 1000
 
 
 @tool("Complete code", needs="read", reads=True)

@@ -232,6 +232,38 @@ def test_classes_values_modules_and_results_are_told() -> None:
     assert "DataFrame" in help_on("df.groupby", df=pd.DataFrame()).doc
 
 
+def test_what_wraps_a_function_is_told_as_the_function() -> None:
+    told = help_on("np.sum", np=np)
+    assert (told.kind, told.signature.startswith("(a, axis=None"), told.doc.startswith("Sum of array")) == (
+        "function",
+        True,
+        True,
+    )
+    assert help_on("np.add", np=np).kind == "function"
+    assert "Add arguments" in help_on("np.add", np=np).doc
+
+    @functools.lru_cache
+    def cached(size: int) -> int:
+        """Compute."""
+        return size
+
+    assert (help_on("f", f=cached).signature, help_on("f", f=cached).doc) == (
+        "(size: int) -> int",
+        "Compute.",
+    )
+
+
+def test_of_a_value_the_type_is_told_and_not_the_documentation_of_its_class() -> None:
+    assert (help_on("x", x=3).doc, help_on("df", df=pd.DataFrame()).doc) == ("", "")
+    assert "\n\n" not in help_on("df.groupby('a')", df=pd.DataFrame()).doc
+
+
+def test_a_name_that_does_not_exist_is_told_with_those_like_it() -> None:
+    told = help_on("prcie.x", price=1, place=2)
+    assert (told.known, told.missing, told.near[:1]) == (False, "prcie", ("price",))
+    assert help_on("x = f()\nx.y", f=3).missing == ""
+
+
 @pytest.mark.parametrize(
     "code", ["nothing", "1 + 1", "spy.described", "", "((", "x.y.z", "\x00", "a" * 30_000]
 )

@@ -52,7 +52,9 @@ async def test_a_name_is_looked_up_with_its_documentation_up_to_the_budget(reade
 async def test_what_cannot_be_known_without_evaluating_is_refused(reader: Agent) -> None:
     answer = await reader("inspect_code", code="text + text")
     assert answer.refused("no_such_variable") or "text" in answer.text
-    assert (await reader("inspect_code", code="nothing.here")).refused("no_such_variable")
+    missing = await reader("inspect_code", code="scael.here")
+    assert missing.refused("no_such_variable")
+    assert "There is no name 'scael'. There are scale" in missing.text
 
 
 async def test_a_plain_kernel_has_neither(serve: Serve, kernel: FakeKernel, connection_file: str) -> None:

@@ -87,6 +87,7 @@ def cells(text: str, kind: TextFormat) -> list[tuple[str, str]]:
 
 
 def test_blocks_of_python_in_markdown_are_code_and_the_rest_is_text() -> None:
+    assert cells(MARKDOWN, "markdown") == cells(MARKDOWN, "md")
     assert cells(MARKDOWN, "markdown") == [
         ("markdown", "# Sales\n\nSome text."),
         ("code", "x = 1"),

@@ -108,7 +108,6 @@ def test_any_file_takes_an_entry_and_gives_it_back(editor: ModuleType, text: str
     [
         (toml_entries, "a = "),
         (toml_entries, 'mcp_servers = "none"'),
-        (toml_entries, '[mcp_servers]\nmarimo = {command = "old"}'),
         (yaml_entries, "a: [1"),
         (yaml_entries, "- a"),
         (yaml_entries, "extensions: {other: {}}"),
