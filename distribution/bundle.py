@@ -1,6 +1,6 @@
 """What MCP hosts and registries take: the `.mcpb` bundle of a wheel, and `server.json` for its version.
 
-`python distribution/bundle.py [WHEEL]` writes both to `.build/bundle`, of a wheel that it builds if none is named. A host that
+`python distribution/bundle.py [WHEEL [FOLDER]]` writes both to `.build/bundle`, of a wheel that it builds if none is named. A host that
 opens the bundle lets uv make the environment from the wheel inside and from an index; nothing is published for it.
 """
 
@@ -147,8 +147,9 @@ def main() -> None:
     os.umask(0o022)
     with tempfile.TemporaryDirectory() as place:
         wheel = Path(sys.argv[1]) if sys.argv[1:] else _built(Path(place))
-        print(write_bundle(wheel, FOLDER))
-        print(write_server_json(version_of(wheel), FOLDER))
+        folder = Path(sys.argv[2]) if sys.argv[2:] else FOLDER
+        print(write_bundle(wheel, folder))
+        print(write_server_json(version_of(wheel), folder))
 
 
 if __name__ == "__main__":

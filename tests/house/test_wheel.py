@@ -1,5 +1,6 @@
 """The wheel, in an environment of its own: what a person gets from `make demo` and from `pip install`."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -13,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from mcp import Client, StdioServerParameters
 from pip_install import TOOLS, as_uv_says, pip_settings
 
 ROOT = Path(__file__).parents[2]
@@ -224,6 +226,51 @@ def test_the_installed_wheel_passes_its_own_doctor(environment, tmp_path):
     skipped = {check for check, verdict in verdicts.items() if verdict == "skipped"}
     assert {"jupyterlab", "tables"} <= skipped <= {"jupyterlab", "tables", "vscode", "marimo edit"}
     assert set(verdicts.values()) == {"ok", "skipped"}
+
+
+async def tools_of(command, arguments):
+    async with Client(
+        StdioServerParameters(command=str(command), args=arguments, env=dict(os.environ))
+    ) as client:
+        return {tool.name for tool in (await client.list_tools()).tools}
+
+
+@installed
+def test_uvx_runs_the_wheel_and_configures_hosts_with_a_command_that_starts_the_server(
+    wheel, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # uv leaves locks there
+    program = Path(sys.executable).with_name("uv")
+    options, variables = as_uv_says(pip_settings())
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    ours = ("marimo-kernel-bridge", "mcp", "--allow", "propose", "--print-config", "cursor")
+    printed = run(program, "tool", "run", *options, "--from", wheel, *ours)
+    (entry,) = json.loads(printed.stdout)["mcpServers"].values()
+    assert (entry["command"], entry["args"][:4]) == (str(program), ["tool", "run", "--from", str(wheel)])
+    tools = asyncio.run(tools_of(entry["command"], entry["args"]))
+    assert "propose_edit" in tools
+    assert "execute_code" not in tools
+
+
+@installed
+def test_the_bundle_of_the_wheel_starts_the_server_as_its_manifest_says(wheel, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # uv leaves locks there
+    run(sys.executable, ROOT / "distribution/bundle.py", wheel, tmp_path / "made")
+    (made,) = (tmp_path / "made").glob("*.mcpb")
+    folder = tmp_path / "bundle"
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(folder)
+    start = json.loads((folder / "manifest.json").read_text())["server"]["mcp_config"]
+    words = {"${__dirname}": str(folder), "${user_config.allow}": "propose"}
+    assert start["command"] == "uv"
+    for name, value in as_uv_says(pip_settings())[1].items():
+        monkeypatch.setenv(name, value)
+    tools = asyncio.run(
+        tools_of(Path(sys.executable).with_name("uv"), [words.get(word, word) for word in start["args"]])
+    )
+    assert "propose_edit" in tools
 
 
 @installed
