@@ -61,3 +61,36 @@ async def test_a_session_survives_its_server_and_two_others_share_its_kernel_whi
     finally:
         for server in servers:
             await server.close()
+
+
+async def test_a_notebook_that_the_server_saves_has_each_cell_once_and_its_texts_in_their_places(
+    tmp_path, runtime_dir
+):
+    environment = {"JUPYTER_DATA_DIR": str(tmp_path / "data"), "JUPYTER_RUNTIME_DIR": str(runtime_dir)}
+    server, path = Server(tmp_path, 0, environment), tmp_path / "own.ipynb"
+    texts = ["# Title", "a = 1", "Then", "b = a + 1"]
+    try:
+        await server.start()
+        handle = (await server.call("create_notebook", name="own"))["kernel"]
+        edits = [
+            {"action": "add", "code": text, "type": "code" if "=" in text else "markdown"} for text in texts
+        ]
+        await server.call("edit_cells", edits=edits)
+        await until(lambda: codes(path) == texts)
+        assert len((await server.call("run_cells", which="all"))["ran"]) == 2
+        listed = (await server.call("list_cells"))["cells"]
+        assert [cell["code"] for cell in listed] == texts
+        title, code = listed[0]["cell_id"], listed[1]
+        changes = [
+            {"action": "change", "cell_id": title, "version": 0, "code": "# Other"},
+            {"action": "change", "cell_id": code["cell_id"], "version": code["version"], "code": "a = 2"},
+        ]
+        await server.call("edit_cells", edits=changes)
+        await server.call("control_kernel", action="restart", kernel=handle)
+        assert len((await server.call("run_cells", which="all"))["ran"]) == 2
+        await until(lambda: codes(path) == ["# Other", "a = 2", *texts[2:]])
+        await server.call("control_kernel", action="shut_down", kernel=handle)
+        ids = [cell["id"] for cell in json.loads(path.read_text())["cells"]]
+        assert ids == [cell["cell_id"] for cell in listed]
+    finally:
+        await server.close()

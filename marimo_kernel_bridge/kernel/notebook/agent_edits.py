@@ -153,6 +153,8 @@ class AgentEdits:
         order: list[str] = []
         for key, text in code:
             entry = known.get(key)
+            if entry is None and key is not None:  # an agent's cell, which the file has got meanwhile
+                entry = self._cells.show(key, text, NOTEBOOK, address)
             if entry is None and text.strip():
                 added.append(entry := self._cells.add_beside(key, text, NOTEBOOK, address))
             if entry is not None:

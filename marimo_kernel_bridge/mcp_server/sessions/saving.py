@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from marimo_kernel_bridge.client.client import KernelClient
+    from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.launch.sessions.entries import Session
     from marimo_kernel_bridge.launch.sessions.registry import Registry
+    from marimo_kernel_bridge.mcp_server.sessions.text_cells import TextEdits
     from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
 
 _QUIET: Final = 0.3
@@ -71,6 +73,9 @@ class SessionSaver:
         self._registry = registry
         self._opened = opened
         self._known: set[str] = set()
+        self._texts: list[
+            tuple[TextEdits, Run | None]
+        ] = []  # not in the file yet, with the runs that they follow
         self._saving = asyncio.Lock()
         self._due = asyncio.Event()
         client.runs.on_change(self._due.set)
@@ -92,6 +97,21 @@ class SessionSaver:
             return ""
         self._told = self.refusal
         return f"The notebook's file is not written ({self.refusal.code}): {self.refusal}"
+
+    def keep(self, texts: TextEdits, run: Run | None) -> None:
+        """Write cells that are no code into the file: next time, and if the run, which adds code beside them, is over."""
+        self._texts.append((texts, run))
+        self._due.set()
+
+    async def save_texts(self, texts: TextEdits) -> None:
+        """Write cells that are no code into the file now. Raises as `save` does; then nothing is kept of them."""
+        kept = (texts, None)
+        self._texts.append(kept)
+        try:
+            await self.save()
+        finally:
+            if kept in self._texts:
+                self._texts.remove(kept)
 
     async def save(self) -> bool:
         """Write the file if the kernel has something else; return whether it was written.
@@ -117,6 +137,9 @@ class SessionSaver:
                     self.refusal = refusal
                 raise
             self.refusal = None
+            if any(live.cell.notebook_cell_id is None for live in cells):
+                with suppress(BridgeError):  # only what the next answer says of these cells
+                    await self._client.document.load()  # they are the notebook's now
             return written
 
     async def _write(self, cells: list[CellWithOutputs]) -> bool:
@@ -124,13 +147,16 @@ class SessionSaver:
         if session is None:  # deleted meanwhile
             return False
         before = await asyncio.to_thread(self._on_disk, session)
-        after = await asyncio.to_thread(self._merged, before, cells)
+        texts = [kept for kept in self._texts if kept[1] is None or kept[1].over]
+        after = await asyncio.to_thread(self._merged, before, cells, texts)
         if after == before:
+            self._texts = [kept for kept in self._texts if kept not in texts]
             return False
         await self._require_not_open_elsewhere()
         # Both digests are noted before the file is written: whoever is stopped between has changed nothing behind the next one's back.
         self._registry.put(msgspec.structs.replace(session, saved=(digest(before), digest(after))))
         await asyncio.to_thread(self._replace, after)
+        self._texts = [kept for kept in self._texts if kept not in texts]
         self._registry.put(msgspec.structs.replace(session, saved=(digest(after),), used=time.time()))
         return True
 
@@ -160,13 +186,18 @@ class SessionSaver:
             )
         return content
 
-    def _merged(self, before: bytes, cells: list[CellWithOutputs]) -> bytes:
+    def _merged(
+        self, before: bytes, cells: list[CellWithOutputs], texts: list[tuple[TextEdits, Run | None]]
+    ) -> bytes:
         from marimo_kernel_bridge.exporting.live import id_in_file  # noqa: PLC0415  # a server starts without it
         from marimo_kernel_bridge.exporting.session_file import session_document  # noqa: PLC0415  # likewise
 
         disk = parse_notebook(self._path, msgspec.json.decode(before))
         self._known |= {id_in_file(live.cell) for live in cells}
         document = session_document(disk, cells, self._known)
+        for edits, run in texts:
+            if (added := _added_by(run)) is not None:
+                document = edits.applied(document, added)
         return before if document == disk.document else serialized(document).encode()
 
     async def _require_not_open_elsewhere(self) -> None:
@@ -204,3 +235,14 @@ class SessionSaver:
         """Whether nothing runs; what does ends with a change."""
         state = await self._reads.describe()
         return not (state.busy or state.settling or state.queued)
+
+
+def _added_by(run: Run | None) -> tuple[str, ...] | None:
+    """Return the cells that a run has added; None if what it was to do was refused, or is lost."""
+    if run is None:
+        return ()
+    try:
+        report = run.edit_report()
+    except BridgeError:
+        return None
+    return report.added if report is not None and report.applied else None

@@ -13,6 +13,8 @@ import msgspec
 from marimo_kernel_bridge.client.runs import Place
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.runs import ChangedText, RunView
+from marimo_kernel_bridge.mcp_server.sessions.text_cells import FileCell, split
+from marimo_kernel_bridge.mcp_server.views.notebook_source import notebook_source
 from marimo_kernel_bridge.mcp_server.views.run_messages import NOTHING_CHANGED
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.sessions.saving import SessionSaver
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.document_edits import DocumentContent, DocumentEdit
     from marimo_kernel_bridge.protocol.notebook import Cell
@@ -35,6 +38,8 @@ async def edited(attached: Attached, changes: Sequence[Change], *, run: bool) ->
     """Apply a batch where it belongs. Return its run, or the answer if there is none. Raises `BridgeError`."""
     client = attached.client
     content = await client.document.read()
+    if content is None and attached.saver is not None:
+        return await _in_session(attached, attached.saver, changes, run=run)
     if content is None:
         return await _in_kernel(
             attached, changes, _KERNEL_ONLY if client.document.unsupported else _KEPT, run=run
@@ -132,11 +137,34 @@ async def of_new_kernel(attached: Attached, cells: Iterable[Cell]) -> Run | RunV
         if edit.outcome == "applied":
             return await in_document(attached, edit, changed=False)
     try:
+        if attached.saver is not None and listed:  # then the file has them, and gives them their ids
+            await attached.saver.save()
         await client.document.load()
     except BridgeError as refusal:
         if not listed and refusal.code in _NO_NOTEBOOK:
             raise
     return None
+
+
+async def _in_session(
+    attached: Attached, saver: SessionSaver, changes: Sequence[Change], *, run: bool
+) -> Run | RunView:
+    """Change the cells of a notebook that this server saves: code in the kernel, all else in the file."""
+    source = await notebook_source(attached)
+    cells = () if source is None else source.cells
+    code, texts = split(
+        changes, [FileCell(cell.key, cell.cell_id if cell.type == "code" else None) for cell in cells]
+    )
+    place = Place("saved", added=tuple(texts.ids.values()))
+    if code:
+        started = await attached.client.edit_cells(code, run=run)
+        started.place = place
+        if texts:
+            saver.keep(texts, started)
+        return started
+    await attached.require_not_paused()
+    await saver.save_texts(texts)
+    return RunView("", "ok", "done", added=place.added, where=place.where, note=attached.news())
 
 
 async def _in_kernel(attached: Attached, changes: Sequence[Change], place: Place, *, run: bool) -> Run:

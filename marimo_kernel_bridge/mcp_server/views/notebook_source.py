@@ -186,7 +186,8 @@ async def _of_file(attached: Attached) -> NotebookSource | None:
     cells = await attached.list_cells()
     texts = await attached.client.reads.redact([cell.source for cell in notebook.cells])
     origin = Origin("file", str(path), seconds_old=age)
-    return NotebookSource(tuple(_merged(notebook, texts, cells)), origin)
+    saved_here = attached.saver is not None
+    return NotebookSource(tuple(_merged(notebook, texts, cells, saved_here=saved_here)), origin)
 
 
 async def notebook_path(attached: Attached) -> Path | None:
@@ -212,8 +213,13 @@ def _saved(path: Path) -> tuple[Notebook, float] | None:
         return None
 
 
-def _merged(notebook: Notebook, texts: Sequence[str], cells: Sequence[Cell]) -> Iterable[SourceCell]:
-    """Yield the file's cells with the kernel's code; a cell that is not in the file follows its predecessor."""
+def _merged(
+    notebook: Notebook, texts: Sequence[str], cells: Sequence[Cell], *, saved_here: bool
+) -> Iterable[SourceCell]:
+    """Yield the file's cells with the kernel's code; a cell that is not in the file follows its predecessor.
+
+    `saved_here`: this server saves the notebook, with all cells that the kernel has.
+    """
     from marimo_kernel_bridge.exporting.live import places  # noqa: PLC0415  # a server starts without it
 
     at = places(notebook, cells)
@@ -231,7 +237,7 @@ def _merged(notebook: Notebook, texts: Sequence[str], cells: Sequence[Cell]) -> 
     for number, cell in enumerate(cells):
         if number in known:
             place = next(i for i, one in enumerate(merged) if one.cell is cell) + 1
-        elif cell.notebook_cell_id is None:
+        elif cell.notebook_cell_id is None and not saved_here:
             only.append(_kernels_own(cell, "kernel_only"))
         else:
             merged.insert(place, _kernels_own(cell, "not_saved"))

@@ -79,11 +79,10 @@ class _Facts:
     @property
     def added(self) -> tuple[str, ...]:
         """The new cells."""
-        if self.edits is not None:
-            return self.edits.added
-        added = self.run.place.added if self.run.place is not None else ()
+        shown = self.run.place.added if self.run.place is not None else ()
         ids = {cell.notebook_cell_id: cell.cell_id for cell in self.cells.values()}
-        return tuple(ids.get(key, key) for key in added)
+        beside = () if self.refused else tuple(ids.get(key, key) for key in shown)
+        return (*self.edits.added, *beside) if self.edits is not None else beside
 
     @property
     def refused(self) -> bool:

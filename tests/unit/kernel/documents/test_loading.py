@@ -8,6 +8,7 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import AddCell
 from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
 from marimo_kernel_bridge.protocol.notebook import Cell, RunReport
 from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
@@ -84,6 +85,17 @@ def test_what_was_loaded_does_not_run_by_itself_but_before_what_needs_it(lab: Fr
     assert value(lab, "(a, b)") == "(1, 2)"
     assert cells(lab)["two"].version == 1
     assert len(cells(lab)) == len(CODE) + 1
+
+
+def test_an_agents_cell_that_a_file_has_got_is_the_files_and_not_another_one(
+    lab: FrontEnd, file: Path
+) -> None:
+    lab.ask(wire.EditCells(changes=[AddCell(code="a = 1"), AddCell(code="b = a")], client="claude"), "shell")
+    first, second = cells(lab)
+    write(file, {first: "a = 1", second: "b = a + 1"})
+    assert len(load(lab).cells) == 1  # the text of the other is not what the file has
+    known = wire.decode_reply(lab.ask(wire.ListCells()), list[Cell])
+    assert [cell.notebook_cell_id for cell in known if cell.cell_id == first] == [first]
 
 
 def test_a_cell_that_the_kernel_knows_stays_as_it_ran(lab: FrontEnd, file: Path) -> None:
