@@ -58,19 +58,29 @@ def run_kernel(
     `entered` is the sandbox that the process is in already.
     """
     bounds = opened = None
-    if any(argument.startswith(("--limits", "--sandbox")) for argument in arguments):
-        if forked is None and entered is None and any(each.startswith("--sandbox") for each in arguments):
+    asking = [argument for argument in arguments if _asks_for_bounds(argument)]
+    if asking:
+        if forked is None and entered is None and "--sandbox" in {each.partition("=")[0] for each in asking}:
             from marimo_kernel_bridge.sandbox.variables import leave_secrets, named_in  # noqa: PLC0415  # these alone
 
             leave_secrets(named_in(arguments))
         from marimo_kernel_bridge.kernel.limits.starting import bounded  # noqa: PLC0415  # kernels with bounds only
 
-        arguments, bounds, entered = bounded(arguments, forked=forked is not None, entered=entered)
+        arguments, bounds, entered = bounded(arguments, asking, forked=forked is not None, entered=entered)
         opened = None if entered is None else entered.sockets
     with gc_pauses.frozen_imports():
         from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
 
     kernel_main(arguments, forked=forked, bounds=bounds, opened=opened)
+
+
+def _asks_for_bounds(argument: str) -> bool:
+    """Return whether an argument asks for limits or a sandbox, or might be meant to: ipykernel ignores what it does not know."""
+    name = argument.lstrip("-").partition("=")[0].rpartition(".")[2].lower()
+    like = (len({*name} & {*"limits"}) > 3 and len(name) < 9) or (  # noqa: PLR2004  # `--matplotlib` is not
+        len({*name} & {*"sandbox"}) > 4 and len(name) < 11  # noqa: PLR2004
+    )
+    return argument.startswith("-") and like
 
 
 if __name__ == "__main__":

@@ -22,20 +22,26 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.sandbox.entering import Entered
 
+_OPTIONS: Final = frozenset({"--limits", "--sandbox"})
 _CONNECTION_FILE: Final = frozenset(
     {"-f", "--f", "--IPKernelApp.connection_file", "--MarimoKernelApp.connection_file"}
 )
 
 
 def bounded(
-    arguments: Sequence[str], *, forked: bool, entered: Entered | None = None
+    arguments: Sequence[str],
+    options: Sequence[str],
+    *,
+    forked: bool,
+    entered: Entered | None = None,
 ) -> tuple[list[str], Bounds, Entered | None]:
     """Hold this process to the bounds in a kernel's arguments; return the other arguments, the bounds, and the sandbox.
 
-    `entered` is the sandbox that the process is in already; `forked`: a pool has forked it. Ends the process if a bound cannot be
+    `options` are the arguments that ask for bounds, or might be meant to. `entered` is the sandbox that the process is in already; `forked`: a pool has forked it. Ends the process if a bound cannot be
     held.
     """
     try:
+        require_known(options)
         rest, bounds = taken(arguments)
         if bounds.sandbox is not None and entered is None:
             from marimo_kernel_bridge.sandbox.entering import enter  # noqa: PLC0415  # kernels in a sandbox only
@@ -56,6 +62,16 @@ def bounded(
     return rest, bounds, entered
 
 
+def require_known(options: Sequence[str]) -> None:
+    """Raise `BridgeError` bad_request for an option that is mistyped: ipykernel ignores what it does not know."""
+    for option in options:
+        name = option.partition("=")[0]
+        if name not in _OPTIONS:
+            raise BridgeError(
+                "bad_request", f"The kernel has no option {name[:100]!r}.", "Is --limits or --sandbox meant?"
+            )
+
+
 def taken(arguments: Sequence[str]) -> tuple[list[str], Bounds]:
     """Return the arguments that are no bounds, and the strictest of those that are. Raises `BridgeError`: bad_request."""
     rest: list[str] = []
@@ -63,7 +79,7 @@ def taken(arguments: Sequence[str]) -> tuple[list[str], Bounds]:
     remaining = iter(arguments)
     for argument in remaining:
         option, has_value, text = argument.partition("=")
-        if option not in {"--limits", "--sandbox"}:
+        if option not in _OPTIONS:
             rest.append(argument)
             continue
         if not has_value:

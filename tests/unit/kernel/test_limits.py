@@ -13,7 +13,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from ipykernel.kernelapp import kernel_aliases, kernel_flags
 
+from marimo_kernel_bridge.__main__ import _asks_for_bounds as asks_for_bounds
+from marimo_kernel_bridge.__main__ import run_kernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel import memory_guard
 from marimo_kernel_bridge.kernel.limits import groups, resources, starting, watch
@@ -451,6 +454,46 @@ def test_the_strictest_of_all_bounds_in_the_arguments_holds_and_the_rest_is_the_
 def test_bounds_without_a_value_are_no_kernel_without_bounds(arguments: list[str]) -> None:
     with pytest.raises(BridgeError):
         starting.taken([*arguments])
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        *(
+            "--sandbx=strict",
+            "--sandboxed",
+            "-sandbox=strict",
+            "--Sandbox={}",
+            "--sanbdox",
+            "--MarimoKernel.sandbox=strict",
+        ),
+        *("--limit=memory=1GB", "-limits", "--limts=memory=1GB", "--LIMITS=a", "--MarimoKernelApp.limits={}"),
+    ],
+)
+def test_a_mistyped_bound_starts_no_kernel_without_it(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = str(tmp_path / "kernel-1.json")
+    with pytest.raises(SystemExit) as ended:
+        run_kernel(["-f", file, option])
+    assert ended.value.code == 1
+    assert f"[bad_request] The kernel has no option {option.partition('=')[0]!r}" in capsys.readouterr().err
+    refusal = take_refusal(file)
+    assert refusal is not None
+    assert refusal.code == "bad_request"
+
+
+def test_options_of_ipykernel_are_no_bounds() -> None:
+    flags = [f"--{name}" for name in (*kernel_flags, *kernel_aliases)]
+    others = [
+        "-f",
+        "--ttl=3",
+        "--MarimoKernel.output_limit=0",
+        "--MarimoKernel.memory_limit=5",
+        "limits.json",
+        "/sandbox/a",
+    ]
+    assert [argument for argument in (*flags, *others) if asks_for_bounds(argument)] == []
 
 
 @pytest.mark.parametrize(
