@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
+from marimo_kernel_bridge.cli.ceilings import ceiling_options
 from marimo_kernel_bridge.cli.group import REFUSED, examples
 from marimo_kernel_bridge.cli.plugins import loaded
 from marimo_kernel_bridge.errors import CODES, BridgeError, WrongUsageError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mcp.client.session import ElicitationFnT
     from mcp.types import CallToolResult, ElicitResult, Tool
 
+    from marimo_kernel_bridge.cli.ceilings import CeilingOptions
+    from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
     from marimo_kernel_bridge.mcp_server.tool import Tier
 
 FAILED: Final = 4
@@ -41,8 +44,8 @@ class CallOptions:
     """How calls are made, and shown."""
 
     allow: Tier
-    client: str = _CLIENT
-    notebooks: Path | None = None
+    client: str
+    ceilings: Ceilings
     as_json: bool = False
     pictures: Path | None = None
     keep_going: bool = False
@@ -95,6 +98,7 @@ class CallOptions:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="The folder of new notebooks.  [default: the working directory]",
 )
+@ceiling_options
 @click.option(
     "-h", "--help", "helps", is_flag=True, help="Show this message, or after a tool's name what it takes."
 )
@@ -113,6 +117,7 @@ def call(
     client: str,
     allow: Tier,
     notebooks: Path | None,
+    ceilings: CeilingOptions,
     helps: bool,
 ) -> None:
     """Call a tool of the MCP server, for scripts.
@@ -128,7 +133,9 @@ def call(
         raise click.UsageError("Give a TOOL, --list or --batch.")
     if source is not None and tool is None:
         raise click.UsageError("--input needs a TOOL.")
-    options = CallOptions(allow, client, notebooks, as_json, pictures, keep_going)
+    options = CallOptions(
+        allow, client, ceilings.ceilings(notebooks), as_json=as_json, pictures=pictures, keep_going=keep_going
+    )
     if lists:
         _list_tools(as_json=as_json)
     elif batch is not None:
@@ -281,12 +288,9 @@ class _Server:
         from mcp.types import Implementation  # noqa: PLC0415
 
         from marimo_kernel_bridge import __version__  # noqa: PLC0415
-        from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions  # noqa: PLC0415
         from marimo_kernel_bridge.mcp_tools import build_server  # noqa: PLC0415
 
-        server = build_server(
-            self._options.allow, sessions=Sessions(folder=self._options.notebooks), plugins=loaded()
-        )
+        server = build_server(self._options.allow, ceilings=self._options.ceilings, plugins=loaded())
         self._client: Client = Client(
             server,
             client_info=Implementation(name=self._options.client, version=__version__),

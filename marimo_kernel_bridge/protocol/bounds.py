@@ -75,7 +75,8 @@ class Sandbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
 
     `network`: none, all, or a list of hosts. `files`: none; `folder`, the notebook's folder alone, which is writable; or `read`,
     besides that everything else to read. `writable` are more folders that can be written, `environment` variables that are let
-    through. `packages`: pip may install, into an overlay. `image`: of a container, for podman and docker.
+    through. `packages`: pip may install, into an overlay. `image`: of a container, for podman and docker. `within`: a kernel whose working
+    directory is not in each of these folders is not started: code in a sandbox may move folders while another kernel starts.
     """
 
     engine: Engine = "auto"
@@ -85,6 +86,7 @@ class Sandbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     writable: Annotated[tuple[_Path, ...], _MANY] = ()
     environment: Annotated[tuple[_Variable, ...], _MANY] = ()
     packages: bool = False
+    within: Annotated[tuple[_Path, ...], _MANY] = ()
 
     @property
     def key(self) -> str:
@@ -106,16 +108,11 @@ class Sandbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             _in_both(self.network, other.network),
             min(self.files, other.files, key=_FILES.index),
             _same("image", self.image, other.image, free=None),
-            (
-                *(path for path in self.writable if _is_below(path, other.writable)),
-                *(
-                    path
-                    for path in other.writable
-                    if path not in self.writable and _is_below(path, self.writable)
-                ),
-            ),
+            # No folder below one of them: what is below, code can make a link to elsewhere.
+            tuple(path for path in self.writable if path in other.writable),
             tuple(name for name in self.environment if name in other.environment),
             self.packages and other.packages,
+            tuple(dict.fromkeys((*self.within, *other.within))),
         )
 
     def beyond(self, ceiling: Sandbox) -> tuple[str, ...]:
@@ -125,7 +122,7 @@ class Sandbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             "network": not _covers(ceiling.network, self.network),
             "files": _FILES.index(self.files) > _FILES.index(ceiling.files),
             "image": self.image not in {None, ceiling.image},
-            "writable": not all(_is_below(path, ceiling.writable) for path in self.writable),
+            "writable": not set(self.writable) <= set(ceiling.writable),
             "environment": not set(self.environment) <= set(ceiling.environment),
             "packages": self.packages and not ceiling.packages,
         }
@@ -250,9 +247,3 @@ def _names(hosts: Network, host: str) -> bool:
         if (known == name or below) and at in {"", port}:
             return True
     return False
-
-
-def _is_below(path: str, folders: tuple[str, ...]) -> bool:
-    if "/../" in f"{path}/":
-        return False
-    return any(f"{path.rstrip('/')}/".startswith(f"{folder.rstrip('/')}/") for folder in folders)

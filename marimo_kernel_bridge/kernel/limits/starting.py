@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.limits.resources import hold
-from marimo_kernel_bridge.protocol.bounds import Bounds
+from marimo_kernel_bridge.protocol.bounds import Bounds, Sandbox
 from marimo_kernel_bridge.protocol.refused_starts import note_refusal
 from marimo_kernel_bridge.protocol.written_bounds import bounds_of
 
@@ -46,6 +46,7 @@ def bounded(
         if bounds.sandbox is not None and entered is None:
             from marimo_kernel_bridge.sandbox.entering import enter  # noqa: PLC0415  # kernels in a sandbox only
 
+            require_within(bounds.sandbox)
             file = connection_file_of(rest)
             if file is None:
                 rest += ["-f", file := _new_connection_file()]
@@ -60,6 +61,14 @@ def bounded(
         sys.stderr.write(f"The kernel was not started: [{refusal.code}] {refusal}\n")
         raise SystemExit(1) from None
     return rest, bounds, entered
+
+
+def require_within(sandbox: Sandbox) -> None:
+    """Raise `BridgeError` not_allowed if this process is not where its sandbox wants it: who started it saw a path, not what is there now."""
+    here = Path(os.getcwd())  # noqa: PTH109  # as the system has it, without links
+    outside = [folder for folder in sandbox.within if not here.is_relative_to(os.path.realpath(folder))]
+    if outside:
+        raise BridgeError("not_allowed", f"{here} is not in {', '.join(outside)}; nothing was started.")
 
 
 def require_known(options: Sequence[str]) -> None:

@@ -66,7 +66,11 @@ class Ceilings:
                     f"{widest.told()}. Nothing was started.",
                     _ONLY_THE_PERSON.format("--sandbox"),
                 )
-        return wanted.stricter(self.bounds)
+        bounds = wanted.stricter(self.bounds)
+        if bounds.sandbox is None or not self.boxed:
+            return bounds
+        root = str(self.root.resolve())
+        return Bounds(bounds.limits, replace(bounds.sandbox, within=(*bounds.sandbox.within, root)))
 
     def place(self, path: str | None) -> str | None:
         """Return a path where the person let agents work, if their code is in a sandbox: such code may write there. None is its root.

@@ -180,6 +180,24 @@ def test_the_configuration_of_a_client_has_the_ceilings_of_the_server() -> None:
     assert "Limits and the sandbox are the server's" in " ".join(refused.stderr.split())
 
 
+def test_calls_from_a_shell_have_ceilings_as_a_server_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    made = ("create_notebook", "--name", "a", "--allow", "run")
+    refused = call("call", *made)
+    assert (refused.exit_code, "This needs the permission 'all'" in refused.stderr) == (1, True), (
+        refused.output
+    )
+    boxed = call("call", *made, "--folder", "..", "--sandbox", "strict")
+    assert (boxed.exit_code, f"work in {tmp_path} and the folders in it" in boxed.stderr) == (1, True), (
+        boxed.output
+    )
+    wrong = call("call", *made, "--max-memory", "much")
+    assert (wrong.exit_code, "'much' is no size" in wrong.stderr) == (1, True), wrong.output
+
+
 def test_install_names_the_kernelspec_that_comes_before_the_new_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

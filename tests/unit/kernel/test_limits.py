@@ -448,6 +448,24 @@ def test_the_strictest_of_all_bounds_in_the_arguments_holds_and_the_rest_is_the_
     assert bounds == Bounds(Limits(memory=10**9, open_files=256), Sandbox())
 
 
+def test_a_kernel_that_was_moved_elsewhere_before_it_could_enter_its_sandbox_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    for folder in (root / "sub", elsewhere):
+        folder.mkdir(parents=True)
+    sandbox = Sandbox(within=(str(root),))
+    monkeypatch.chdir(root / "sub")
+    starting.require_within(sandbox)
+    (root / "sub").rename(root / "other")
+    starting.require_within(sandbox)
+    (root / "link").symlink_to(elsewhere)
+    monkeypatch.chdir(root / "link")
+    with pytest.raises(BridgeError, match="is not in") as refused:
+        starting.require_within(sandbox)
+    assert refused.value.code == "not_allowed"
+
+
 @pytest.mark.parametrize(
     "arguments", [["--limits"], ["--sandbox", ""], ["--limits="], ["--limits", "-f"], ["--sandbox", "-f"]]
 )

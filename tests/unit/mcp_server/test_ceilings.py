@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from marimo_kernel_bridge.mcp_server.sessions import saving
 from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
 from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.mcp_server.views import files, imports
-from marimo_kernel_bridge.mcp_tools import build_server
+from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
 from marimo_kernel_bridge.protocol.bounds import Bounds, Limits, Sandbox
 from marimo_kernel_bridge.protocol.written_bounds import bounds_of
 from tests.unit.mcp_server.agent import Agent
@@ -29,7 +30,6 @@ from tests.unit.mcp_server.fake_kernel import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
-    from pathlib import Path
 
     from marimo_kernel_bridge.launch.sessions.entries import Session
     from marimo_kernel_bridge.protocol.notebook import KernelDescription
@@ -116,10 +116,13 @@ def test_who_asks_for_less_or_nothing_gets_that_and_the_ceiling(limits: Any, san
 
 def test_any_sandbox_is_less_than_none_and_one_within_the_ceiling_is_taken() -> None:
     assert CEILING.asked(None, "strict").sandbox == Sandbox()
-    assert BOX.asked(None, None).sandbox == Sandbox(network=("pypi.org",))
-    assert BOX.asked(None, "strict").sandbox == Sandbox()
+    here = (str(Path.cwd().resolve()),)
+    assert BOX.asked(None, None).sandbox == Sandbox(network=("pypi.org",), within=here)
+    assert BOX.asked(None, "strict").sandbox == Sandbox(within=here)
+    assert BOX.asked(None, {"within": ["/"]}).sandbox == Sandbox(within=("/", *here)), "it only narrows"
     engine = Ceilings(Bounds(sandbox=Sandbox(engine="bubblewrap")))
-    assert engine.asked(None, {"files": "none"}).sandbox == Sandbox(engine="bubblewrap", files="none")
+    bounds = engine.asked(None, {"files": "none"})
+    assert bounds.sandbox == Sandbox(engine="bubblewrap", files="none", within=here)
 
 
 @pytest.mark.parametrize(
@@ -265,7 +268,7 @@ async def test_with_a_sandbox_agents_that_may_run_code_may_have_kernels_and_run_
     agent = await serve("run", BOX)
     created = await agent("create_notebook", name="a")
     assert not created.failed, created.text
-    assert machine.started == [BOX.bounds]
+    assert machine.started == [BOX.asked(None, None)]
     assert not (await agent("execute_code", code="1")).refused("not_allowed")
     assert not (await agent("close_notebook", notebook=created.data["kernel"])).failed
 
@@ -366,3 +369,15 @@ async def test_with_a_sandbox_tools_of_files_reach_no_more_than_its_code(
     for tool, arguments in calls:
         refused = await agent(tool, **arguments)
         assert refused.refused("not_allowed"), (tool, arguments, refused.text)
+
+
+def test_each_tool_that_may_do_something_is_about_a_kernel_or_keeps_to_the_sandbox_by_itself() -> None:
+    """What a new tool that runs code, writes files or connects to addresses has to decide: by default it is refused in a sandbox."""
+    tiers = {"scratch", "run", "all"}
+    beyond = {
+        declaration.name
+        for declaration in TOOLS
+        if (callable(declaration.needs) or declaration.needs in tiers)
+        and not (declaration.for_a_kernel or declaration.in_sandbox)
+    }
+    assert beyond == {"connect_to_kernel"}, "joins elsewhere are refused"

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.bounds import Bounds, Limits, Sandbox
@@ -164,8 +165,9 @@ WIDE = Sandbox(
         ),
         (Sandbox(network=("a.org",)), Sandbox(network=("c.org",)), Sandbox()),
         (Sandbox(network=("*.org",)), Sandbox(network=("a.org",)), Sandbox(network=("a.org",))),
-        (Sandbox(writable=("/data/mine",)), WIDE, Sandbox(writable=("/data/mine",))),
-        (Sandbox(writable=("/data/../etc",)), WIDE, Sandbox()),
+        (Sandbox(writable=("/data", "/other")), WIDE, Sandbox(writable=("/data",))),
+        (Sandbox(writable=("/data/mine",)), WIDE, Sandbox()),
+        (Sandbox(within=("/a",)), Sandbox(within=("/b",)), Sandbox(within=("/a", "/b"))),
         (Sandbox(environment=("B", "C")), WIDE, Sandbox(environment=("B",))),
         (Sandbox(engine="light"), Sandbox(), Sandbox(engine="light")),
         (Sandbox(files="none"), WIDE, Sandbox(files="none")),
@@ -175,7 +177,9 @@ def test_the_stricter_of_two_sandboxes_reaches_only_what_both_do(
     one: Sandbox, other: Sandbox, both: Sandbox
 ) -> None:
     assert one.stricter(other) == both
-    assert other.stricter(one) == both
+    turned = other.stricter(one)
+    assert replace(turned, within=both.within) == both
+    assert set(turned.within) == set(both.within)
     assert both.beyond(one) == ()
 
 
@@ -196,7 +200,8 @@ def test_two_engines_make_no_sandbox() -> None:
         (Sandbox(network="all"), Sandbox(network=("a.org",)), ("network",)),
         (Sandbox(files="read"), Sandbox(), ("files",)),
         (Sandbox(image="python"), Sandbox(), ("image",)),
-        (Sandbox(writable=("/database",)), Sandbox(writable=("/data",)), ("writable",)),
+        (Sandbox(writable=("/data/link",)), Sandbox(writable=("/data",)), ("writable",)),
+        (Sandbox(writable=("/data",)), Sandbox(writable=("/data",), within=("/a",)), ()),
         (Sandbox(packages=True, environment=("A",)), Sandbox(), ("environment", "packages")),
         (Sandbox(), Sandbox(engine="podman"), ("engine",)),
     ],
