@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from marimo_kernel_bridge.checkpoints.places import folder_of_sandbox
@@ -17,9 +18,11 @@ from marimo_kernel_bridge.sandbox.engines import engine_for
 from marimo_kernel_bridge.sandbox.variables import cleaned, leave_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from marimo_kernel_bridge.protocol.bounds import Limits, Sandbox
+    from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
+    from marimo_kernel_bridge.sandbox.proxy import Outside
 
 
 _TEMPORARY: Final = 1_000_000_000
@@ -59,23 +62,41 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
         ) from error
     temporary = _temporary(limits)
     connects = handed.accept_only
+    proxy = _proxy(sandbox, own)
     if engine == "light":
-        light.enter(sandbox, own, access, folder, temporary, connects=connects, outside=_nothing_outside)
+        light.enter(sandbox, own, access, folder, temporary, connects=connects, proxy=proxy)
         return Entered(handed.sockets, holds=_HELD)
     prepared = {
         "home": own.home,
         "variables": environment.inside(own, home=sandbox.files != "read") | {"JPY_PARENT_PID": None},
         "sockets": {str(port): descriptor for port, descriptor in handed.sockets.items()},
         "connects": connects,
+        "proxy": None if proxy is None else [proxy.connection, proxy.port],
         "holds": sorted(_HELD),
     }
     handed_sockets.set_inherited(handed.sockets.values(), inherited=True)
+    if proxy is not None:
+        handed_sockets.set_inherited([proxy.connection], inherited=True)
     inner = module_command("sandboxed-kernel", json.dumps(prepared), *_arguments(connection_file, path))
     dies = "JPY_PARENT_PID" in os.environ
     return _become(
         bubblewrap.command(sandbox, own, access, folder, inner, temporary=temporary, dies_with_parent=dies),
         cleaned(os.environ, sandbox.environment),
     )
+
+
+def _proxy(sandbox: Sandbox, own: OwnPlaces) -> Outside | None:
+    """Start what connects to the hosts of a list, outside. Raises `BridgeError`: sandbox_unavailable."""
+    if isinstance(sandbox.network, str) or not sandbox.network:
+        return None
+    from marimo_kernel_bridge.sandbox.proxy import start  # noqa: PLC0415  # lists of hosts only
+
+    try:
+        return start(sandbox.network, Path(own.data, "marimo_kernel_bridge", "network.jsonl"))
+    except OSError as error:
+        raise BridgeError(
+            "sandbox_unavailable", f"The proxy to its hosts cannot be started: {error}; nothing was started."
+        ) from error
 
 
 def _temporary(limits: Limits | None) -> int:
@@ -100,7 +121,3 @@ def _arguments(connection_file: str, path: str) -> list[str]:
         argument.removesuffix(connection_file) + path if argument.endswith(connection_file) else argument
         for argument in given
     ]
-
-
-def _nothing_outside() -> Callable[[], None]:
-    return lambda: None

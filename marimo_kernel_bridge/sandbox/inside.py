@@ -19,12 +19,16 @@ from marimo_kernel_bridge.sandbox.streams import leave_streams
 
 
 class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was prepared outside. `sockets`: ports, as JSON has them, and descriptors; `connects`: code may connect by TCP."""
+    """What was prepared outside. `sockets`: ports, as JSON has them, and descriptors; `connects`: code may connect by TCP.
+
+    `proxy`: the descriptor of the connection to it, and its port.
+    """
 
     home: str
     variables: dict[str, str | None]
     sockets: dict[str, int]
     connects: bool
+    proxy: tuple[int, int] | None
     holds: tuple[str, ...]
 
 
@@ -39,9 +43,14 @@ def entered(text: str) -> Entered:
     try:
         environment.furnish(prepared.home, {})
         leave_streams()
-        environment.apply(prepared.variables)
+        proxied = {}
+        if prepared.proxy is not None:
+            from marimo_kernel_bridge.sandbox.proxy import Outside, listen_inside  # noqa: PLC0415  # lists of hosts only
+
+            proxied = listen_inside(Outside(*prepared.proxy))
+        environment.apply(prepared.variables | proxied)
         if not prepared.connects:
-            landlock.restrict_connections(())
+            landlock.restrict_connections(() if prepared.proxy is None else prepared.proxy[1:])
         seccomp.confine(own_ipc=True)
     except OSError as error:
         sys.stderr.write(f"The kernel was not started: [sandbox_unavailable] {error}\n")

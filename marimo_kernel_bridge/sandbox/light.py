@@ -20,11 +20,10 @@ from marimo_kernel_bridge.sandbox.streams import leave_streams
 from marimo_kernel_bridge.sandbox.system_calls import machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from marimo_kernel_bridge.protocol.bounds import Sandbox
     from marimo_kernel_bridge.sandbox.files import Access
     from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
+    from marimo_kernel_bridge.sandbox.proxy import Outside
 
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108
 _SETTINGS: Final = (
@@ -57,9 +56,9 @@ def enter(
     temporary: int,
     *,
     connects: bool,
-    outside: Callable[[], Callable[[], None]],
+    proxy: Outside | None,
 ) -> None:
-    """Confine this process. `outside` is called before, and what it returns in the network of the sandbox.
+    """Confine this process. `proxy`: what connects for it to the hosts of a list.
 
     `temporary` is the size of all file systems in memory; `connects`: code may connect by TCP, which is to its own loopback alone where it has no network.
 
@@ -67,7 +66,6 @@ def enter(
     """
     fonts = environment.fonts()
     isolated = sandbox.network != "all"
-    connect_inside = outside()
     try:
         namespaces.enter(own_network=isolated)
     except OSError as error:
@@ -77,7 +75,11 @@ def enter(
             "The administrator can allow user namespaces.",
         ) from error
     try:
-        connect_inside()
+        proxied = {}
+        if proxy is not None:
+            from marimo_kernel_bridge.sandbox.proxy import listen_inside  # noqa: PLC0415  # lists of hosts only
+
+            proxied = listen_inside(proxy)
         namespaces.make_read_only(files.writable, steps(files.kept, files.writable), files.kept)
         namespaces.own_terminals()
         namespaces.mount_temporary(own.home, temporary * 3 // 4)
@@ -85,10 +87,11 @@ def enter(
             namespaces.mount_temporary(os.path.realpath(_SHARED_MEMORY), temporary // 4)
         environment.furnish(own.home, fonts)
         leave_streams()
-        environment.apply(environment.inside(own, home=sandbox.files != "read"))
+        environment.apply(environment.inside(own, home=sandbox.files != "read") | proxied)
         os.chdir(own.home if sandbox.files == "none" else folder)
         namespaces.drop_capabilities()
-        landlock.restrict(_rules(own, files), None if connects else ())
+        ports = () if proxy is None else (proxy.port,)
+        landlock.restrict(_rules(own, files), None if connects else ports)
         seccomp.confine(own_ipc=True)
     except OSError as error:
         raise BridgeError(

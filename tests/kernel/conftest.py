@@ -1,5 +1,6 @@
 """Kernel processes for the tests of this folder. Most are forked from a pool: that takes a tenth of a start."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -39,6 +40,9 @@ def _running(homes: Homes, pool: Home | None = None, folder: Path | None = None)
         transport="ipc",
         ip=str(home.folder / "s"),
     )
+    if engine := os.environ.get("KERNELS_IN_SANDBOX"):  # all of this folder's tests in one: `light`
+        assert manager.kernel_spec is not None
+        manager.kernel_spec.argv.insert(-2, f'--sandbox={{"engine": "{engine}"}}')
     if pool is None:
         manager.start_kernel(env=home.environment(), cwd=folder)
     else:

@@ -20,8 +20,8 @@ from jupyter_client import BlockingKernelClient
 from jupyter_client.connect import write_connection_file
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.bounds import Engine, Sandbox
 from marimo_kernel_bridge.protocol.own_python import module_command, python_command
-from marimo_kernel_bridge.protocol.written_bounds import sandbox_of
 from marimo_kernel_bridge.sandbox.engines import engine_for
 
 BOUND = 120.0
@@ -144,10 +144,10 @@ def world(someone: User) -> Iterator[dict[str, Any]]:
         victim.communicate(timeout=BOUND)
 
 
-def require(engine: str) -> None:
+def require(engine: Engine) -> None:
     """Skip a test where this machine has not what an engine needs."""
     try:
-        engine_for(sandbox_of({"engine": engine}))
+        engine_for(Sandbox(engine=engine))
     except BridgeError as lacking:
         pytest.skip(lacking.message)
 

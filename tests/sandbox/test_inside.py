@@ -1,10 +1,14 @@
 """What works in a sandbox as it does outside, what a sandbox keeps, and that none is started with less than was asked."""
 
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -161,6 +165,48 @@ def test_equal_sandboxes_alone_share_checkpoints(tmp_path: Path) -> None:
     assert folder_of_sandbox(key, str(tmp_path)) == folder_of_sandbox(key, str(tmp_path))
     assert folder_of_sandbox(key, str(tmp_path)) != folder_of_sandbox(other, str(tmp_path))
     assert folder_of_sandbox(key, str(tmp_path)) != folder_of_sandbox(key, str(tmp_path / "other"))
+
+
+ASKS = """
+import os, urllib.error, urllib.request
+for name in ("no_proxy", "NO_PROXY"):  # which has the loopback, where the test's host is
+    os.environ.pop(name, None)
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({{"http": os.environ["HTTP_PROXY"]}}))
+try:
+    print(opener.open("http://127.0.0.1:{port}/", timeout=60).read().decode())
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+
+class _Answers(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"reached")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize("engine", ["light", "bubblewrap"])
+@pytest.mark.parametrize("name", USERS)
+def test_hosts_of_a_list_are_reached_through_a_proxy_and_no_other(name: str, engine: str) -> None:
+    with (
+        user(name) as someone,
+        ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as listed,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        threading.Thread(target=listed.serve_forever, daemon=True).start()
+        hosts = [f"127.0.0.1:{listed.server_port}"]
+        with kernel(someone, {"engine": engine, "network": hosts}) as bounded:
+            assert bounded.run(ASKS.format(port=listed.server_port)) == "reached"
+            assert bounded.run(ASKS.format(port=other.getsockname()[1])) == "403"
+            around = f"import socket\ntry: socket.create_connection(('127.0.0.1', {listed.server_port}), 5)"
+            assert bounded.run(f"{around}\nexcept OSError: print('refused')") == "refused"
+        listed.shutdown()
+        log = someone.home / ".local/share/jupyter/marimo_kernel_bridge/network.jsonl"
+        assert [json.loads(line)["allowed"] for line in log.read_text().splitlines()] == [True, False]
 
 
 def test_a_kernel_from_a_pool_is_in_its_sandbox_and_in_a_pool_of_its_own(
