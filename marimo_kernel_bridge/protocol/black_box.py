@@ -145,8 +145,10 @@ def read(folder: Path) -> BlackBox | None:
 
 def note_killing(connection_file: str | Path) -> None:
     """Note that a kernel that runs is about to be killed, because somebody asked for its end or for a restart."""
-    with suppress(OSError):  # nothing is recorded
-        os.close(os.open(folder_of(connection_file) / KILLED, os.O_WRONLY | os.O_CREAT, 0o600))
+    # Code in a kernel may have put a link there, or a pipe, on which opening would wait.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with suppress(OSError):  # nothing is recorded, or it is noted already
+        os.close(os.open(folder_of(connection_file) / KILLED, flags, 0o600))
 
 
 def forget_killed(connection_file: str | Path) -> None:

@@ -22,7 +22,7 @@ _BY_ITSELF: Final = frozenset({"cell_seconds", "grace_seconds", "idle_seconds"})
 _UID_MAP: Final = "/proc/self/uid_map"
 _COUNTS_BY_NAMESPACE: Final = (5, 14)
 """The version of Linux from which on processes are counted by user namespace."""
-_IN_A_SANDBOX: Final = "A sandbox can hold it (--sandbox); docs/limits.md has a table."
+_HINT: Final = "docs/limits.md has a table of what holds which limit."
 
 
 def hold(limits: Limits, *, held: Container[str] = frozenset(), own_users: bool = False) -> None:
@@ -37,18 +37,36 @@ def hold(limits: Limits, *, held: Container[str] = frozenset(), own_users: bool 
             raise BridgeError(
                 "limit_unavailable",
                 f"The limit {name} cannot be held here: {why}; nothing was started.",
-                _IN_A_SANDBOX,
+                _HINT,
             )
     if "processes" in asked and not counted:
         assert limits.processes is not None
         if not groups.join(limits.processes):
-            raise BridgeError(
-                "limit_unavailable",
-                "The limit processes cannot be held here: no control group can be made, and without one the system counts "
-                "all processes of the user; nothing was started.",
-                _IN_A_SANDBOX,
-            )
+            raise _not_counted()
     _set(limits, {name for name in asked if name != "processes" or counted})
+
+
+def require_possible(limits: Limits) -> None:
+    """Raise `BridgeError` limit_unavailable for what no sandbox of namespaces holds either: in one, nobody hears why."""
+    if limits.processes is not None and not counts_alone() and not groups.may_be_made():
+        raise _not_counted()
+
+
+def no_cores() -> None:
+    """Let no process leave its memory in a file when it crashes."""
+    if sys.platform != "win32":
+        import resource  # noqa: PLC0415  # not on Windows
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _not_counted() -> BridgeError:
+    return BridgeError(
+        "limit_unavailable",
+        "The limit processes cannot be held here: no control group can be made, and without one the system counts "
+        "all processes of the user, and root's not at all; nothing was started.",
+        _HINT,
+    )
 
 
 def held_here() -> dict[str, bool]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.limits.resources import hold
+from marimo_kernel_bridge.kernel.limits.resources import hold, no_cores, require_possible
 from marimo_kernel_bridge.protocol.bounds import Bounds, Sandbox
 from marimo_kernel_bridge.protocol.refused_starts import note_refusal
 from marimo_kernel_bridge.protocol.written_bounds import bounds_of
@@ -47,10 +47,14 @@ def bounded(
             from marimo_kernel_bridge.sandbox.entering import enter  # noqa: PLC0415  # kernels in a sandbox only
 
             require_within(bounds.sandbox)
+            if bounds.sandbox.engine not in {"podman", "docker"}:  # which count by themselves
+                require_possible(bounds.limits)
             file = connection_file_of(rest)
             if file is None:
                 rest += ["-f", file := _new_connection_file()]
             entered = enter(bounds.sandbox, bounds.limits, file, forked=forked)
+        if bounds.sandbox is not None:
+            no_cores()
         hold(
             bounds.limits,
             held=frozenset() if entered is None else entered.holds,

@@ -111,6 +111,19 @@ def test_the_running_cell_and_its_first_line_are_there_while_it_runs(kernel: Ker
     assert (box.runs, box.cell_id, box.line, box.file) == ("other", "", "look()", "")
 
 
+@pytest.mark.parametrize("plant", ["link", "pipe"])
+def test_nothing_that_code_has_put_into_the_folder_is_written_through_or_waited_for(
+    kernel: Kernel, tmp_path: Path, plant: str
+) -> None:
+    if plant == "link":
+        (kernel.folder / layout.KILLED).symlink_to(tmp_path / "made")
+    else:
+        os.mkfifo(kernel.folder / layout.KILLED)
+    layout.note_killing("/run/kernel-1.json")
+    assert not (tmp_path / "made").exists()
+    layout.forget_killed("/run/kernel-1.json")
+
+
 def test_names_are_there_as_soon_as_the_cell_has_ended_and_with_types_once_it_is_settled(
     kernel: Kernel,
 ) -> None:

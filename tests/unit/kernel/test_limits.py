@@ -344,6 +344,20 @@ def test_what_cannot_be_held_is_refused_before_anything_is_set(
     assert set_limits == {}
 
 
+def test_what_no_sandbox_holds_either_is_refused_before_one_is_entered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(groups, "may_be_made", lambda: False)
+    monkeypatch.setattr(resources, "counts_alone", lambda: True)
+    resources.require_possible(limits_of("processes=64"))
+    monkeypatch.setattr(resources, "counts_alone", lambda: False)
+    resources.require_possible(limits_of("memory=1GB"))
+    with pytest.raises(BridgeError, match="root's not at all"):
+        resources.require_possible(limits_of("processes=64"))
+    monkeypatch.setattr(groups, "may_be_made", lambda: True)
+    resources.require_possible(limits_of("processes=64"))
+
+
 def test_what_a_sandbox_holds_is_left_to_it(set_limits: dict[int, tuple[int, int]]) -> None:
     resources.hold(limits_of("temporary=1GB,processes=64"), held=frozenset({"temporary", "processes"}))
     assert set_limits == {}
