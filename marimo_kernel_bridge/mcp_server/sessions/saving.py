@@ -1,4 +1,4 @@
-"""The file of a session, written by this process when the kernel has settled.
+"""The file of a session, written by this process when the kernel has settled, and new code as soon as it runs.
 
 Nothing is written while a front end has the document open, which saves it itself; nor over a file that somebody else has written since, nor
 one that a Jupyter server has open for another kernel: then the session has a refusal, which the next answer tells.
@@ -24,14 +24,14 @@ from marimo_kernel_bridge.protocol.names import kernel_id_of
 from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.launch.sessions.entries import Session
     from marimo_kernel_bridge.launch.sessions.registry import Registry
     from marimo_kernel_bridge.mcp_server.sessions.text_cells import TextEdits
-    from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
+    from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
 
 _QUIET: Final = 0.3
 """Seconds without a change after which a kernel is looked at."""
@@ -73,6 +73,7 @@ class SessionSaver:
         self._registry = registry
         self._opened = opened
         self._known: set[str] = set()
+        self._codes: dict[str, str] = {}  # by cell, as last read for the file
         self._texts: list[
             tuple[TextEdits, Run | None]
         ] = []  # not in the file yet, with the runs that they follow
@@ -124,11 +125,9 @@ class SessionSaver:
                 async with self._registry.changing(self.session_id):
                     await asyncio.to_thread(self._note_file)
                 return False
-            cells = [
-                await self._reads.read_cell(cell.cell_id)
-                for cell in await self._reads.list_cells()
-                if cell.notebook_cell_id is not None or cell.status != "superseded"
-            ]
+            listed = [cell for cell in await self._reads.list_cells() if _is_kept(cell)]
+            cells = [await self._reads.read_cell(cell.cell_id) for cell in listed]
+            self._codes = _codes(listed)
             try:
                 async with self._registry.changing(self.session_id):
                     written = await self._write(cells)
@@ -137,7 +136,7 @@ class SessionSaver:
                     self.refusal = refusal
                 raise
             self.refusal = None
-            if any(live.cell.notebook_cell_id is None for live in cells):
+            if any(cell.notebook_cell_id is None for cell in listed) and await self._settled():
                 with suppress(BridgeError):  # only what the next answer says of these cells
                     await self._client.document.load()  # they are the notebook's now
             return written
@@ -224,17 +223,29 @@ class SessionSaver:
             await asyncio.sleep(_QUIET)
             self._due.clear()
             try:
-                if await self._settled():
+                if await self._settled() or await self._has_new_code():
                     await self.save()
             except BridgeError as refusal:
                 logger.info("The file of session %s was not written: %s", self.session_id, refusal)
             except Exception:
                 logger.exception("The file of session %s was not written", self.session_id)
 
+    async def _has_new_code(self) -> bool:
+        """Whether the file lacks code, which may run for hours."""
+        return _codes(await self._reads.list_cells()) != self._codes
+
     async def _settled(self) -> bool:
         """Whether nothing runs; what does ends with a change."""
         state = await self._reads.describe()
         return not (state.busy or state.settling or state.queued)
+
+
+def _is_kept(cell: Cell) -> bool:
+    return cell.notebook_cell_id is not None or cell.status != "superseded"
+
+
+def _codes(cells: Iterable[Cell]) -> dict[str, str]:
+    return {cell.cell_id: cell.code for cell in cells if _is_kept(cell)}
 
 
 def _added_by(run: Run | None) -> tuple[str, ...] | None:

@@ -452,14 +452,21 @@ async def test_a_writer_that_was_stopped_between_file_and_entry_is_nobody_else(
     assert on_disk(data["path"]) == ["print(6) -> 6", "print(7) -> 7"]
 
 
-async def test_the_file_of_a_busy_kernel_waits(agent: Agent, kernel: FakeKernel) -> None:
+async def test_the_file_of_a_busy_kernel_has_its_code_at_once_and_its_outputs_later(
+    agent: Agent, kernel: FakeKernel
+) -> None:
     data = await created(agent)
     await until(lambda: "list_cells" in kernel.asked)  # the first look
     await kernel.heard()
     kernel.description = replace(DESCRIPTION, busy=True)
-    await run(agent, kernel, "Hbol", "print(6)", "6")
+    await run(agent, kernel, "Hbol", "print(6)", "so far")
     assert (await agent("list_notebooks")).data["notebooks"][0]["busy"]
-    assert on_disk(data["path"]) == []
+    kernel.something_ended()
+    await until(lambda: on_disk(data["path"]) == ["print(6) -> so far"])
+    kernel.outputs["Hbol"] = ({"output_type": "stream", "name": "stdout", "text": "6"},)
+    kernel.something_ended()
+    await kernel.heard()
+    assert on_disk(data["path"]) == ["print(6) -> so far"]
     kernel.description = DESCRIPTION
     kernel.something_ended()
     await until(lambda: on_disk(data["path"]) == ["print(6) -> 6"])
