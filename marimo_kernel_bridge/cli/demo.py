@@ -195,7 +195,7 @@ async def _agent_edits(agent: Agent, notebook: Notebook, say: Callable[[str], No
     }
     say(f"  edit_cells(edits=[{edit}])")
     run = await agent.call("edit_cells", edits=[edit])
-    _require(run["status"] == "ok", f"The edit ended with {run['status']}: {run['message']}")
+    _require(run["status"] == "ok", f"The edit ended with {run['status']}: {run.get('message', '')}")
     reran = [names[cell["cell_id"]] for cell in run.get("reran", ())]
     _require(sorted(reran) == sorted(DEPENDENTS), f"The answer to the agent says that {reran} ran.")
     say(f"  The answer names the cells that ran because of it: {', '.join(reran)}")

@@ -66,7 +66,7 @@ class Agent:
 
     async def until_told_of_restart(self) -> None:
         async with asyncio.timeout(BOUND):
-            while "restarted since the last call" not in (await self("kernel_status"))["message"]:  # noqa: ASYNC110
+            while "restarted since the last call" not in (await self("kernel_status")).get("message", ""):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)  # nothing else tells of it
 
     async def until_code_runs(self) -> None:
