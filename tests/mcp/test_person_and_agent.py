@@ -69,4 +69,4 @@ async def test_a_person_sees_agents_that_use_the_kernel_and_not_those_that_only_
     await person.run("mmmm", "%marimo agents")
     not_paused, *names = person.shown("mmmm").splitlines()
     assert (not_paused, len(names)) == ("agents not paused", 1)
-    assert "ran and changed nothing, last heard " in names[0]
+    assert "ran and changed nothing, looked " in names[0]

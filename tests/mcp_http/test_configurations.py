@@ -51,6 +51,10 @@ def programs(tmp_path):
         program = folder / name
         program.write_text(
             f"#!{sys.executable}\nimport json, os, sys\n"
+            f"shown = {str(folder / 'shown')!r}\n"
+            "if sys.argv[2:3] == ['get']:\n"
+            "    print(open(shown).read()) if os.path.exists(shown) else sys.exit(1)\n"
+            "    sys.exit(0)\n"
             f"json.dump(sys.argv[1:], open({str(folder / 'called')!r}, 'w'))\n"
             "sys.exit('there is one already' if os.path.exists(__file__ + '.fails') else 0)\n"
         )
@@ -185,6 +189,16 @@ def test_a_link_starts_the_server_that_a_configuration_starts(tmp_path):
         "servers"
     ].values()
     assert {"name": "marimo", **printed_entry} == entry
+
+
+def test_another_server_of_claude_code_with_this_name_stays(tmp_path, programs):
+    (programs / "claude.fails").touch()  # the name is taken
+    (programs / "shown").write_text("marimo: http://localhost:2718/mcp/server (HTTP)")
+    for option in ("--install", "--uninstall"):
+        done = bridge(tmp_path, option, "claude-code", path=programs)
+        assert done.exit_code == 1
+        assert "another server called 'marimo'" in done.stderr
+    assert called(programs)[:2] == ["mcp", "add"]
 
 
 def test_install_passes_on_what_the_client_says_when_it_fails(tmp_path, programs, capfd):

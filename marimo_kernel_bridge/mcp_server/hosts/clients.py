@@ -59,6 +59,8 @@ class Host:
     program: str = ""
     add: Callable[[Stdio], list[str]] | None = None
     remove: tuple[str, ...] = ()
+    show: tuple[str, ...] = ()
+    """Prints the entry of this server's name, and fails if there is none."""
 
 
 def _standard(server: Stdio) -> dict[str, Any]:
@@ -150,6 +152,7 @@ HOSTS: Final[dict[Client, Host]] = {
         program="claude",
         add=lambda server: ["mcp", "add", "--scope", "user", NAME, "--", *server.command],
         remove=("mcp", "remove", "--scope", "user", NAME),
+        show=("mcp", "get", NAME),
     ),
     "claude-desktop": Host(
         "Claude Desktop",

@@ -1,7 +1,8 @@
 """Adding this server to a host, and taking it away: by editing the host's file, or with the host's own command.
 
 A file keeps everything else that is in it, comments too; one that cannot be edited safely is left as it is. What is there
-already is left alone, so a second time changes nothing.
+already is left alone, so a second time changes nothing. An entry of the same name that starts another program is somebody
+else's: it is neither replaced nor removed.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -18,16 +19,18 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.hosts import json_entries, toml_entries, yaml_entries
 from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS, Client, Host, SettingsFile
 from marimo_kernel_bridge.mcp_server.hosts.json_entries import CannotEditError
+from marimo_kernel_bridge.mcp_server.hosts.servers import NAME, PROGRAM, Stdio
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
+from marimo_kernel_bridge.protocol.names import MODULE
 from marimo_kernel_bridge.protocol.own_python import program_on_path
 from marimo_kernel_bridge.protocol.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
-
 _LARGEST: Final = 10_000_000
+_STARTS: Final = frozenset({"command", "cmd", "url", "uri", "httpUrl", "serverUrl"})
+"""Fields with which entries of hosts say where a server is; without one of them it is nobody's."""
 _EDITORS: Final = {"json": json_entries, "toml": toml_entries, "yaml": yaml_entries}
 
 
@@ -61,7 +64,8 @@ def install(client: Client, server: Stdio) -> str:
     if host.add is not None:
         command = [host.program, *host.add(server)]
         if _run(host, command, client, quiet=True) != 0:  # it may be there, with another command
-            _run(host, [host.program, *host.remove], client, quiet=True)
+            if _shown(host, client):
+                _run(host, [host.program, *host.remove], client, quiet=True)
             _require_done(command, _run(host, command, client))
         return f"Done: {shlex.join(command)}"
     assert host.settings is not None
@@ -79,6 +83,7 @@ def uninstall(client: Client) -> str:
     host = HOSTS[client]
     if host.add is not None:
         command = [host.program, *host.remove]
+        _shown(host, client)
         _require_done(command, _run(host, command, client))
         return f"Done: {shlex.join(command)}"
     assert host.settings is not None
@@ -97,34 +102,75 @@ def uninstall(client: Client) -> str:
 def _edited(text: str, settings: SettingsFile, server: Stdio) -> str:
     entry = settings.entry(server)
     if settings.format != "own file":
+        _require_ours(text, settings)
         edited: str = _EDITORS[settings.format].with_entry(text, settings.path, entry)
         return edited
-    _require_own(text)
-    wanted: str = yaml.safe_dump(entry, sort_keys=False, allow_unicode=True, width=1000)
-    return text if text and yaml.safe_load(text) == entry else wanted
+    _require_own(text, settings)
+    return _written(entry)
 
 
 def _without(text: str, settings: SettingsFile) -> str:
     if settings.format != "own file":
+        _require_ours(text, settings)
         edited: str = _EDITORS[settings.format].without_entry(text, settings.path)
         return edited
-    _require_own(text)
+    _require_own(text, settings)
     return ""
 
 
-def _require_own(text: str) -> None:
-    """Raise for a file in which somebody else has put something."""
+def _require_ours(text: str, settings: SettingsFile) -> None:
+    """Raise for an entry of this server's name that starts another program, or none."""
+    assert settings.format != "own file"
+    entry: Any = _EDITORS[settings.format].read(text)
+    for name in settings.path:
+        entry = entry.get(name, {}) if isinstance(entry, dict) else {}
+    if not _STARTS.isdisjoint(entry) and not _starts_us(entry):
+        raise CannotEditError(f"its {settings.path[-1]!r} is another server, which stays")
+
+
+def _starts_us(entry: object) -> bool:
+    """Return whether an entry starts this program: by its name, as a module, or by a tool that runs programs."""
+    if not isinstance(entry, dict):
+        return False
+    arguments = entry.get("args")
+    words = [entry.get("command", entry.get("cmd")), *(arguments if isinstance(arguments, list) else ())]
+    return any(isinstance(word, str) and _names_us(word) for word in words)
+
+
+def _names_us(word: str) -> bool:
+    name = word.replace("\\", "/").rpartition("/")[2].removesuffix(".exe")
+    return name in {PROGRAM, MODULE}
+
+
+def _shown(host: Host, client: Client) -> bool:
+    """Return whether a host has an entry of this server's name. Raises `BridgeError` bad_request if it starts another program."""
+    done = _captured(host, [host.program, *host.show], client)
+    if done is not None and not any(_names_us(word) for word in done.split()):
+        raise BridgeError(
+            "bad_request",
+            f"{host.name} has another server called {NAME!r}; it stays, and nothing was changed.",
+            f"Rename that one, or add this one by another name: see `marimo-kernel-bridge mcp --print-config {client}`.",
+        )
+    return done is not None
+
+
+def _require_own(text: str, settings: SettingsFile) -> None:
+    """Raise for a file of this server's own that is not as this package writes it, for whatever command."""
     if not text.strip():
         return
-    try:
-        said = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CannotEditError(" ".join(str(error).split())) from None
-    servers = said.get("mcpServers") if isinstance(said, dict) else None
-    if not isinstance(servers, list) or [isinstance(one, dict) and one.get("name") for one in servers] != [
-        "marimo"
-    ]:
-        raise CannotEditError("it has other servers")
+    said = yaml_entries.read(text)
+    servers = said.get("mcpServers")
+    server = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], dict) else {}
+    arguments = server.get("args")
+    words = (server.get("command"), *(arguments if isinstance(arguments, list) else ()))
+    entry = settings.entry(Stdio(tuple(map(str, words))))
+    if not _starts_us(server) or text.replace("\r\n", "\n") != _written(entry):
+        raise CannotEditError("somebody has changed it")
+
+
+def _written(said: dict[str, Any]) -> str:
+    text: str = yaml.safe_dump(said, sort_keys=False, allow_unicode=True, width=1000)
+    return text
 
 
 def _edit(host: Host, client: Client, file: Path, edit: Callable[[], str]) -> str:
@@ -161,8 +207,29 @@ def _write(file: Path, text: str) -> None:
     write_whole(target, text, overwrite=True)
 
 
+def _captured(host: Host, command: Sequence[str], client: Client) -> str | None:
+    """Return what a host's own command prints; None if it fails. Raises `BridgeError` bad_request if it is not found."""
+    done = subprocess.run(  # noqa: S603  # requested by the user
+        [_program(host, command, client), *command[1:]],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return None if done.returncode else done.stdout
+
+
 def _run(host: Host, command: Sequence[str], client: Client, *, quiet: bool = False) -> int:
     """Run a host's own command and return its exit code. Raises `BridgeError` bad_request if it is not found."""
+    program = _program(host, command, client)
+    output = subprocess.DEVNULL if quiet else None
+    return subprocess.run(  # noqa: S603  # requested by the user
+        [program, *command[1:]], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+    ).returncode
+
+
+def _program(host: Host, command: Sequence[str], client: Client) -> str:
     program = program_on_path(command[0])
     if program is None:
         raise BridgeError(
@@ -170,10 +237,7 @@ def _run(host: Host, command: Sequence[str], client: Client, *, quiet: bool = Fa
             f"{host.name}'s command {command[0]!r} is not on the PATH, or in the working directory only; nothing was changed.",
             f"Install it or add its folder to PATH, or use what `marimo-kernel-bridge mcp --print-config {client}` prints.",
         )
-    output = subprocess.DEVNULL if quiet else None
-    return subprocess.run(  # noqa: S603  # requested by the user
-        [program, *command[1:]], stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
-    ).returncode
+    return program
 
 
 def _require_done(command: Sequence[str], code: int) -> None:

@@ -23,7 +23,7 @@ def with_entry(text: str, path: Sequence[str], entry: dict[str, Any]) -> str:
 
     Raises `CannotEditError`.
     """
-    wanted = _read(text)
+    wanted = read(text)
     said = copy.deepcopy(wanted)
     table: Any = wanted
     for name in path:
@@ -48,7 +48,7 @@ def with_entry(text: str, path: Sequence[str], entry: dict[str, Any]) -> str:
 
 def without_entry(text: str, path: Sequence[str]) -> str:
     """Return a text without the table at a path and the tables in it; the same text if it has none. Raises `CannotEditError`."""
-    wanted = _read(text)
+    wanted = read(text)
     table: Any = wanted
     for name in path[:-1]:
         table = table.get(name, {})
@@ -82,7 +82,8 @@ def _appended(text: str, path: Sequence[str], entry: dict[str, Any], wanted: dic
         return None
 
 
-def _read(text: str) -> dict[str, Any]:
+def read(text: str) -> dict[str, Any]:
+    """Return what a text says. Raises `CannotEditError`."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -98,7 +99,7 @@ def _document(text: str) -> tomlkit.TOMLDocument:
 
 def _checked(edited: str, wanted: dict[str, Any], empty: Sequence[str] = ()) -> str:
     """Return the text if it says what is wanted; tables at `empty` may be gone if nothing is in them."""
-    said = _read(edited)
+    said = read(edited)
     table = said
     for name in empty:
         table = table.setdefault(name, {})

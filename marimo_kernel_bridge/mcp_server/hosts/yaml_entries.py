@@ -25,7 +25,7 @@ def with_entry(text: str, path: Sequence[str], entry: dict[str, Any]) -> str:
     Raises `CannotEditError`.
     """
     section, name = path
-    said = _read(text)
+    said = read(text)
     wanted = copy.deepcopy(said)
     inside = wanted.get(section)
     if inside is None:
@@ -63,7 +63,7 @@ def with_entry(text: str, path: Sequence[str], entry: dict[str, Any]) -> str:
 def without_entry(text: str, path: Sequence[str]) -> str:
     """Return a text without the entry at a path; the same text if it has none. Raises `CannotEditError`."""
     section, name = path
-    said = _read(text)
+    said = read(text)
     if not isinstance(said.get(section), dict) or name not in said[section]:
         return text
     wanted = copy.deepcopy(said)
@@ -83,7 +83,8 @@ def without_entry(text: str, path: Sequence[str]) -> str:
     return _checked("".join(lines), wanted)
 
 
-def _read(text: str) -> dict[str, Any]:
+def read(text: str) -> dict[str, Any]:
+    """Return what a text says. Raises `CannotEditError`."""
     try:
         said = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -131,6 +132,6 @@ def _written(value: dict[str, Any], indent: str, newline: str) -> list[str]:
 
 
 def _checked(edited: str, wanted: dict[str, Any]) -> str:
-    if _read(edited) != wanted:
+    if read(edited) != wanted:
         raise CannotEditError("it is laid out in a way that is not understood")
     return edited

@@ -19,8 +19,8 @@ from marimo_kernel_bridge.mcp_server.hosts.links import link_for
 from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
 from marimo_kernel_bridge.mcp_tools import TOOLS
 
-SERVER = Stdio(("/a folder/bridge", "mcp", "--allow", "propose"))
-ENTRY = {"command": "/a folder/bridge", "args": ["mcp", "--allow", "propose"]}
+SERVER = Stdio(("/a folder/marimo-kernel-bridge", "mcp", "--allow", "propose"))
+ENTRY = {"command": "/a folder/marimo-kernel-bridge", "args": ["mcp", "--allow", "propose"]}
 BY_FILE = [client for client in CLIENTS if HOSTS[client].settings is not None]
 
 
@@ -97,8 +97,12 @@ def test_what_is_printed_to_be_pasted_is_what_is_installed(client: Client) -> No
 
 def test_another_command_replaces_the_one_before() -> None:
     install("codex", SERVER)
-    install("codex", Stdio(("/other", "mcp")))
-    assert entry_in("codex") == {"command": "/other", "args": ["mcp"]}
+    other = Stdio(("/bin/python3", "-P", "-m", "marimo_kernel_bridge", "mcp"))
+    install("codex", other)
+    assert entry_in("codex") == {
+        "command": "/bin/python3",
+        "args": ["-P", "-m", "marimo_kernel_bridge", "mcp"],
+    }
 
 
 def test_a_file_that_cannot_be_edited_stays_as_it_is(home: Path) -> None:
@@ -111,11 +115,54 @@ def test_a_file_that_cannot_be_edited_stays_as_it_is(home: Path) -> None:
     assert file_of("zed").read_text() == "{ broken"
 
 
-def test_a_file_of_this_servers_own_with_other_servers_in_it_stays() -> None:
-    file_of("continue").parent.mkdir(parents=True)
-    file_of("continue").write_text("mcpServers:\n- name: marimo\n- name: mine\n")
-    with pytest.raises(BridgeError, match="other servers"):
+def test_a_file_of_this_servers_own_that_somebody_has_changed_stays() -> None:
+    install("continue", SERVER)
+    for change in (
+        lambda text: text + "# mine\n",
+        lambda text: text + "- name: other\n  command: x\n  args: []\n",
+        lambda text: text + "  env: {TOKEN: abc}\n",
+        lambda text: text + "rules:\n- be kind\n",
+        lambda text: text.replace("version: 1.0.0", "version: 2.0.0"),
+    ):
+        uninstall("continue")
         install("continue", SERVER)
+        changed = change(file_of("continue").read_text())
+        file_of("continue").write_text(changed)
+        for attempt in (
+            lambda: install("continue", Stdio(("/new/marimo-kernel-bridge", "mcp"))),
+            lambda: uninstall("continue"),
+        ):
+            with pytest.raises(BridgeError, match="somebody has changed it"):
+                attempt()
+        assert file_of("continue").read_text() == changed
+        file_of("continue").unlink()
+
+
+FOREIGN: dict[str, str] = {
+    "cursor": '{"mcpServers": {"marimo": {"type": "http", "url": "http://localhost:2718/mcp/server", "headers": {}}}}',
+    "gemini-cli": '{"mcpServers": {"marimo": {"httpUrl": "http://localhost:2718/mcp/server"}}}',
+    "vscode": '{"servers": {"marimo": {"command": "other-server", "args": ["-x"], "env": {"K": "v"}}}}',
+    "zed": '{"context_servers": {"marimo": {"command": "uvx", "args": ["marimo", "mcp"]}}}',
+    "codex": '[mcp_servers.marimo]\nurl = "http://localhost:2718/mcp/server"\n',
+    "goose": "extensions:\n  marimo:\n    type: streamable_http\n    uri: http://localhost:2718/mcp/server\n",
+}
+
+
+@pytest.mark.parametrize("client", list(FOREIGN))
+def test_another_server_of_the_same_name_stays(client: Client) -> None:
+    file_of(client).parent.mkdir(parents=True)
+    file_of(client).write_text(FOREIGN[client])
+    for attempt in (lambda: install(client, SERVER), lambda: uninstall(client)):
+        with pytest.raises(BridgeError, match="'marimo' is another server, which stays"):
+            attempt()
+    assert file_of(client).read_text() == FOREIGN[client]
+
+
+def test_an_entry_that_starts_nothing_yet_is_filled_in() -> None:
+    file_of("cursor").parent.mkdir(parents=True)
+    file_of("cursor").write_text('{"mcpServers": {"marimo": {"timeout": 60}}}')
+    install("cursor", SERVER)
+    assert entry_in("cursor") == {"timeout": 60, **ENTRY}
 
 
 def test_a_linked_file_stays_a_link(home: Path) -> None:
