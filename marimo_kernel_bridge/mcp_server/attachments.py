@@ -340,6 +340,7 @@ class Kernels:
         self.may_reach = may_run and not self.ceilings.boxed
         """Whether agents may name any file and any address: their code reaches each of them anyway."""
         self.sessions = sessions or Sessions(folder=self.ceilings.folder, most=self.ceilings.sessions)
+        self.sessions.root = self.ceilings.confined_to
         self.sessions.others = lambda: 0 if self._started is None else self._started.running
         self.templates = templates  # of plugins
         self._watches: dict[Attached, Watch] = {}
@@ -388,7 +389,8 @@ class Kernels:
         )
         attached.notebook = session.path
         if attached.saver is None and attached.reactive:
-            attached.saver = SessionSaver(session, attached.client, self.sessions.registry)
+            root = self.ceilings.confined_to
+            attached.saver = SessionSaver(session, attached.client, self.sessions.registry, root=root)
         return attached
 
     def attached_as(self, handle: str, client_name: str) -> Attached | None:

@@ -42,6 +42,11 @@ class Ceilings:
         """The folder in which agents work."""
         return self.folder or Path.cwd()
 
+    @property
+    def confined_to(self) -> Path | None:
+        """The folder beyond which nothing is written or read for agents, because their code can turn paths in it elsewhere."""
+        return self.root if self.boxed else None
+
     def asked(self, limits: object, sandbox: object) -> Bounds:
         """Return the bounds of a kernel that an agent asks for. Raises `BridgeError`: bad_request, limit_exceeded."""
         wanted = bounds_of(limits, sandbox)

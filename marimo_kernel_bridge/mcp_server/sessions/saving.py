@@ -21,7 +21,7 @@ from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
 from marimo_kernel_bridge.protocol.names import kernel_id_of
-from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, read_bytes
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, pinned, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -61,7 +61,9 @@ class SessionSaver:
         client: KernelClient,
         registry: Registry,
         opened: Callable[[], Awaitable[Mapping[str, str]]] = open_in_servers,
+        root: Path | None = None,
     ) -> None:
+        """`root`: a folder in which the file must be as it is written; code of agents may have moved its path elsewhere."""
         self.session_id = session.id
         self.refusal: BridgeError | None = None
         """Why the file does not have what the kernel has; None if it has."""
@@ -72,6 +74,7 @@ class SessionSaver:
         self._reads = client.reads.unredacted()
         self._registry = registry
         self._opened = opened
+        self._root = root
         self._known: set[str] = set()
         self._codes: dict[str, str] = {}  # by cell, as last read for the file
         self._texts: list[
@@ -211,7 +214,8 @@ class SessionSaver:
 
     def _replace(self, content: bytes) -> None:
         try:
-            write_whole(self._path, content, overwrite=True)
+            with pinned(self._path, self._root) as place:
+                write_whole(place, content, overwrite=True)
         except BridgeError as refusal:
             raise BridgeError(
                 refusal.code, refusal.message, "export_notebook with output writes to another folder."

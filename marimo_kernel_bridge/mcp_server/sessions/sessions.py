@@ -22,7 +22,7 @@ from marimo_kernel_bridge.notebooks.ipynb import read_notebook
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
 from marimo_kernel_bridge.protocol.bounds import NO_BOUNDS, Bounds
-from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, LONGEST_PATH, read_bytes
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, LONGEST_PATH, pinned, read_bytes
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.sessions.entries import SessionKernel
@@ -89,6 +89,8 @@ class Sessions:
         self._end = end
         self._most = most
         self.others: Callable[[], int] = lambda: 0
+        self.root: Path | None = None
+        """A folder in which new notebooks must be as they are written; code of agents may move what is in it."""
 
     @property
     def registry(self) -> Registry:
@@ -151,7 +153,8 @@ class Sessions:
             saved=(digest(content),),
         )
         async with self.registry.changing(session.id):
-            await asyncio.to_thread(write_whole, path, content, overwrite=False)
+            with pinned(path, self.root) as place:
+                await asyncio.to_thread(write_whole, place, content, overwrite=False)
             self.registry.put(session)
         return session
 

@@ -22,6 +22,7 @@ from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
 from marimo_kernel_bridge.notebooks.nbformat_json import without_outputs
 from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, pinned, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +53,30 @@ async def export_file(file: str, request: ExportRequest, kernels: Kernels) -> Ex
     request = _beside(request, Path(file))
     await asyncio.to_thread(_check, request, Path(file), kernels)
     _require_name(request, Path(file).stem, kernels)
-    with _cures_of_agents():
-        report, content = await converted(Path(file), request.format, outputs=request.outputs)
+    with _cures_of_agents(), own_copy(Path(file), kernels) as copy:
+        report, content = await converted(copy, request.format, outputs=request.outputs)
     if request.output is not None:
         await asyncio.to_thread(_write, request, content, kernels, like=Path(file))
     text = content.decode() if request.output is None else ""
     return _answer(request, file, text, report.cells, report.with_outputs, report.notes)
+
+
+@contextmanager
+def own_copy(file: Path, kernels: Kernels) -> Iterator[Path]:
+    """Yield a file as it is; a copy, if code of agents could turn its path elsewhere while it is read. Raises `BridgeError`."""
+    root = kernels.ceilings.confined_to
+    if root is None:
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as place:
+        with pinned(file.absolute(), root) as opened:
+            try:
+                content = read_bytes(opened, LARGEST_NOTEBOOK, links=False)
+            except OSError as error:
+                raise BridgeError("bad_notebook", f"{file} cannot be read: {error.strerror}.") from error
+        copy = Path(place, file.name)
+        copy.write_bytes(content)
+        yield copy
 
 
 async def export_live(attached: Attached, request: ExportRequest, kernels: Kernels) -> ExportedNotebook:
@@ -227,7 +246,8 @@ def _write(request: ExportRequest, content: bytes, kernels: Kernels, like: Path 
     output = Path(request.output)
     # Again: somebody may have changed it since the first check.
     _check_existing(output, kernels, overwrite=request.overwrite)
-    write_whole(output, content, overwrite=request.overwrite, like=like)
+    with pinned(output.absolute(), kernels.ceilings.confined_to) as place:
+        write_whole(place, content, overwrite=request.overwrite, like=like)
     kernels.exports.add(output, content)
 
 

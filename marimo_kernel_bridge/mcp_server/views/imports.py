@@ -16,8 +16,10 @@ from marimo_kernel_bridge.mcp_server.answers.files import ImportedNotebook
 from marimo_kernel_bridge.mcp_server.arguments import client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.views import sessions
 from marimo_kernel_bridge.mcp_server.views.command_line import ImportReport, run_command
-from marimo_kernel_bridge.mcp_server.views.files import BOUND, converted, no_option
+from marimo_kernel_bridge.mcp_server.views.files import BOUND, converted, no_option, own_copy
+from marimo_kernel_bridge.notebooks.whole_files import write_whole
 from marimo_kernel_bridge.notebooks.written_texts import SUFFIXES, format_of_text, is_marimo
+from marimo_kernel_bridge.protocol.regular_files import pinned
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
@@ -62,6 +64,32 @@ def within_ceilings(kernels: Kernels, file: str | None, request: ImportRequest) 
 
 async def import_file(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNotebook:
     """Import a notebook. Raises `BridgeError`."""
+    kernels = kernels_of(ctx)
+    if kernels.ceilings.confined_to is None:
+        return await _import(ctx, file, request)
+    with own_copy(Path(file), kernels) as copy:
+        imported = await _import_copy(ctx, copy, request, Path(file).parent)
+    return replace(imported, notebook=file)
+
+
+async def _import_copy(ctx: Ctx, copy: Path, request: ImportRequest, folder: Path) -> ImportedNotebook:
+    """Import what no code of agents can change into a folder where they work. Raises `BridgeError`."""
+    root = kernels_of(ctx).ceilings.confined_to
+    with tempfile.TemporaryDirectory() as place:
+        named = None if request.output is None else str(Path(place, Path(request.output).name))
+        imported = await _import(ctx, str(copy), replace(request, output=named, open=False))
+        made = Path(imported.output)
+        output = folder / made.name if request.output is None else Path(request.output)
+        if imported.written:
+            content = await asyncio.to_thread(made.read_bytes)
+            with pinned(output, root) as target:
+                await asyncio.to_thread(write_whole, target, content, overwrite=request.overwrite)
+    imported = replace(imported, output=str(output))
+    return await _opened(ctx, imported) if request.open and imported.written else imported
+
+
+async def _import(ctx: Ctx, file: str, request: ImportRequest) -> ImportedNotebook:
+    """Import a file by the command line. Raises `BridgeError`."""
     target = request.target or ("bridge" if request.open else "marimo")
     if request.open and target != "bridge":
         raise BridgeError(
@@ -106,7 +134,10 @@ async def import_content(
             file = file.with_suffix(".ipynb")
             await asyncio.to_thread(file.write_bytes, document)
         try:
-            imported = await import_file(ctx, str(file), request)
+            if kernels_of(ctx).ceilings.confined_to is None:
+                imported = await _import(ctx, str(file), request)
+            else:
+                imported = await _import_copy(ctx, file, request, Path(request.output).parent)
         except BridgeError as refusal:
             raise BridgeError(
                 refusal.code, refusal.message.replace(str(file), "content"), refusal.hint

@@ -22,8 +22,11 @@ from marimo_kernel_bridge.mcp_server.sessions import saving
 from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
 from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.mcp_server.views import files, imports
+from marimo_kernel_bridge.mcp_server.views.command_line import ImportReport, MarimoCheck
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
+from marimo_kernel_bridge.notebooks.whole_files import write_whole
 from marimo_kernel_bridge.protocol.bounds import Bounds, Limits, Sandbox
+from marimo_kernel_bridge.protocol.regular_files import pinned, read_bytes
 from marimo_kernel_bridge.protocol.written_bounds import bounds_of
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.fake_kernel import DESCRIPTION
@@ -381,3 +384,73 @@ def test_each_tool_that_may_do_something_is_about_a_kernel_or_keeps_to_the_sandb
         and not (declaration.for_a_kernel or declaration.in_sandbox)
     }
     assert beyond == {"connect_to_kernel"}, "joins elsewhere are refused"
+
+
+def test_a_path_that_is_turned_elsewhere_after_it_was_looked_at_is_not_written_through(folder: Path) -> None:
+    elsewhere = folder.parent / "elsewhere"
+    for made in (folder / "sub", elsewhere):
+        made.mkdir()
+    with pinned(folder / "sub" / "a.ipynb", folder) as place:
+        (folder / "sub").rename(folder / "moved")
+        (folder / "sub").symlink_to(elsewhere)
+        write_whole(place, "{}", overwrite=False)
+    assert [path.name for path in elsewhere.iterdir()] == []
+    assert (folder / "moved" / "a.ipynb").read_text() == "{}"
+    with pytest.raises(BridgeError, match="is not in") as refused, pinned(folder / "sub" / "b.ipynb", folder):
+        raise AssertionError("opened")
+    assert refused.value.code == "not_allowed"
+    with (
+        pytest.raises(BridgeError, match=r"moved/a\.ipynb exists"),
+        pinned(folder / "moved/a.ipynb", folder) as place,
+    ):
+        write_whole(place, "{}", overwrite=False)
+
+
+def test_a_file_that_has_become_a_link_is_not_read(folder: Path) -> None:
+    (folder.parent / "secret.ipynb").write_text("{}")
+    (folder / "a.ipynb").symlink_to(folder.parent / "secret.ipynb")
+    with pinned(folder / "a.ipynb", folder) as place, pytest.raises(OSError, match="not a regular file"):
+        read_bytes(place, 1000, links=False)
+
+
+def copy(file: Path, output: Path) -> None:
+    output.write_text(file.read_text())
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+async def test_an_import_in_a_sandbox_is_of_a_copy_and_goes_where_it_was_to_go(
+    serve: Serve, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    async def run(_: Any, *arguments: str, bound: float) -> ImportReport:
+        assert bound
+        seen.append(list(arguments))
+        given = Path(arguments[1])
+        output = Path(arguments[arguments.index("-o") + 1]) if "-o" in arguments else given.with_suffix(".py")
+        copy(given, output)
+        return ImportReport(
+            str(given),
+            str(output),
+            written=True,
+            complete=True,
+            cells=(),
+            added=(),
+            marimo_check=MarimoCheck(passes=True, findings=()),
+        )
+
+    monkeypatch.setattr(imports, "run_command", run)
+    (folder / "mine.ipynb").write_text("{}")
+    agent = await serve("run", BOX)
+    first = await agent("import_notebook", file="mine.ipynb")
+    assert (first.data["notebook"], first.data["output"]) == ("mine.ipynb", "mine.py"), first.text
+    second = await agent("import_notebook", file="mine.ipynb", output="other.py")
+    assert second.data["output"] == str(folder / "other.py"), second.text
+    assert (await agent("import_notebook", file="mine.ipynb", output="other.py")).refused("output_exists")
+    content = await agent("import_notebook", content="{}", format="ipynb", output="third.py")
+    assert content.data["output"] == str(folder / "third.py"), content.text
+    assert names_in(folder) == ["mine.ipynb", "mine.py", "other.py", "third.py"]
+    assert not any(Path(arguments[1]).is_relative_to(folder) for arguments in seen)
