@@ -1,6 +1,6 @@
 """The engine `bubblewrap`: a root of its own with nothing but what is given, processes of its own, and no capability.
 
-The process becomes `bwrap`, which starts this package's `sandboxed-kernel` inside with the sockets that listen already.
+The process starts `bwrap` and supervises it; that starts this package's `sandboxed-kernel` inside with the sockets that listen already.
 `command` is pure.
 """
 
@@ -56,7 +56,6 @@ def command(
     inner: Iterable[str],
     *,
     temporary: int,
-    dies_with_parent: bool = True,
 ) -> list[str]:
     """Return the command line that runs `inner` in a sandbox. What stands later lies above what stands before."""
     part = ["--size", str(temporary // 4), "--tmpfs"]
@@ -71,10 +70,9 @@ def command(
         "--cap-drop",
         "ALL",
     ]
+    made.append("--die-with-parent")  # with the process that supervises it
     if sandbox.network != "all":
         made.append("--unshare-net")
-    if dies_with_parent:
-        made.append("--die-with-parent")
     made += ["--proc", "/proc", "--dev", "/dev", *part, "/dev/shm"]  # noqa: S108  # the kernel's own
     made += ["--remount-ro", "/dev", "--size", str(temporary // 2), "--tmpfs", "/tmp"]  # noqa: S108
     for path in sorted(path for path in files.readable if path not in _MADE_INSIDE):

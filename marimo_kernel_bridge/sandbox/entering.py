@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.checkpoints.places import folder_of_sandbox
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.own_python import module_command
 from marimo_kernel_bridge.sandbox import bubblewrap, environment, files, handed_sockets, light, own_places
 from marimo_kernel_bridge.sandbox.engines import engine_for
+from marimo_kernel_bridge.sandbox.supervising import supervise
 from marimo_kernel_bridge.sandbox.variables import cleaned, leave_secrets
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
         connection = handed_sockets.connection_in(path)
         own = own_places.make(path, folder_of_sandbox(sandbox.key, folder))
         access = files.access(sandbox, folder, own)
+        _require_here(sandbox, access)
         handed = handed_sockets.listening(connection, isolated=sandbox.network != "all")
     except OSError as error:
         raise BridgeError(
@@ -73,15 +74,17 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
         "connects": connects,
         "proxy": None if proxy is None else [proxy.connection, proxy.port],
         "holds": sorted(_HELD),
+        "places": [(place.path, place.device, place.number) for place in access.looked_at],
     }
     handed_sockets.set_inherited(handed.sockets.values(), inherited=True)
     if proxy is not None:
         handed_sockets.set_inherited([proxy.connection], inherited=True)
     inner = module_command("sandboxed-kernel", json.dumps(prepared), *_arguments(connection_file, path))
-    dies = "JPY_PARENT_PID" in os.environ
-    return _become(
-        bubblewrap.command(sandbox, own, access, folder, inner, temporary=temporary, dies_with_parent=dies),
+    return supervise(
+        bubblewrap.command(sandbox, own, access, folder, inner, temporary=temporary),
         cleaned(os.environ, sandbox.environment),
+        leaving=[*handed.sockets.values(), *([] if proxy is None else [proxy.connection])],
+        dies_with_parent="JPY_PARENT_PID" in os.environ,
     )
 
 
@@ -99,17 +102,23 @@ def _proxy(sandbox: Sandbox, own: OwnPlaces) -> Outside | None:
         ) from error
 
 
+def _require_here(sandbox: Sandbox, access: files.Access) -> None:
+    """Check that the folder that was looked at is the one that this process works in. Raises `BridgeError`."""
+    here = os.stat(".")  # noqa: PTH116  # not by its path
+    if sandbox.files != "none" and (here.st_dev, here.st_ino) != (
+        access.looked_at[0].device,
+        access.looked_at[0].number,
+    ):
+        raise BridgeError(
+            "sandbox_unavailable", "The notebook's folder was replaced meanwhile; nothing was started."
+        )
+
+
 def _temporary(limits: Limits | None) -> int:
     """Return how much memory files may take: as much as is given, else half of the limit of memory, or a gigabyte."""
     if limits is not None and limits.temporary is not None:
         return limits.temporary
     return _TEMPORARY if limits is None or limits.memory is None else limits.memory // 2
-
-
-def _become(command: list[str], variables: dict[str, str]) -> NoReturn:
-    """Replace this process by an engine's program."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Jupyter interrupts the process group, and bwrap would end
-    os.execve(command[0], command, variables)  # noqa: S606  # the engine's program
 
 
 def _arguments(connection_file: str, path: str) -> list[str]:

@@ -34,7 +34,8 @@ _PROGRAMS: Final = (
 )
 _SETTINGS: Final = tuple(
     f"/etc/{name}"
-    for name in """bash.bashrc ca-certificates fonts group gai.conf host.conf hostname hosts inputrc ld.so.cache ld.so.conf
+    for name in """bash.bashrc gitconfig gitattributes environment lsb-release debian_version locale.conf locale.alias wgetrc
+    odbc.ini odbcinst.ini freetds ImageMagick-6 ImageMagick-7 gnutls ldap/ldap.conf ca-certificates fonts group gai.conf host.conf hostname hosts inputrc ld.so.cache ld.so.conf
     ld.so.conf.d localtime login.defs machine-id magic mailcap matplotlibrc mime.types networks nsswitch.conf OpenCL os-release
     passwd pki/tls/certs pki/ca-trust pip.conf profile protocols python3 resolv.conf services shells ssl/certs ssl/openssl.cnf
     terminfo timezone crypto-policies""".split()  # noqa: SIM905  # a list of words
@@ -72,12 +73,32 @@ _ENVIRONMENTS: Final = ("*/pyvenv.cfg", ".*/pyvenv.cfg", "*/*/pyvenv.cfg", "*/.*
 
 
 @dataclass(frozen=True)
+class Place:
+    """A file or folder at a path, and which one it is."""
+
+    path: str
+    device: int
+    number: int
+
+    @classmethod
+    def at(cls, path: str) -> Place | None:
+        """Return what is at a path, which is no link; None if there is nothing."""
+        try:
+            status = os.lstat(path)
+        except OSError:
+            return None
+        return cls(path, status.st_dev, status.st_ino)
+
+
+@dataclass(frozen=True)
 class Access:
     """The files of a sandbox: `kept` are those in what is writable that are only read."""
 
     writable: tuple[str, ...]
     kept: tuple[str, ...]
     readable: tuple[str, ...]
+    looked_at: tuple[Place, ...] = ()
+    """The writable folders that were looked at: code in another sandbox may put a link in place of one meanwhile."""
 
 
 def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
@@ -86,8 +107,11 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     if sandbox.files != "none":
         given.insert(0, os.path.realpath(folder))
     protected = own.protected()
+    _refuse_what_lies_elsewhere(sandbox, folder)
     for path in given:
         _refuse_what_holds(path, protected)
+        _refuse_what_is_private(path, own)
+    places = tuple(place for path in given if (place := Place.at(path)) is not None)
     python = _python()
     _refuse_paths_of_python(given)
     kept = [path for path in python if any(is_below(path, outer) for outer in given)]
@@ -99,7 +123,7 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
         readable += _RESOLVING
     if sandbox.files == "read":
         readable += everything_but(hidden(protected, [*given, *own.writable]))
-    return Access((*given, *own.writable), tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(readable)))
+    return Access((*given, *own.writable), tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(readable)), places)
 
 
 def is_below(path: str, folder: str) -> bool:
@@ -170,6 +194,32 @@ def _refuse_paths_of_python(writable: Iterable[str]) -> None:
                     "next kernel before it is in one.",
                     "Nothing was started. Take it from PYTHONPATH, or install what is in it.",
                 )
+
+
+def _refuse_what_lies_elsewhere(sandbox: Sandbox, folder: str) -> None:
+    """Refuse a folder outside of where the sandbox may be, and links: who asked for it may have seen another place."""
+    here = os.path.realpath(folder)
+    roots = [os.path.realpath(root) for root in sandbox.within]
+    wrong = [here] if not all(is_below(here, root) for root in roots) else []
+    wrong += [path for path in sandbox.writable if os.path.realpath(path) != os.path.normpath(path)]
+    if wrong:
+        raise BridgeError(
+            "sandbox_unavailable",
+            f"{wrong[0]} lies elsewhere than where the sandbox may be: {', '.join(roots) or 'a link leads there'}.",
+            "Nothing was started. Name a folder there, without links.",
+        )
+
+
+def _refuse_what_is_private(path: str, own: OwnPlaces) -> None:
+    """Refuse hidden folders of the home, such as `.ssh`, and what is in them: programs run or trust what is there."""
+    home = os.path.realpath(Path.home())
+    inner = path.removeprefix(f"{home}/")
+    if (path.startswith(f"{home}/") and inner.startswith(".")) or is_below(path, own.data):
+        raise BridgeError(
+            "sandbox_unavailable",
+            f"{path} is to be writable in the sandbox, and is hidden in the home: programs outside run or trust what is there.",
+            "Nothing was started. Put the notebook into a folder of its own.",
+        )
 
 
 def _refuse_what_holds(path: str, protected: Iterable[str]) -> None:

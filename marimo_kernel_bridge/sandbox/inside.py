@@ -6,6 +6,7 @@ the engines leave open: the environment, the streams, connections by TCP, the fi
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from typing import Final
@@ -14,6 +15,7 @@ import msgspec
 
 from marimo_kernel_bridge.sandbox import environment, landlock, seccomp
 from marimo_kernel_bridge.sandbox.entering import Entered
+from marimo_kernel_bridge.sandbox.files import Place
 from marimo_kernel_bridge.sandbox.handed_sockets import set_inherited
 from marimo_kernel_bridge.sandbox.streams import leave_streams
 
@@ -21,7 +23,7 @@ from marimo_kernel_bridge.sandbox.streams import leave_streams
 class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was prepared outside. `sockets`: ports, as JSON has them, and descriptors; `connects`: code may connect by TCP.
 
-    `proxy`: the descriptor of the connection to it, and its port.
+    `proxy`: the descriptor of the connection to it, and its port; `places`: which folders are writable.
     """
 
     home: str
@@ -30,6 +32,7 @@ class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     connects: bool
     proxy: tuple[int, int] | None
     holds: tuple[str, ...]
+    places: tuple[tuple[str, int, int], ...] = ()
 
 
 _PREPARED: Final = msgspec.json.Decoder(Prepared)
@@ -41,6 +44,9 @@ def entered(text: str) -> Entered:
     # Jupyter interrupts the whole process group, of which the engine's program had to ignore it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        for place in prepared.places:
+            if Place.at(place[0]) != Place(*place):
+                raise OSError(errno.ESTALE, f"{place[0]} was replaced meanwhile")  # noqa: TRY301  # as the others
         environment.furnish(prepared.home, {})
         leave_streams()
         proxied = {}

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
+import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -92,12 +94,33 @@ def enter(
         namespaces.drop_capabilities()
         ports = () if proxy is None else (proxy.port,)
         landlock.restrict(_rules(own, files), None if connects else ports)
+        _require_writable(files)
         seccomp.confine(own_ipc=True)
     except OSError as error:
         raise BridgeError(
             "sandbox_unavailable",
             f"The sandbox cannot be entered here: {error}; nothing was started.",
         ) from error
+
+
+def _require_writable(files: Access) -> None:
+    """Check that what has become writable are the folders that were looked at. Raises `OSError`.
+
+    Each was named once to make it writable: had something else been at its path then, it would not be writable now.
+    """
+    for place in files.looked_at:
+        opened = os.open(place.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            status = os.fstat(opened)
+            same = (status.st_dev, status.st_ino) == (place.device, place.number)
+            if not same or os.fstatvfs(opened).f_flag & os.ST_RDONLY:
+                raise OSError(errno.ESTALE, f"{place.path} was replaced meanwhile")
+            if stat.S_ISDIR(status.st_mode) and os.access(".", os.W_OK, dir_fd=opened):
+                name = f".{secrets.token_hex(8)}"
+                os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=opened))
+                os.unlink(name, dir_fd=opened)  # in the folder that was opened
+        finally:
+            os.close(opened)
 
 
 def _rules(own: OwnPlaces, files: Access) -> dict[str, landlock.Rights]:

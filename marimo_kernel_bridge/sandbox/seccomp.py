@@ -32,6 +32,7 @@ _NEW_NAMESPACES: Final = 0x7E020080  # CLONE_NEWNS, CGROUP, UTS, IPC, USER, PID,
 _TYPE_BITS: Final = 0xF  # of a socket's type, without SOCK_NONBLOCK and SOCK_CLOEXEC
 _FAST_OPEN: Final = 0x20000000  # MSG_FASTOPEN: connects without `connect`
 _TCP, _FAST_OPEN_CONNECT = 6, 30
+_MAKES_FILE: Final = os.O_CREAT | (getattr(os, "O_TMPFILE", 0) & ~getattr(os, "O_DIRECTORY", 0))
 _SPECIAL_BITS: Final = 0o6000  # setuid, setgid
 _TERMINAL_INPUT: Final = (
     0x5412,
@@ -104,8 +105,8 @@ def program(architecture: str, *, own_ipc: bool) -> list[Instruction]:
             _when(of("creat"), _any_bit(1, _SPECIAL_BITS)),
             _when(of("mknod"), _any_bit(1, _SPECIAL_BITS)),
             _when(of("mknodat"), _any_bit(2, _SPECIAL_BITS)),
-            _when(of("open"), _if_bits(1, os.O_CREAT, _any_bit(2, _SPECIAL_BITS))),
-            _when(of("openat"), _if_bits(2, os.O_CREAT, _any_bit(3, _SPECIAL_BITS))),
+            _when(of("open"), _if_bits(1, _MAKES_FILE, _any_bit(2, _SPECIAL_BITS))),
+            _when(of("openat"), _if_bits(2, _MAKES_FILE, _any_bit(3, _SPECIAL_BITS))),
         ],
     )
 

@@ -74,10 +74,22 @@ def cleaned(environment: Mapping[str, str], let_through: Iterable[str] = ()) -> 
 
 
 def leave_secrets(let_through: Iterable[str]) -> None:
-    """Execute this program anew if its environment has more than goes into a sandbox."""
-    kept = cleaned(os.environ, let_through)
-    if kept != dict(os.environ):
+    """Execute this program anew if it was executed with more than goes into a sandbox; forget what its start has set since."""
+    named = frozenset(let_through)
+    if any(name not in cleaned({name: ""}, named) for name in _executed_with()):
+        kept = cleaned(os.environ, named)
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], kept)  # noqa: S606  # this program
+    for name in set(os.environ) - set(cleaned(os.environ, named)):
+        del os.environ[name]
+
+
+def _executed_with() -> list[str]:
+    """Return the names of the variables that this process was executed with, which stay in its memory."""
+    try:
+        with open("/proc/self/environ", "rb") as file:  # noqa: PTH123  # pathlib is not imported yet
+            return [os.fsdecode(entry.partition(b"=")[0]) for entry in file.read().split(b"\0") if entry]
+    except OSError:
+        return list(os.environ)
 
 
 def named_in(arguments: Iterable[str]) -> list[str]:
@@ -85,5 +97,5 @@ def named_in(arguments: Iterable[str]) -> list[str]:
 
     What is too much is left when the arguments have been read.
     """
-    text = " ".join(arguments)
-    return [name for name in os.environ if f'"{name}"' in text]
+    text = "".join(each if each.isalnum() or each == "_" else " " for each in " ".join(arguments))
+    return sorted(set(text.split()) & set(os.environ))

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -207,6 +208,24 @@ def test_hosts_of_a_list_are_reached_through_a_proxy_and_no_other(name: str, eng
         listed.shutdown()
         log = someone.home / ".local/share/jupyter/marimo_kernel_bridge/network.jsonl"
         assert [json.loads(line)["allowed"] for line in log.read_text().splitlines()] == [True, False]
+
+
+@pytest.mark.parametrize("engine", ["light", "bubblewrap"])
+def test_a_kernel_that_is_killed_leaves_its_ports_to_the_next(person: User, engine: str) -> None:
+    with kernel(person, {"engine": engine, "network": ["example.org"]}) as first:
+        first.run("import os; os.system('sleep 60 &')")
+    deadline = time.monotonic() + BOUND
+    for port in first.ports:
+        while True:
+            with socket.socket() as next_one:
+                next_one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    next_one.bind(("127.0.0.1", port))
+                    next_one.listen()
+                    break
+                except OSError:
+                    assert time.monotonic() < deadline, "somebody has the port"
+                    time.sleep(0.02)  # no event tells of it
 
 
 def test_a_kernel_from_a_pool_is_in_its_sandbox_and_in_a_pool_of_its_own(

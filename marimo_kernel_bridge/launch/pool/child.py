@@ -58,6 +58,11 @@ def _report_ready(request: KernelRequest, requester: socket.socket) -> None:
 
     Only now is there a thread that watches the requester: a process with threads cannot enter a sandbox.
     """
+    if request.sandboxed:
+        with suppress(OSError):
+            send_line(requester, KernelReply(pid=os.getpid()))
+        requester.close()  # on which its code could speak for the pool; the pool watches the requester
+        return
     if request.dies_with_requester:
         threading.Thread(target=_end_with, args=(requester,), name="RequesterWatch", daemon=True).start()
     with suppress(OSError):  # the requester may have left

@@ -79,6 +79,11 @@ class KernelRequest:
     cwd: str
     dies_with_requester: bool
 
+    @property
+    def sandboxed(self) -> bool:
+        """Whether the kernel's code is in a sandbox, and this process is of no trust once it runs."""
+        return any(argument.startswith("--sandbox") for argument in self.arguments)
+
 
 class PoolRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A request to a pool: for a kernel, for its state, or to stop. The reply is a `KernelReply` or a `PoolState`."""

@@ -142,6 +142,9 @@ class Pool:
         self._arriving: dict[socket.socket, tuple[ArrivingRequest, float]] = {}
         self._kernels: dict[int, socket.socket | None] = {}
         self._ended: set[int] = set()
+        self._watched: set[int] = (
+            set()
+        )  # kernels that end with their requesters, and do not watch for themselves
         self._forked = 0
         self._last_used = time.monotonic()
         self._closed = False
@@ -282,6 +285,8 @@ class Pool:
         self._forked += 1
         self._last_used = time.monotonic()
         self._kernels[pid] = connection
+        if request.sandboxed and request.dies_with_requester:
+            self._watched.add(pid)
         self._selector.register(connection, selectors.EVENT_READ, partial(self._requester_left, connection))
         return None
 
@@ -304,6 +309,8 @@ class Pool:
         for pid, of in self._kernels.items():
             if of is connection:
                 self._kernels[pid] = None
+                if pid in self._watched - self._ended:
+                    os.kill(pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         """Report ended kernels to their requesters, and reap those without a requester."""
@@ -320,6 +327,7 @@ class Pool:
                 with suppress(ChildProcessError):
                     os.waitpid(pid, 0)
                 self._ended.discard(pid)
+                self._watched.discard(pid)
                 del self._kernels[pid]
                 self._last_used = time.monotonic()
 

@@ -7,10 +7,10 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.bounds import Sandbox
-from marimo_kernel_bridge.sandbox import own_places
+from marimo_kernel_bridge.sandbox import own_places, variables
 from marimo_kernel_bridge.sandbox.files import access, everything_but, hidden, is_below, steps
 from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
-from marimo_kernel_bridge.sandbox.variables import cleaned
+from marimo_kernel_bridge.sandbox.variables import cleaned, named_in
 
 
 @pytest.fixture
@@ -86,6 +86,53 @@ def test_hidden_files_of_the_home_passwords_and_our_own_folders_are_hidden(own: 
     found = hidden(own.protected(), own.writable)
     assert {str(home / ".secret"), "/etc/shadow", os.path.realpath(own.data)} <= set(found)
     assert not {str(home), *own.writable} & set(found)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ['--sandbox={"environment": ["MINE"]}', "--sandbox=environment=MINE", "--sandbox=environment=OTHER,MINE"],
+)
+def test_a_variable_is_let_through_however_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, written: str
+) -> None:
+    monkeypatch.setenv("MINE", "1")
+    monkeypatch.setenv("MINES", "2")
+    assert named_in([written]) == ["MINE"]
+
+
+def test_what_the_start_of_python_sets_is_forgotten_without_another_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(variables, "_executed_with", lambda: ["PATH"])
+    monkeypatch.setattr(os, "execve", lambda *_: pytest.fail("executed anew"))
+    monkeypatch.setenv("SET_AT_START", "1")
+    with monkeypatch.context() as inner:
+        inner.setattr(os, "environ", dict(os.environ))
+        variables.leave_secrets([])
+        assert "SET_AT_START" not in os.environ
+        assert "PATH" in os.environ
+
+
+def test_a_folder_outside_of_where_the_sandbox_may_be_is_refused(
+    own: OwnPlaces, folder: Path, tmp_path: Path
+) -> None:
+    access(Sandbox(within=(str(tmp_path),)), str(folder), own)
+    (tmp_path / "link").symlink_to("/usr")
+    for sandbox in (
+        Sandbox(within=(str(tmp_path / "other"),)),
+        Sandbox(within=(str(tmp_path), "/usr")),
+        Sandbox(writable=(str(tmp_path / "link"),)),
+    ):
+        with pytest.raises(BridgeError, match="lies elsewhere") as refused:
+            access(sandbox, str(folder), own)
+        assert refused.value.code == "sandbox_unavailable"
+
+
+def test_a_hidden_folder_of_the_home_is_not_written(own: OwnPlaces) -> None:
+    keys = Path.home() / ".ssh/keys"
+    keys.mkdir(parents=True, exist_ok=True)
+    with pytest.raises(BridgeError, match="hidden in the home"):
+        access(Sandbox(), str(keys), own)
 
 
 def test_an_environment_has_what_programs_need_and_no_key() -> None:

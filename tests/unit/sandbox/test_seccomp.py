@@ -72,6 +72,7 @@ def called(filtered: list[Instruction], name: str, *arguments: int) -> int:
         ("chmod", (0, 0o4755)),
         ("fchmodat", (3, 0, 0o2755)),
         ("openat", (3, 0, os.O_CREAT | os.O_WRONLY, 0o4700)),
+        ("openat", (3, 0, os.O_TMPFILE | os.O_RDWR, 0o4755)),
     ],
 )
 def test_it_is_refused(filtered: list[Instruction], name: str, arguments: tuple[int, ...]) -> None:
@@ -112,6 +113,7 @@ def test_calls_whose_arguments_no_filter_sees_do_not_exist(filtered: list[Instru
         ("chmod", (0, 0o755)),
         ("openat", (3, 0, os.O_RDONLY, 0o7777)),  # without O_CREAT the mode is whatever a register holds
         ("openat", (3, 0, os.O_CREAT, 0o644)),
+        ("openat", (3, 0, os.O_DIRECTORY, 0o4755)),
         ("sendto", (3, 0, 0, 0x4000)),
         ("setsockopt", (3, 6, 1)),
         ("setsockopt", (3, 1, 30)),
