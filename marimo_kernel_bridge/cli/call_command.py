@@ -6,14 +6,14 @@ import asyncio
 import base64
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import click
 
 from marimo_kernel_bridge.cli.ceilings import ceiling_options
-from marimo_kernel_bridge.cli.group import REFUSED, examples
+from marimo_kernel_bridge.cli.group import REFUSED, WRONG_USAGE, examples
 from marimo_kernel_bridge.cli.plugins import loaded
 from marimo_kernel_bridge.errors import CODES, BridgeError, WrongUsageError
 from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
@@ -206,13 +206,34 @@ async def _one(
         return _exit_code(result)
 
 
-async def _batch(calls: Iterator[tuple[str, dict[str, Any]]], options: CallOptions) -> int:
-    """Make one call after another, and print the answer of each as a line of JSON; return the first code that is not 0."""
+@dataclass(frozen=True)
+class _Call:
+    """A line of a batch; `problem` says why it is no call."""
+
+    tool: str
+    arguments: dict[str, Any]
+    problem: WrongUsageError | None = None
+
+
+async def _batch(calls: Sequence[_Call], options: CallOptions) -> int:
+    """Make one call after another, and print the answer of each as a line of JSON; return the first code that is not 0.
+
+    All are looked at first: a batch is not left half done because of a line that is no call.
+    """
     code = 0
     async with _Server(options) as server:
-        for tool, arguments in calls:
-            server.tool(tool)
-            result = await server.call(tool, arguments)
+        calls = [server.checked(call) for call in calls]
+        problem = next((call.problem for call in calls if call.problem is not None), None)
+        if problem is not None and not options.keep_going:
+            raise problem
+        for call in calls:
+            tool = call.tool
+            if call.problem is not None:
+                error = {"code": call.problem.code, "message": str(call.problem)}
+                click.echo(json.dumps({"tool": tool, "ok": False, "error": error}, ensure_ascii=False))
+                code = code or WRONG_USAGE
+                continue
+            result = await server.call(tool, call.arguments)
             refused = bool(result.is_error)
             line = {"tool": tool, "ok": not refused} | (
                 {} if refused else {"answer": _as_json(result, options.pictures)}
@@ -250,7 +271,12 @@ def _object(source: Path | None, stdin: Callable[[], str]) -> dict[str, Any]:
     return arguments
 
 
-def _calls(batch: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _calls(batch: Path) -> list[_Call]:
+    """Return the lines of a batch."""
+    return list(_lines(batch))
+
+
+def _lines(batch: Path) -> Iterator[_Call]:
     text = sys.stdin if str(batch) == "-" else _text(batch).split("\n")
     for number, line in enumerate(text, 1):
         if not line.strip():
@@ -260,13 +286,14 @@ def _calls(batch: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             tool, arguments = one["tool"], one.get("arguments", {})
             fits = isinstance(tool, str) and isinstance(arguments, dict)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            fits = False
+            tool, arguments, fits = "", {}, False
+        problem = None
         if not fits:
-            raise WrongUsageError(
+            problem = WrongUsageError(
                 f"Line {number} is no call.",
                 'Each line is {"tool": "read_cell", "arguments": {"cell_id": "c3"}}.',
             )
-        yield tool, arguments
+        yield _Call(tool, arguments, problem)
 
 
 def _text(path: Path) -> str:
@@ -318,6 +345,15 @@ class _Server:
         near = difflib.get_close_matches(name, self._tools, n=1)
         meant = f"Did you mean {near[0]}? " if near else ""
         raise WrongUsageError(f"There is no tool {name[:80]!r}.", f"{meant}--list shows them.")
+
+    def checked(self, call: _Call) -> _Call:
+        """Return a call with what is wrong with its tool, if anything is."""
+        if call.problem is None:
+            try:
+                self.tool(call.tool)
+            except WrongUsageError as problem:
+                return replace(call, problem=problem)
+        return call
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> CallToolResult:
         from mcp.types import CallToolResult  # noqa: PLC0415  # only for this command
@@ -372,6 +408,9 @@ def _as_json(result: CallToolResult, pictures: Path | None) -> dict[str, Any]:
 
 def _refusal(text: str) -> dict[str, str]:
     code, closed, message = text.removeprefix("[").partition("] ")
+    # What is told to agents of the server's options is told here to the person who gives them.
+    message = message.replace("marimo-kernel-bridge mcp --allow", "marimo-kernel-bridge call --allow")
+    message = message.replace(" Do not work around it.", "")
     if text.startswith("[") and closed and code in CODES:
         return {"code": code, "message": message}
     return {"code": "bad_request", "message": text}

@@ -168,6 +168,10 @@ def _bug(source: Path, error: Exception, options: ImportOptions) -> BridgeError:
     """Return the refusal of a notebook that triggers a bug, on one line, and print its traceback if that is asked for."""
     if options.debug:
         click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    if isinstance(error, MemoryError | RecursionError):  # of Python's parser
+        return BridgeError(
+            "bad_notebook", f"{source} has code that is nested too deeply for Python's parser."
+        )
     told = " ".join(f"{type(error).__name__}: {error}".split())
     return BridgeError(
         "cell_not_converted",
@@ -258,9 +262,9 @@ def import_notebook(source: Path, target: Path, options: ImportOptions) -> Impor
         if options.target == "bridge"
         else to_marimo.convert(notebook, imports=options.imports, observed=observed)
     )
+    packages = tracing.packages(notebook)
     outputs = None if options.check else _write(notebook, conversion, target, options)
     verdict = _verified(source, conversion, options) if options.verify else None
-    packages = tracing.packages(notebook)
     return Imported(source, target, conversion, not options.check, outputs, verdict, trace, packages)
 
 
@@ -276,10 +280,10 @@ def _write(notebook: Notebook, conversion: Conversion, target: Path, options: Im
             f"{target.parent} cannot be made: {error.strerror}.",
             "Name another folder with -o.",
         ) from error
+    file = None if options.target == "bridge" else reader.read_text(target, conversion.text)
     write_whole(target, conversion.text, overwrite=options.force, like=notebook.path)
-    if options.target == "bridge":
+    if file is None:
         return None
-    file = reader.read_text(target, conversion.text)
     save_origin(notebook, file, conversion.positions, outputs=options.keep_outputs)
     return session_file.keep(notebook, conversion, target) if options.keep_outputs else None
 

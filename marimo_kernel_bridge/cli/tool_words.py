@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _JSON_KINDS = {"array": list, "object": dict}
+_WORDS = {
+    "string": "TEXT",
+    "integer": "NUMBER",
+    "number": "NUMBER",
+    "boolean": "(or --no-...)",
+    "array": "VALUE (again for each, or one JSON list)",
+}
 
 
 def arguments_of(
@@ -56,7 +63,11 @@ def help_of(tool: str, title: str, description: str, schema: Mapping[str, Any]) 
     required = set(schema.get("required", ()))
     lines = [f"{tool}: {title}", "", description.strip(), "", "Arguments:"]
     for name, described in schema.get("properties", {}).items():
-        kind = " | ".join(map(str, described["enum"])) if "enum" in described else _kind(described) or "JSON"
+        kind = (
+            " | ".join(map(str, described["enum"]))
+            if "enum" in described
+            else _WORDS.get(_kind(described), "JSON")
+        )
         facts = [
             described.get("description", ""),
             f"[default: {described['default']}]" if "default" in described else "",

@@ -50,6 +50,8 @@ def _value(root: Mapping[str, Any], part: Mapping[str, Any], given: Any) -> Any:
             meant = parsed if isinstance(parsed, dict) else given
         case ("integer" | "number") as kind, str() | float():
             meant = _number(kind, given)
+        case "string", {"cells": _}:  # a notebook as JSON, where its text is meant
+            meant = msgspec.json.encode(given).decode()
         case "boolean", str():
             meant = _TRUTHS.get(given.strip().casefold(), given)
         case "string", int() if not isinstance(given, bool) and "enum" not in part:

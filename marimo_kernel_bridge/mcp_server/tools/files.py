@@ -42,6 +42,11 @@ _PYTHON: Final = frozenset({"py", "script"})
 """Formats of files that Python may import: beside a notebook, or at its start."""
 
 
+def _of_home(path: str | None) -> str | None:
+    """Return a path in which `~` is this user's home directory."""
+    return path if path is None or not path.startswith("~") or "\0" in path else str(Path(path).expanduser())
+
+
 def _of_export(arguments: Arguments) -> Tier:
     if arguments.get("output") is None:
         return "read"
@@ -70,6 +75,7 @@ async def export_notebook(
 ) -> Annotated[CallToolResult, ExportedNotebook]:
     """Export the notebook with the kernel's outputs, or a file, to another format. Runs no code."""
     kernels = kernels_of(ctx)
+    file, output = _of_home(file), _of_home(output)
     request = file_views.ExportRequest(format, output, overwrite, Window(max_chars, offset), include_outputs)
     if file is not None:
         require_own(ctx, Path(file))
@@ -107,6 +113,7 @@ async def import_notebook(
     """Make a Jupyter notebook reactive, and report what was changed in each cell."""
     if (file is None) == (content is None):
         raise BridgeError("bad_request", "Give one of file and content; nothing was done.")
+    file, output = _of_home(file), _of_home(output)
     request = imports.ImportRequest(target, output, keep_outputs, check, verify, overwrite, open)
     request = imports.within_ceilings(kernels_of(ctx), file, request)
     if content is not None:

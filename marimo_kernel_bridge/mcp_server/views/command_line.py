@@ -6,8 +6,9 @@ Cancelling the caller ends the process.
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -64,6 +65,35 @@ class _Refusal(msgspec.Struct, frozen=True):
 _Report = TypeVar("_Report", ExportReport, ImportReport)
 
 
+_OF_TOOLS: Final = (
+    (re.compile(r"--target (\w+)"), r"target=\1"),
+    (re.compile(r" with -o\b"), " as output"),
+    (re.compile(r", or pass --force\b|: pass --force, or"), ", or pass overwrite=true; or"),
+    (re.compile(r"`import --check` says how"), "import_notebook(check=true) says how"),
+    (
+        re.compile(r" For what a running kernel has, name its notebook or connection file and pass --live\."),
+        "",
+    ),
+    (
+        re.compile(
+            r"^For what a running kernel has, name its notebook or connection file and pass --live\.$"
+        ),
+        "Without file it is the kernel's.",
+    ),
+    (re.compile(r"(?<!kernel-bridge )--(\w[\w-]*)(?= )"), r"\1"),
+)
+"""What the command line says to a person of its options, and what an agent has instead."""
+
+
+def in_words_of_tools(text: str) -> str:
+    """Return a message of the command line as one of the tools."""
+    if "marimo-kernel-bridge " in text:  # a command for the person
+        return text
+    for pattern, instead in _OF_TOOLS:
+        text = pattern.sub(instead, text)
+    return text.replace("; or.", ".")
+
+
 async def run_command(kind: type[_Report], *arguments: str, bound: float) -> _Report:
     """Run the command line and return its report. Raises the `BridgeError` with which it refused."""
     if "\0" in "".join(arguments):
@@ -79,7 +109,11 @@ async def run_command(kind: type[_Report], *arguments: str, bound: float) -> _Re
         async with asyncio.timeout(bound):
             out, err = await process.communicate()
     except TimeoutError:
-        raise BridgeError("bad_request", f"The {arguments[0]} took longer than {bound:g} s.") from None
+        raise BridgeError(
+            "bad_request",
+            f"The {arguments[0]} took longer than {bound:g} s.",
+            "Do it in parts, or ask the person: the command line has no limit.",
+        ) from None
     finally:
         if process.returncode is None:
             with suppress(ProcessLookupError):
@@ -100,5 +134,5 @@ def parse_report(kind: type[_Report], printed: bytes) -> _Report:
     if isinstance(report, dict) and "refused" in report:
         refusal = msgspec.convert(report, _Refusal)
         code: ErrorCode = refusal.code if refusal.code in CODES else "bad_request"  # type: ignore[assignment]  # narrowed by the test against CODES
-        raise BridgeError(code, refusal.refused, refusal.hint)
+        raise BridgeError(code, in_words_of_tools(refusal.refused), in_words_of_tools(refusal.hint))
     return msgspec.convert(report, kind)

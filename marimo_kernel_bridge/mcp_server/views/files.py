@@ -15,9 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.files import ExportedNotebook
-from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, run_command
+from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, in_words_of_tools, run_command
 from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
 from marimo_kernel_bridge.notebooks.nbformat_json import without_outputs
@@ -296,7 +298,8 @@ async def converted(source: Path, to: ExportFormat, *, outputs: bool = True) -> 
         options = ["--to", to, "-o", str(target), "--no-imports"]
         options += [] if outputs else ["--no-outputs"]
         report = await run_command(ExportReport, "export", no_option(str(source)), *options, bound=BOUND)
-        return report, await asyncio.to_thread(target.read_bytes)
+        notes = tuple(map(in_words_of_tools, report.notes))
+        return msgspec.structs.replace(report, notes=notes), await asyncio.to_thread(target.read_bytes)
 
 
 def no_option(file: str) -> str:

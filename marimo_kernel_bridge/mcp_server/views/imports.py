@@ -18,7 +18,7 @@ from marimo_kernel_bridge.mcp_server.views import sessions
 from marimo_kernel_bridge.mcp_server.views.command_line import ImportReport, run_command
 from marimo_kernel_bridge.mcp_server.views.files import BOUND, converted, no_option, own_copy
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
-from marimo_kernel_bridge.notebooks.written_texts import SUFFIXES, format_of_text, is_marimo
+from marimo_kernel_bridge.notebooks.written_texts import SUFFIXES, document_of_text, format_of_text, is_marimo
 from marimo_kernel_bridge.protocol.regular_files import pinned
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _VERIFY_BOUND: Final = 3600.0
 _PROGRESS_EVERY: Final = 5.0
+_UNNAMED: Final = "notebook"
 
 
 @dataclass(frozen=True)
@@ -121,13 +122,16 @@ async def import_content(
     ctx: Ctx, content: str, kind: TextFormat | None, request: ImportRequest
 ) -> ImportedNotebook:
     """Import a notebook that the caller has as a text. Raises `BridgeError`."""
-    if request.output is None:
+    if request.output is None and not request.check:
         raise BridgeError(
-            "bad_request", "It is not said where the notebook goes.", "With content, name the file as output."
+            "bad_request",
+            "output is missing: nothing was written.",
+            "With content, name the file to write as output.",
         )
     kind = kind or format_of_text(content)
+    _require_cells(content, kind)
     with tempfile.TemporaryDirectory() as place:
-        file = Path(place, f"{Path(request.output).stem}{SUFFIXES[kind]}")
+        file = Path(place, f"{Path(request.output or _UNNAMED).stem}{SUFFIXES[kind]}")
         await asyncio.to_thread(file.write_text, content, encoding="utf-8")
         if kind == "py" and is_marimo(content):
             _, document = await converted(file, "ipynb")
@@ -137,12 +141,29 @@ async def import_content(
             if kernels_of(ctx).ceilings.confined_to is None:
                 imported = await _import(ctx, str(file), request)
             else:
-                imported = await _import_copy(ctx, file, request, Path(request.output).parent)
+                imported = await _import_copy(ctx, file, request, Path(request.output or _UNNAMED).parent)
         except BridgeError as refusal:
-            raise BridgeError(
-                refusal.code, refusal.message.replace(str(file), "content"), refusal.hint
-            ) from None
+            message = refusal.message.replace(str(file), "content")
+            if (
+                refusal.code == "bad_notebook"
+            ):  # other refusals may be about the output, which may have that name
+                message = message.replace(file.name, "content")
+            raise BridgeError(refusal.code, message, refusal.hint) from None
+    if request.output is None:
+        imported = replace(imported, output=Path(imported.output).name)
     return replace(imported, notebook=f"content ({kind})")
+
+
+def _require_cells(content: str, kind: TextFormat) -> None:
+    """Raise `BridgeError` bad_notebook for a text without cells."""
+    if kind == "py" and is_marimo(content):
+        return
+    if not document_of_text(content, kind, "content").get("cells"):
+        raise BridgeError(
+            "bad_notebook",
+            f"content has no cells, read as {kind}; nothing was written.",
+            "Send its text, and its format.",
+        )
 
 
 async def _opened(ctx: Ctx, imported: ImportedNotebook) -> ImportedNotebook:
@@ -171,7 +192,7 @@ def _imported(report: ImportReport) -> ImportedNotebook:
     changed = tuple(cell for cell in report.cells if cell.fate != "kept")
     return ImportedNotebook(
         notebook=report.notebook,
-        output=report.output,
+        output=str(Path(report.output).absolute()),
         written=report.written,
         complete=report.complete,
         kept=len(report.cells) - len(changed),

@@ -59,7 +59,8 @@ def test_the_permission_of_the_server_holds(tmp_path: Path) -> None:
     assert done.exit_code == 1
     error = json.loads(done.stdout)["error"]
     assert error["code"] == "not_allowed"
-    assert "mcp --allow all" in error["message"]
+    assert "call --allow all" in error["message"]
+    assert "work around" not in error["message"]
     assert audited(tmp_path)[-1]["effect"] == "refused: not_allowed"
     assert not list(tmp_path.glob("*.ipynb"))
 
@@ -109,8 +110,20 @@ def test_a_batch_has_one_server_and_prints_a_line_for_each_call(tmp_path: Path) 
     (tmp_path / "calls.jsonl").write_text(text)
     done = call("--batch", "calls.jsonl", "--keep-going")
     assert (done.exit_code, len(done.stdout.splitlines())) == (1, 3)
-    done = call("--batch", "-", stdin='{"tool": "list_notebooks"}\n{"arguments": {}}\n')
-    assert (done.exit_code, "Line 2 is no call" in done.stderr) == (2, True)
+
+
+def test_a_batch_is_looked_at_whole_before_its_first_call(tmp_path: Path) -> None:
+    for wrong, why in (
+        ('{"arguments": {}}', "Line 2 is no call"),
+        ('{"tool": "list_notebook"}', "Did you mean"),
+    ):
+        text = f'{{"tool": "list_notebooks"}}\n{wrong}\n{{"tool": "list_notebooks"}}\n'
+        done = call("--batch", "-", stdin=text)
+        assert (done.exit_code, done.stdout, why in done.stderr) == (2, "", True)
+        done = call("--batch", "-", "--keep-going", stdin=text)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert ([line["ok"] for line in lines], done.exit_code) == ([True, False, True], 2)
+        assert why in lines[1]["error"]["message"]
 
 
 def test_help_and_the_list_come_from_the_tools() -> None:

@@ -76,7 +76,8 @@ def test_what_fits_no_argument_is_refused_with_what_does(given: list[str], why: 
 
 def test_help_has_each_argument() -> None:
     text = help_of("a_tool", "A tool", "It does it.", SCHEMA)
-    assert "--cell-id string (required)  Which one." in text
-    assert "--limit integer  [default: 5]" in text
+    assert "--cell-id TEXT (required)  Which one." in text
+    assert "--limit NUMBER  [default: 5]" in text
     assert "--which stale | all" in text
     assert "--value JSON" in text
+    assert "--cell-ids VALUE (again for each, or one JSON list)" in text

@@ -24,6 +24,7 @@ from marimo_kernel_bridge.mcp_server.views import imports
 from marimo_kernel_bridge.mcp_server.views.command_line import (
     ExportReport,
     ImportReport,
+    in_words_of_tools,
     parse_report,
     run_command,
 )
@@ -378,12 +379,20 @@ async def test_content_that_is_wrong_or_goes_nowhere_is_refused(
     agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert (await agent("import_notebook", content="x")).refused("bad_request")
+    missing = await agent("import_notebook", content="x")
+    assert missing.refused("bad_request")
+    assert "output is missing" in missing.text
     assert (await agent("import_notebook")).refused("bad_request")
     assert (await agent("import_notebook", content="x", file="a.ipynb", output="a.py")).refused("bad_request")
     answer = await agent("import_notebook", content="{", format="json", output="a.py")
     assert answer.refused("bad_notebook")
-    assert "content is not JSON" in answer.text or "a.json is not JSON" in answer.text
+    assert "content is not JSON" in answer.text
+    for empty, kind in (("", None), ("[]", "json"), ("\n\n", "py")):
+        assert (await agent("import_notebook", content=empty, format=kind, output="a.py")).refused(
+            "bad_notebook"
+        )
+    wrong = await agent("import_notebook", content="x", target="bridge", output="a.py")
+    assert (wrong.refused("bad_request"), " --" in wrong.text) == (True, False)
     assert (await agent("import_notebook", content="x", output="a.ipynb", open=True)).refused("not_allowed")
     assert files_in(tmp_path) == []
 
@@ -408,3 +417,52 @@ async def test_a_file_is_exported_without_its_outputs(agent: Agent, notebook: Pa
     ]
     assert any(outputs[0])
     assert not any(outputs[1])
+
+
+async def test_content_is_checked_without_a_name_and_taken_as_the_json_that_it_is(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    checked = await agent("import_notebook", content="# %%\nx = 1\n", check=True)
+    assert (checked.failed, checked.data["written"], files_in(tmp_path)) == (False, False, [])
+    given = json.loads(CONTENTS["ipynb"])
+    made = await agent("import_notebook", content=given, target="bridge", output="made.ipynb")
+    assert not made.failed, made.text
+    assert made.data["output"] == str(tmp_path / "made.ipynb")
+
+
+async def test_a_path_in_the_home_directory_is_understood(
+    agent: Agent, notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    made = await agent("import_notebook", file=str(notebook), output="~/made.py")
+    assert made.data["output"] == str(tmp_path / "home" / "made.py")
+    assert files_in(tmp_path / "home") == ["made.py"]
+    again = await agent("import_notebook", content="# %%\nx = 1", output="~/made.py")
+    assert again.refused("output_exists")
+
+
+async def test_code_that_is_nested_too_deeply_is_refused_and_leaves_no_file(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    answer = await agent(
+        "import_notebook", content="x = " + "-" * 100_000 + "1", format="py", output="deep.py"
+    )
+    assert not answer.refused("cell_not_converted"), answer.text
+    assert files_in(tmp_path) == ([] if answer.failed else ["deep.py"])
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Name another file with -o.", "Name another file as output."),
+        ("--target bridge writes one: name it so.", "target=bridge writes one: name it so."),
+        ("The importer changed 2 cells: `import --check` says how.", "The importer changed 2 cells: import_notebook(check=true) says how."),
+        ("Name another file with -o, or pass --force.", "Name another file as output, or pass overwrite=true."),
+        ("It becomes an .ipynb by: marimo-kernel-bridge export a.py --to ipynb", "It becomes an .ipynb by: marimo-kernel-bridge export a.py --to ipynb"),
+    ],
+)  # fmt: skip
+def test_messages_of_the_command_line_speak_of_arguments_of_tools(said: str, told: str) -> None:
+    assert in_words_of_tools(said) == told

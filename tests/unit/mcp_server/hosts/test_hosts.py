@@ -1,6 +1,7 @@
 """The server is added to each host in the file that the host reads, and taken away again."""
 
 import base64
+import inspect
 import json
 import re
 import tomllib
@@ -274,6 +275,9 @@ def test_the_skill_names_tools_that_exist_and_says_when_it_is_for() -> None:
     front = yaml.safe_load(text.split("---")[1])
     assert front["name"] == skill.SKILL
     assert 50 < len(front["description"]) <= 1024
-    known = {tool.name for tool in TOOLS} | CODES | {"scratch=true", "input", "orders_clean"}
+    arguments = {name for tool in TOOLS for name in inspect.signature(tool.function).parameters}
+    known = {tool.name for tool in TOOLS} | arguments | CODES | {"orders_clean"}
     named = set(re.findall(r"`([a-z]+_[a-z_]+)`", text))
+    assert set(re.findall(r"`([a-z_]+)=", text)) <= arguments
+    assert {"cell_ids", "edit_cells"} <= named
     assert named <= known
