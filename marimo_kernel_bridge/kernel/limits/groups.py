@@ -27,8 +27,14 @@ def join(most: int, described: str | None = None, root: str = _ROOT) -> bool:
 
 
 def may_be_made(described: str | None = None, root: str = _ROOT) -> bool:
-    """Return whether there is a place for such a group. Makes none."""
-    return any(os.access(parent, os.W_OK | os.X_OK) for parent in _parents(described, root))
+    """Return whether such a group can be made, by making one for a moment: what root may do is not in the modes of folders."""
+    for parent in _parents(described, root):
+        probe = parent / f"{_PREFIX}{os.getpid()}-probe"
+        with suppress(OSError):
+            probe.mkdir()
+            probe.rmdir()
+            return True
+    return False
 
 
 def _parents(described: str | None, root: str) -> Iterator[Path]:

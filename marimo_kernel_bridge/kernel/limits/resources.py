@@ -46,10 +46,16 @@ def hold(limits: Limits, *, held: Container[str] = frozenset(), own_users: bool 
     _set(limits, {name for name in asked if name != "processes" or counted})
 
 
-def require_possible(limits: Limits) -> None:
-    """Raise `BridgeError` limit_unavailable for what no sandbox of namespaces holds either: in one, nobody hears why."""
-    if limits.processes is not None and not counts_alone() and not groups.may_be_made():
+def hold_outside(limits: Limits) -> frozenset[str]:
+    """Hold this process to what it cannot set any more in a sandbox of namespaces; return the names of these limits.
+
+    Raises `BridgeError`: limit_unavailable. In the sandbox nobody would hear it.
+    """
+    if limits.processes is None or counts_alone():
+        return frozenset()
+    if not groups.join(limits.processes):
         raise _not_counted()
+    return frozenset({"processes"})
 
 
 def no_cores() -> None:

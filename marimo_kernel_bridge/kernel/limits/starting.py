@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.limits.resources import hold, no_cores, require_possible
+from marimo_kernel_bridge.kernel.limits.resources import hold, hold_outside, no_cores
 from marimo_kernel_bridge.protocol.bounds import Bounds, Sandbox
 from marimo_kernel_bridge.protocol.refused_starts import note_refusal
 from marimo_kernel_bridge.protocol.written_bounds import bounds_of
@@ -40,6 +40,7 @@ def bounded(
     `options` are the arguments that ask for bounds, or might be meant to. `entered` is the sandbox that the process is in already; `forked`: a pool has forked it. Ends the process if a bound cannot be
     held.
     """
+    outside: frozenset[str] = frozenset()
     try:
         require_known(options)
         rest, bounds = taken(arguments)
@@ -48,7 +49,7 @@ def bounded(
 
             require_within(bounds.sandbox)
             if bounds.sandbox.engine not in {"podman", "docker"}:  # which count by themselves
-                require_possible(bounds.limits)
+                outside = hold_outside(bounds.limits)
             file = connection_file_of(rest)
             if file is None:
                 rest += ["-f", file := _new_connection_file()]
@@ -57,7 +58,7 @@ def bounded(
             no_cores()
         hold(
             bounds.limits,
-            held=frozenset() if entered is None else entered.holds,
+            held=outside if entered is None else outside | entered.holds,
             own_users=entered is not None and entered.user_namespace,
         )
     except BridgeError as refusal:

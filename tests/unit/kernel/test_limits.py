@@ -9,6 +9,7 @@ import resource
 import signal
 import tempfile
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,6 @@ from tests.unit.kernel.notebook_in_memory import KernelInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 ALL = limits_of(
     "memory=2GB,cpu_seconds=60,cell_seconds=30,processes=64,open_files=256,file_size=1GB,temporary=1GB,idle_seconds=2h"
@@ -344,18 +344,21 @@ def test_what_cannot_be_held_is_refused_before_anything_is_set(
     assert set_limits == {}
 
 
-def test_what_no_sandbox_holds_either_is_refused_before_one_is_entered(
+def test_processes_that_no_namespace_counts_are_counted_before_the_sandbox_is_entered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(groups, "may_be_made", lambda: False)
+    joined: list[int] = []
+    monkeypatch.setattr(groups, "join", lambda most: not joined.append(most))
     monkeypatch.setattr(resources, "counts_alone", lambda: True)
-    resources.require_possible(limits_of("processes=64"))
+    assert resources.hold_outside(limits_of("processes=64")) == frozenset()
     monkeypatch.setattr(resources, "counts_alone", lambda: False)
-    resources.require_possible(limits_of("memory=1GB"))
+    assert resources.hold_outside(limits_of("memory=1GB")) == frozenset()
+    assert joined == []
+    assert resources.hold_outside(limits_of("processes=64")) == frozenset({"processes"})
+    assert joined == [64]
+    monkeypatch.setattr(groups, "join", lambda _: False)
     with pytest.raises(BridgeError, match="root's not at all"):
-        resources.require_possible(limits_of("processes=64"))
-    monkeypatch.setattr(groups, "may_be_made", lambda: True)
-    resources.require_possible(limits_of("processes=64"))
+        resources.hold_outside(limits_of("processes=64"))
 
 
 def test_what_a_sandbox_holds_is_left_to_it(set_limits: dict[int, tuple[int, int]]) -> None:
@@ -408,6 +411,8 @@ def test_a_group_of_its_own_counts_a_kernels_processes(tmp_path: Path, version: 
         (parent / "b/cgroup.subtree_control").write_text("")
         (parent / "cgroup.subtree_control").write_text("cpu pids memory\n")
     (parent / "marimo-kernel-999999999").mkdir()
+    assert groups.may_be_made(described, str(root))
+    assert sorted(path.name for path in parent.iterdir() if path.is_dir() and "probe" in path.name) == []
     assert groups.join(64, described, str(root))
     own = parent / f"marimo-kernel-{os.getpid()}"
     assert (own / "pids.max").read_text() == "64"
@@ -418,6 +423,7 @@ def test_a_group_of_its_own_counts_a_kernels_processes(tmp_path: Path, version: 
 def test_no_group_is_made_where_none_may_be(tmp_path: Path) -> None:
     assert not groups.join(64, "0::/../../etc\n", str(tmp_path))
     assert not groups.join(64, "3:pids:/no/such\n0::/\n", str(tmp_path))
+    assert not groups.may_be_made("3:pids:/no/such\n0::/\n", str(tmp_path))
     assert not groups.join(64, "", str(tmp_path))
     assert list(tmp_path.iterdir()) == [tmp_path / "data"] or not list(tmp_path.iterdir())
 
@@ -506,6 +512,7 @@ def test_a_mistyped_bound_starts_no_kernel_without_it(
     option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = str(tmp_path / "kernel-1.json")
+    Path(file).write_text("{}")
     with pytest.raises(SystemExit) as ended:
         run_kernel(["-f", file, option])
     assert ended.value.code == 1
@@ -546,6 +553,9 @@ def test_the_connection_file_is_found_in_the_arguments(arguments: list[str], fil
 def test_a_refusal_to_start_is_there_for_who_has_started_the_kernel_and_once(tmp_path: Path) -> None:
     file = str(tmp_path / "kernel-1.json")
     note_refusal(file, BridgeError("limit_unavailable", "No.", "Ask for less."))
+    assert list(tmp_path.iterdir()) == [], "nobody waits for it"
+    Path(file).write_text("{}")
+    note_refusal(file, BridgeError("limit_unavailable", "No.", "Ask for less."))
     assert take_refusal(str(tmp_path / "kernel-2.json")) is None
     refusal = take_refusal(file)
     assert refusal is not None
@@ -559,10 +569,20 @@ def test_a_refusal_to_start_is_there_for_who_has_started_the_kernel_and_once(tmp
 )
 def test_a_refusal_that_cannot_be_read_is_none(tmp_path: Path, written: bytes) -> None:
     file = str(tmp_path / "kernel-1.json")
+    Path(file).write_text("{}")
     note_refusal(file, BridgeError("limit_unavailable", "No."))
-    (path,) = (tmp_path / "data/marimo_kernel_bridge/refused").iterdir()
-    path.write_bytes(written)
+    (tmp_path / "kernel-1.refused").write_bytes(written)
     assert take_refusal(file) is None
+
+
+def test_a_refusal_is_not_written_through_a_link(tmp_path: Path) -> None:
+    file = tmp_path / "kernel-1.json"
+    file.write_text("{}")
+    (tmp_path / "other").write_text("kept")
+    (tmp_path / "kernel-1.refused").symlink_to(tmp_path / "other")
+    note_refusal(str(file), BridgeError("limit_unavailable", "No."))
+    assert (tmp_path / "other").read_text() == "kept"
+    assert take_refusal(str(file)) is not None
 
 
 # In the cell
