@@ -29,7 +29,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
-from marimo_kernel_bridge.mcp_server.views.kernels import kernel_list, kernel_state
+from marimo_kernel_bridge.mcp_server.views.kernels import is_idle, kernel_list, kernel_state
 from marimo_kernel_bridge.mcp_server.views.sessions import restarted
 from marimo_kernel_bridge.mcp_server.which_kernel import endpoint_of, joined, needed_for, only_one
 
@@ -138,6 +138,9 @@ async def control_kernel(
     attached = attached_to(ctx, kernel)
     await attached.require_not_paused()
     kernels = kernels_of(ctx)
+    if action == "interrupt" and await is_idle(attached):
+        message = "It is idle: no code is running, and nothing was interrupted."
+        return answer(KernelControlled(attached.handle, action, message), attached.redactor)
     if action == "restart" and attached.saver is not None:
         message = await restarted(kernels, attached.saver.session_id, client_name(ctx))
         return answer(KernelControlled(attached.handle, action, message), attached.redactor)

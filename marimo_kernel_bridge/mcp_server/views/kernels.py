@@ -113,6 +113,16 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
     return _state(attached, "busy" if busy else "idle", message, description, working_on, document=document)
 
 
+async def is_idle(attached: Attached) -> bool:
+    """Whether a kernel certainly executes nothing; False for one that does not say."""
+    try:
+        description = await attached.client.reads.describe() if attached.reactive else None
+        busy, _ = await _work(attached, description)
+    except BridgeError:
+        return False
+    return not (busy or (description is not None and (description.settling or description.queued)))
+
+
 def _state(
     attached: Attached,
     state: str,

@@ -247,6 +247,7 @@ class FakeKernel:
         elif msg_type == "shutdown_request":
             channels.reply(channel, message, "shutdown_reply", {"status": "ok", "restart": False})
         elif msg_type == "interrupt_request":
+            self.asked.append(msg_type)
             channels.reply(channel, message, "interrupt_reply", {"status": "ok"})
             self._interrupt()
         elif channel == "control" or self._is_a_look(content):

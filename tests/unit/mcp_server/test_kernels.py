@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,7 @@ from marimo_kernel_bridge.client import discovery
 from marimo_kernel_bridge.client.connection import read_connection
 from marimo_kernel_bridge.client.discovery import FoundKernel
 from marimo_kernel_bridge.client.life import KernelInfo
+from marimo_kernel_bridge.client.reads import Reads
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server import attachments
 from marimo_kernel_bridge.mcp_server.answers.kernels import KernelspecLine, KernelspecList
@@ -203,6 +204,40 @@ async def test_what_runs_is_interrupted(owner: Agent, kernel: FakeKernel) -> Non
     answer = await owner("control_kernel", action="interrupt")
     assert answer.text == "k1: Interrupted: the running code got a KeyboardInterrupt."
     assert (await owner("read_run", run_id=slow.data["run_id"])).data["status"] == "interrupted"
+
+
+async def test_an_idle_kernel_is_not_told_as_interrupted(owner: Agent, kernel: FakeKernel) -> None:
+    answer = await owner("control_kernel", action="interrupt")
+    assert answer.text == "k1: It is idle: no code is running, and nothing was interrupted."
+    assert "interrupt_request" not in kernel.asked
+
+
+async def test_what_another_client_runs_is_interrupted(owner: Agent, kernel: FakeKernel) -> None:
+    kernel.somebody_else_runs("train()")
+    await kernel.heard()
+    answer = await owner("control_kernel", action="interrupt")
+    assert answer.text == "k1: Interrupted: the running code got a KeyboardInterrupt."
+
+
+@pytest.mark.parametrize("state", [{"busy": True}, {"settling": True}, {"queued": 1}])
+async def test_work_that_began_before_the_agent_came_is_interrupted(
+    owner: Agent, kernel: FakeKernel, state: dict[str, Any]
+) -> None:
+    kernel.description = replace(DESCRIPTION, **state)
+    answer = await owner("control_kernel", action="interrupt")
+    assert answer.text == "k1: Interrupted: the running code got a KeyboardInterrupt."
+
+
+async def test_a_kernel_that_does_not_say_what_it_does_is_interrupted(
+    owner: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(_: Reads) -> None:
+        raise BridgeError("kernel_silent", "The kernel does not answer.")
+
+    monkeypatch.setattr(Reads, "describe", nothing)
+    answer = await owner("control_kernel", action="interrupt")
+    assert answer.text == "k1: Interrupted: the running code got a KeyboardInterrupt."
+    assert "interrupt_request" in kernel.asked
 
 
 async def test_a_server_restarts_and_shuts_down_its_kernel(serve: Serve, served: ServedKernels) -> None:
