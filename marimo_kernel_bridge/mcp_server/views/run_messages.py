@@ -194,14 +194,47 @@ async def _why_queued(attached: Attached, run: Run, now: float) -> str:
 async def _how_it_runs(attached: Attached, run: Run, report: RunReport | None, now: float) -> str:
     started = run.started_at or run.sent_at
     parts = [f"not over after {in_words(now - started)}"]
-    if report is not None and any(cell.cell_id in report.requested for cell in report.cells):
-        parts.append("its own code is done, and its dependents are still running")
+    own, below = _own_so_far(run, report), await _running_below(attached, report, now)
+    if own:
+        parts.append(f"{own}, and {below or 'what follows it is still running'}")
+    elif below:
+        parts.append(below)
     quiet_since = run.last_output_at or started
     if now - quiet_since > _SILENT_RUN:
         parts.append(f"silent for {now - quiet_since:.0f} s")
     if not attached.answers:
         parts.append(_HOLDS)
     return f"{'; '.join(parts)}. {await _alive(attached.client)} Wait with read_run, or stop it with interrupt_run."
+
+
+def _own_so_far(run: Run, report: RunReport | None) -> str:
+    """Return how the requested code of a run in progress has ended, "" if it runs or waits."""
+    done = [] if report is None else [cell for cell in report.cells if cell.cell_id in report.requested]
+    bad = [cell for cell in done if cell.status != "ok"]
+    if not done or (not bad and report is not None and len(done) < len(report.requested)):
+        return ""
+    if not bad:
+        return "its own code is done"
+    failed = bad[0]
+    which = "its own code" if run.kind == "execute" else f"cell {failed.cell_id}"
+    if failed.error is None or failed.status != "error":
+        return f"{which} ended as {failed.status}"
+    return f"{which} failed with {failed.error.ename}: {failed.error.evalue}".rstrip(": ")
+
+
+async def _running_below(attached: Attached, report: RunReport | None, now: float) -> str:
+    """Return the cell that runs now in a run, with its code and since when; "" for the only requested one, or if it cannot be said."""
+    if not (attached.reactive and attached.answers):
+        return ""
+    with suppress(BridgeError):
+        description = await attached.client.reads.describe()
+        cell_id = description.running_cell
+        if cell_id is None or (report is not None and report.requested == (cell_id,)):
+            return ""
+        code = (await attached.client.reads.read_cell(cell_id, 1)).cell.code
+        since = f" for {in_words(now - description.running_since)}" if description.running_since else ""
+        return f"cell {cell_id} ({quoted(first_line(code))}) is running{since}"
+    return ""
 
 
 def asks_for_input(prompt: str) -> str:

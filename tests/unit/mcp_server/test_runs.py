@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from marimo_kernel_bridge.protocol.environment import InstallReport, PackageChan
 from marimo_kernel_bridge.protocol.notebook import CellError
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.conftest import Serve
-from tests.unit.mcp_server.fake_kernel import Execution, FakeKernel, cell_run, result, stream
+from tests.unit.mcp_server.fake_kernel import DESCRIPTION, Execution, FakeKernel, cell_run, result, stream
 
 pytestmark = pytest.mark.anyio
 
@@ -147,7 +148,50 @@ async def test_a_timeout_leaves_the_run_going_and_it_is_waited_for(
 async def test_dependents_that_still_run_are_told(connected: Agent, kernel: FakeKernel) -> None:
     kernel.executions["x = 1"] = Execution(held=True, requested=("mine",), ran=(cell_run("mine"),))
     answer = await connected("execute_code", code="x = 1", timeout=0.05)
-    assert "its own code is done, and its dependents are still running" in answer.text
+    assert "its own code is done, and what follows it is still running" in answer.text
+
+
+async def test_a_run_in_progress_names_the_cell_that_runs_below_it(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.add("slow", "import time\ntime.sleep(60)")
+    kernel.description = replace(DESCRIPTION, busy=True, running_cell="slow", running_since=time.time() - 31)
+    kernel.executions["x = 1"] = Execution(held=True, requested=("mine",), ran=(cell_run("mine"),))
+    answer = await connected("execute_code", code="x = 1", timeout=0.05)
+    assert "its own code is done, and cell slow (`import time`) is running for 31 s" in answer.text
+
+
+async def test_code_that_failed_is_not_told_as_done_while_what_follows_it_runs(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    failed = cell_run("mine", "error", ZERO)
+    kernel.executions["1/0"] = Execution(held=True, requested=("mine",), ran=(failed,))
+    answer = await connected("execute_code", code="1/0", timeout=0.05)
+    assert answer.data["status"] == "running"
+    assert "its own code failed with ZeroDivisionError: division by zero, and what follows" in answer.text
+
+
+async def test_the_cell_that_was_asked_for_is_not_named_twice(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.add("mine", "slow()")
+    kernel.description = replace(DESCRIPTION, busy=True, running_cell="mine", running_since=time.time())
+    kernel.executions["slow()"] = Execution(held=True, requested=("mine",))
+    answer = await connected("execute_code", code="slow()", timeout=0.05)
+    assert "is running" not in answer.data["message"]
+
+
+async def test_of_several_cells_the_one_that_runs_is_named_and_those_that_failed(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.add("one", "1/0")
+    kernel.add("two", "slow()")
+    kernel.description = replace(DESCRIPTION, busy=True, running_cell="two")
+    failed = cell_run("one", "error", ZERO)
+    kernel.executions["run_cells"] = Execution(held=True, requested=("one", "two"), ran=(failed,))
+    answer = await connected("run_cells", cell_ids=["one", "two"], timeout=0.05)
+    assert (
+        "cell one failed with ZeroDivisionError: division by zero, and cell two (`slow()`) is running."
+        in (answer.text)
+    )
 
 
 async def test_a_long_silence_is_told_with_the_proof_of_life(
