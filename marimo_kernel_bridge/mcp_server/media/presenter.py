@@ -1,4 +1,8 @@
-"""The outputs of one kernel for models: what is read in this process and what in the worker, and the drawing of charts."""
+"""The outputs of one kernel for models: what is read in this process and what in workers, and the drawing of charts.
+
+Answers are read and redacted in one worker. What somebody asks for apart (a search, differences, an export) takes as long as
+its pattern or its texts make it take, so each such task has a worker of its own, and no answer waits for it.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +31,16 @@ _QUICK: Final = 20_000
 _COSTS: Final = {"text/html": 5, "text/plain": 1, "text": 1}
 _COST_OF_A_VALUE: Final = 30
 
+_OF_EVERY_ANSWER: Final = frozenset({"show", "redact", "redact_answer", "installs_packages"})
+"""Tasks that have one worker together."""
+
 
 class Presenter:
     """Makes texts and images of one kernel's outputs."""
 
     def __init__(self, bound: float = BOUND) -> None:
-        """`bound`: seconds that reading outputs may take."""
-        self._worker = Worker()
+        """`bound`: seconds of processor time that a task may take."""
+        self._workers: dict[str, Worker] = {}
         self._bound = bound
 
     async def show(self, outputs: Sequence[Output], redactor: Redactor, draw: Draw | None = None) -> Shown:
@@ -86,11 +93,13 @@ class Presenter:
 
     async def do(self, task: str, *, bound: float | None = None, **arguments: Any) -> Any:  # JSON
         """Return what a task of `work` returns. Raises `BridgeError`: too_large, and what the task raises."""
-        return await self._worker.do(task, self._bound if bound is None else bound, **arguments)
+        worker = self._workers.setdefault("answers" if task in _OF_EVERY_ANSWER else task, Worker())
+        return await worker.do(task, self._bound if bound is None else bound, **arguments)
 
     async def close(self) -> None:
-        """End the worker."""
-        await self._worker.close()
+        """End the workers."""
+        for worker in self._workers.values():
+            await worker.close()
 
 
 def _cost(outputs: Sequence[Output]) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
 
 MEMORY: Final = 1 << 30
 """Bytes of address space."""
-
-_SECONDS: Final = 60
-"""Of processor time for one request, in case that nobody is left to end this process."""
 
 
 def show(
@@ -129,8 +127,9 @@ def main() -> None:
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no answer
     while len(head := requests.read(LENGTH)) == LENGTH:
-        _limit_time()
-        answers.write(written(answer(read(requests.read(length_of(head))))))
+        request = read(requests.read(length_of(head)))
+        _limit_time(request["seconds"])
+        answers.write(written(answer(request)))
         answers.flush()
 
 
@@ -143,16 +142,14 @@ def _limit() -> None:
         _lower(resource.RLIMIT_CORE, 0)
 
 
-def _limit_time() -> None:
-    if sys.platform != "win32":
-        import resource  # noqa: PLC0415  # not on Windows
+def _limit_time(seconds: float) -> None:
+    """End this process after so many seconds of its processor time from now, whatever it does by then, C code too.
 
-        used = resource.getrusage(resource.RUSAGE_SELF)
-        _, most = resource.getrlimit(resource.RLIMIT_CPU)
-        wanted = int(used.ru_utime + used.ru_stime) + _SECONDS
-        resource.setrlimit(
-            resource.RLIMIT_CPU, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most)
-        )
+    Not by RLIMIT_CPU, which counts whole seconds. Windows has neither.
+    """
+    if sys.platform != "win32":
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_PROF, max(seconds, 0.001))
 
 
 def _lower(kind: int, to: int) -> None:

@@ -1,12 +1,12 @@
 """A process that works on what kernels send, with limits of time and memory: hostile data holds up nobody else.
 
-Owns the process of one kernel: its start, one request at a time, and its end, also when nobody has needed it for a
-while. `work` is what the process does. Only JSON comes back, so that a decoder that was taken over gains nothing here.
+Owns one process: its start, one request at a time, and its end, also when nobody has needed it for a while. `work` is what the process does. Only JSON comes back, so that a decoder that was taken over gains nothing here.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 BOUND: Final = 20.0
-"""Seconds that one piece of work may take, the start of the process included."""
+"""Seconds of processor time that one piece of work may take."""
+
+_UNDER_LOAD: Final = 10.0
+"""Times its bound that a piece of work may take by the clock: other processes may need the processors."""
+
+_LEAST: Final = 60.0
+"""Seconds by the clock that each may take, the start of the process included."""
 
 _IDLE: Final = 300.0
 _LARGEST: Final = 500_000_000
 
 
 class Worker:
-    """The process that works for one kernel; it starts with the first piece of work."""
+    """A process; it starts with the first piece of work."""
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
@@ -33,18 +39,22 @@ class Worker:
         self._ending: asyncio.TimerHandle | None = None
 
     async def do(self, task: str, bound: float, **arguments: Any) -> Any:  # JSON
-        """Return what a task of `work` returns. Raises `BridgeError`: too_large, and what the task raises."""
+        """Return what a task of `work` returns. Raises `BridgeError`: too_large, and what the task raises.
+
+        `bound`: seconds of processor time. Windows cannot limit it; there they are seconds by the clock.
+        """
+        by_the_clock = bound if sys.platform == "win32" else max(_LEAST, _UNDER_LOAD * bound)
         async with self._one_at_a_time:
             if self._ending is not None:
                 self._ending.cancel()
             try:
-                async with asyncio.timeout(bound):
-                    answer = await self._exchange({"task": task, "arguments": arguments})
+                async with asyncio.timeout(by_the_clock):
+                    answer = await self._exchange({"task": task, "seconds": bound, "arguments": arguments})
             except (TimeoutError, OSError, EOFError):
                 await self.close()
                 raise BridgeError(
                     "too_large",
-                    f"Reading what the kernel sent took more than {bound:g} s or too much memory.",
+                    f"Reading what the kernel sent took more than {bound:g} s of processor time or too much memory.",
                     "Have the kernel show less of it: a part of the text, a smaller figure.",
                 ) from None
             except BaseException:  # cancelled: its answer would be taken for that of the next request
