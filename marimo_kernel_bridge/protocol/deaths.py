@@ -24,6 +24,7 @@ MOST_TOLD: Final = 50
 """Names that an answer has."""
 _MOST_IN_SENTENCE: Final = 12
 _MOST_FRAMES: Final = 30
+_PAGES: Final = 1 << 20
 _NEARLY: Final = 0.9
 """Of a limit of memory: who was killed with more was probably killed for it."""
 
@@ -115,7 +116,8 @@ def death_of(box: BlackBox, oom_kills: int = 0) -> Death:
 def _out_of_memory(death: Death, box: BlackBox, memory: str, *, certain: bool, nearly: bool) -> Death:
     if not (certain or nearly):
         return death
-    given = "memory" if nearly and box.limit == box.born.limits.get("memory") else ""
+    # A control group counts in pages.
+    given = "memory" if box.born.limits.get("memory", 0) // _PAGES == box.limit // _PAGES != 0 else ""
     what = (
         f"{'limit_exceeded: memory: ' if given else ''}{'' if certain else 'probably '}out of memory{memory}"
     )

@@ -1,5 +1,6 @@
 """A real kernel with limits: each that is hit is told as what it is, and what cannot be held starts nothing."""
 
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from front_end import BOUND, FrontEnd
 from jupyter_client import KernelManager
 
 from marimo_kernel_bridge.kernel.limits import groups
-from marimo_kernel_bridge.protocol import black_box
+from marimo_kernel_bridge.protocol import black_box, cgroups
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.deaths import death_of
 from marimo_kernel_bridge.protocol.notebook import KernelDescription
@@ -98,6 +99,33 @@ def test_each_limit_that_is_hit_is_named_and_a_cell_that_nothing_interrupts_ends
             ": limit_exceeded: cell_seconds (4 s); no interrupt had stopped it in `import ctypes`, line 4. Lost: "
             in lab.text("one")
         )
+
+
+SHARED = """import mmap
+shared = mmap.mmap(-1, 900_000_000)  # memory that no limit of a process counts
+for page in range(0, len(shared), 4096): shared[page] = 1
+"""
+
+
+@pytest.mark.skipif(
+    not os.access(cgroups.own_folder() or "/", os.W_OK), reason="no group for memory can be made"
+)
+def test_memory_that_processes_share_is_held_to_the_limit_where_a_group_can_be_made(homes: Homes) -> None:
+    with started(homes, "--limits=memory=700MB") as (manager, lab, home):
+        assert lab.run("one", "a = 1").ok
+        lab.send("shared", SHARED)
+        until(lambda: not manager.is_alive())
+        with home.lived_in():
+            box = black_box.read(black_box.folder_of(manager.connection_file))
+        assert box is not None
+        died = death_of(box, cgroups.oom_kills(box.born.cgroup))
+        assert (died.cause, died.certain, died.exceeded) == ("out_of_memory", True, "memory")
+        assert died.what.startswith("limit_exceeded: memory: out of memory")
+        with home.lived_in():
+            manager.restart_kernel(now=True)
+        lab._await_kernel()
+        assert lab.run("one", "a = 1").ok
+        assert ": limit_exceeded: memory: out of memory" in lab.text("one")
 
 
 def test_a_limit_that_cannot_be_held_starts_nothing_and_says_why(homes: Homes) -> None:

@@ -25,10 +25,13 @@ _COUNTS_BY_NAMESPACE: Final = (5, 14)
 _HINT: Final = "docs/limits.md has a table of what holds which limit."
 
 
-def hold(limits: Limits, *, held: Container[str] = frozenset(), own_users: bool = False) -> None:
+def hold(
+    limits: Limits, *, held: Container[str] = frozenset(), own_users: bool = False, grouped: bool = False
+) -> None:
     """Set limits for this process. Raises `BridgeError`: limit_unavailable.
 
-    `held` are those that a sandbox holds already; `own_users`: it has a user namespace of its own.
+    `held` are those that are held already; `own_users`: it has a user namespace of its own; `grouped`: it is in control groups, or cannot
+    join one any more.
     """
     asked = {name for name in limits.given() if name not in held} - _BY_ITSELF
     counted = own_users and counts_alone()
@@ -39,10 +42,9 @@ def hold(limits: Limits, *, held: Container[str] = frozenset(), own_users: bool 
                 f"The limit {name} cannot be held here: {why}; nothing was started.",
                 _HINT,
             )
-    if "processes" in asked and not counted:
-        assert limits.processes is not None
-        if not groups.join(limits.processes):
-            raise _not_counted()
+    counts = "processes" in asked and not counted
+    if not (not counts if grouped else _grouped(limits, processes=counts)):
+        raise _not_counted()
     _set(limits, {name for name in asked if name != "processes" or counted})
 
 
@@ -51,11 +53,16 @@ def hold_outside(limits: Limits) -> frozenset[str]:
 
     Raises `BridgeError`: limit_unavailable. In the sandbox nobody would hear it.
     """
-    if limits.processes is None or counts_alone():
-        return frozenset()
-    if not groups.join(limits.processes):
+    counts = limits.processes is not None and not counts_alone()
+    if not _grouped(limits, processes=counts):
         raise _not_counted()
-    return frozenset({"processes"})
+    return frozenset({"processes"}) if counts else frozenset()
+
+
+def _grouped(limits: Limits, *, processes: bool) -> bool:
+    """Move this process into groups of its own, for its processes and its memory; return whether the processes are held, if they are to be."""
+    number = limits.processes if processes else None
+    return (number is None and limits.memory is None) or groups.join(number, limits.memory)
 
 
 def no_cores() -> None:

@@ -60,6 +60,7 @@ def bounded(
             bounds.limits,
             held=outside if entered is None else outside | entered.holds,
             own_users=entered is not None and entered.user_namespace,
+            grouped=entered is not None,
         )
     except BridgeError as refusal:
         note_refusal(connection_file_of(arguments), refusal)

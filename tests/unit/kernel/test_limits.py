@@ -309,6 +309,7 @@ def set_limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[int, int]]:
     found: dict[int, tuple[int, int]] = {}
     monkeypatch.setattr(resource, "setrlimit", lambda which, pair: found.update({which: pair}))
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, resource.RLIM_INFINITY))
+    monkeypatch.setattr(groups, "join", lambda *_: True)
     return found
 
 
@@ -337,7 +338,7 @@ def test_a_lower_limit_of_the_system_stays(
 def test_what_cannot_be_held_is_refused_before_anything_is_set(
     monkeypatch: pytest.MonkeyPatch, set_limits: dict[int, tuple[int, int]], asked: str
 ) -> None:
-    monkeypatch.setattr(groups, "join", lambda _: False)
+    monkeypatch.setattr(groups, "join", lambda *_: False)
     with pytest.raises(BridgeError, match="cannot be held here") as refused:
         resources.hold(limits_of(asked))
     assert refused.value.code == "limit_unavailable"
@@ -347,16 +348,16 @@ def test_what_cannot_be_held_is_refused_before_anything_is_set(
 def test_processes_that_no_namespace_counts_are_counted_before_the_sandbox_is_entered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    joined: list[int] = []
-    monkeypatch.setattr(groups, "join", lambda most: not joined.append(most))
+    joined: list[tuple[int | None, int | None]] = []
+    monkeypatch.setattr(groups, "join", lambda *most: not joined.append(most))
     monkeypatch.setattr(resources, "counts_alone", lambda: True)
     assert resources.hold_outside(limits_of("processes=64")) == frozenset()
     monkeypatch.setattr(resources, "counts_alone", lambda: False)
-    assert resources.hold_outside(limits_of("memory=1GB")) == frozenset()
     assert joined == []
+    assert resources.hold_outside(limits_of("memory=1GB")) == frozenset()
     assert resources.hold_outside(limits_of("processes=64")) == frozenset({"processes"})
-    assert joined == [64]
-    monkeypatch.setattr(groups, "join", lambda _: False)
+    assert joined == [(None, 10**9), (64, None)]
+    monkeypatch.setattr(groups, "join", lambda *_: False)
     with pytest.raises(BridgeError, match="root's not at all"):
         resources.hold_outside(limits_of("processes=64"))
 
@@ -390,7 +391,7 @@ def test_processes_are_counted_by_user_namespace_where_the_system_does_that_and_
     monkeypatch.setattr(resources, "_UID_MAP", str(mapped))
     monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(release=release))
     monkeypatch.setattr(os, "getuid", lambda: int(uid_map.split(maxsplit=1)[0]))
-    monkeypatch.setattr(groups, "join", lambda _: False)
+    monkeypatch.setattr(groups, "join", lambda *_: False)
     if alone:
         resources.hold(limits_of("processes=64"), own_users=True)
         assert set_limits == {resource.RLIMIT_NPROC: (64, 64)}
@@ -403,8 +404,9 @@ def test_processes_are_counted_by_user_namespace_where_the_system_does_that_and_
 def test_a_group_of_its_own_counts_a_kernels_processes(tmp_path: Path, version: int) -> None:
     root = tmp_path / "cgroup"
     if version == 1:
-        parent, described = root / "pids/a", "3:pids:/a\n0::/\n"
-        parent.mkdir(parents=True)
+        parent, described = root / "pids/a", "4:memory:/a\n3:pids:/a\n0::/\n"
+        for made in (parent, root / "memory/a"):
+            made.mkdir(parents=True)
     else:
         parent, described = root / "a", "0::/a/b\n"
         (parent / "b").mkdir(parents=True)
@@ -413,18 +415,21 @@ def test_a_group_of_its_own_counts_a_kernels_processes(tmp_path: Path, version: 
     (parent / "marimo-kernel-999999999").mkdir()
     assert groups.may_be_made(described, str(root))
     assert sorted(path.name for path in parent.iterdir() if path.is_dir() and "probe" in path.name) == []
-    assert groups.join(64, described, str(root))
+    assert groups.join(64, 10**9, described, str(root))
     own = parent / f"marimo-kernel-{os.getpid()}"
     assert (own / "pids.max").read_text() == "64"
+    memory = own / "memory.max" if version > 1 else root / f"memory/a/{own.name}/memory.limit_in_bytes"
+    assert memory.read_text() == "1000000000"
+    assert (memory.parent / "cgroup.procs").read_text() == str(os.getpid())
     assert (own / "cgroup.procs").read_text() == str(os.getpid())
     assert not (parent / "marimo-kernel-999999999").exists(), "what an ended kernel has left"
 
 
 def test_no_group_is_made_where_none_may_be(tmp_path: Path) -> None:
-    assert not groups.join(64, "0::/../../etc\n", str(tmp_path))
-    assert not groups.join(64, "3:pids:/no/such\n0::/\n", str(tmp_path))
+    assert not groups.join(64, None, "0::/../../etc\n", str(tmp_path))
+    assert not groups.join(64, None, "3:pids:/no/such\n0::/\n", str(tmp_path))
     assert not groups.may_be_made("3:pids:/no/such\n0::/\n", str(tmp_path))
-    assert not groups.join(64, "", str(tmp_path))
+    assert not groups.join(64, None, "", str(tmp_path))
     assert list(tmp_path.iterdir()) == [tmp_path / "data"] or not list(tmp_path.iterdir())
 
 
