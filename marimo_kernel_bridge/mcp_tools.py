@@ -20,7 +20,7 @@ from mcp.server import MCPServer
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.mcp_server.attachments import Kernels, allow_many_files, attach_client
-from marimo_kernel_bridge.mcp_server.callers import caller_of, leave_with_the_session
+from marimo_kernel_bridge.mcp_server.callers import begin_session, caller_of
 from marimo_kernel_bridge.mcp_server.completions import add_completions
 from marimo_kernel_bridge.mcp_server.guard import Guard
 from marimo_kernel_bridge.mcp_server.plugins.loading import Plugins, made
@@ -152,7 +152,7 @@ def build_server(
         extensions=[tasks, view_page()],
         lifespan=attached_kernels,
         subscriptions=subscriptions.bus,
-        middleware=[leave_with_the_session, honest_capabilities, hide_from_models, without(unlisted)],
+        middleware=[begin_session, honest_capabilities, hide_from_models, without(unlisted)],
         log_level="WARNING",
     )
     subscriptions.serve(server)

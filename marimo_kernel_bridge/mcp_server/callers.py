@@ -5,6 +5,9 @@ each connection is a session; over HTTP the protocols with `initialize` have ses
 there each request stands alone, and nothing in it tells which requests come from one program (neither name nor token does, and a
 proxy may put several programs on one connection). So what such a call means follows from what it names, never from what an
 earlier request has done.
+
+The name is that of the first `initialize` of a connection. Whatever a later one says, what the client has attached to and started stays
+its own, and the person and the audit log know it by one name.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 _SHORT_NAME: Final = 31
 """Characters of a name that leave room for six of a session: kernels cut names to 40."""
+_FIRST_NAME: Final = "marimo-kernel-bridge.name"
+"""Where a connection's state has its first name, if it has been initialized again."""
 _MARK: Final = re.compile(r" \([0-9a-f]{6}\)$")
 
 
@@ -49,6 +54,7 @@ def caller_of(ctx: ServerRequestContext[Any, Any]) -> Caller:
     """Return who sent a request."""
     params = ctx.session.client_params
     name = params.client_info.name if params is not None else ""
+    name = connection_of(ctx).state.get(_FIRST_NAME, name)
     session = CONNECTION.get() if ctx.request is None else ctx.request.headers.get("mcp-session-id")
     if ctx.request is None and not session:
         return Caller(agent_name(name))
@@ -59,10 +65,15 @@ def caller_of(ctx: ServerRequestContext[Any, Any]) -> Caller:
     return Caller(f"{own[:_SHORT_NAME].strip()} {mark_of(session)}")
 
 
-async def leave_with_the_session(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-    """Detach what a session over HTTP is attached to when it ends: many clients open one for each call. Server middleware."""
+async def begin_session(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+    """Keep the name of a client that initializes again, and detach what a session over HTTP is attached to when it ends.
+
+    Many clients open one for each call. Server middleware.
+    """
     if ctx.method == "initialize":
         connection = connection_of(ctx)
-        if connection.session_id is not None:
+        if (known := connection.client_params) is not None:
+            connection.state.setdefault(_FIRST_NAME, known.client_info.name)
+        elif connection.session_id is not None:
             connection.exit_stack.callback(ctx.lifespan_context.end_session, connection.session_id)
     return await call_next(ctx)

@@ -1,6 +1,7 @@
 """Clients that open a session for each call, and clients of one name: whose kernels and runs are whose over HTTP."""
 
 import asyncio
+import json
 
 import psutil
 import pytest
@@ -90,3 +91,33 @@ async def test_sessions_that_end_leave_no_connections_to_kernels_behind(start_se
         assert len(handles) == 6, "each session has an attachment of its own"
         while connections() > 4:  # noqa: ASYNC110  # nothing tells of it; one attachment has five
             await asyncio.sleep(0.05)
+
+
+async def test_a_session_that_is_initialized_again_keeps_its_name_and_what_it_has(server, kernel, http):
+    file = kernel.connection_file
+    headers = {"Accept": "application/json, text/event-stream", **server.authorization}
+
+    async def ask(method, **params):
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        answer = await http.post(server.url, json=body, headers=headers)
+        assert answer.status_code == 200
+        headers.setdefault("Mcp-Session-Id", answer.headers["mcp-session-id"])
+        lines = [line for line in answer.text.splitlines() if line.startswith("data: {")]
+        return json.loads(lines[-1].removeprefix("data: "))
+
+    async def initialize(name):
+        await ask(
+            "initialize",
+            protocolVersion="2025-11-25",
+            capabilities={},
+            clientInfo={"name": name, "version": "1"},
+        )
+
+    await initialize("first")
+    joined = await ask("tools/call", name="connect_to_kernel", arguments={"connection_file": file})
+    for name in ("second", "third"):
+        await initialize(name)
+        status = await ask("tools/call", name="kernel_status", arguments={})
+        assert (
+            status["result"]["structuredContent"]["kernel"] == joined["result"]["structuredContent"]["kernel"]
+        )

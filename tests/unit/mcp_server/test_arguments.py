@@ -24,7 +24,7 @@ def context(name: str, session: str | None, *, http: bool = True) -> Any:
     headers = {} if session is None else {"mcp-session-id": session}
     params = SimpleNamespace(client_info=SimpleNamespace(name=name))
     request = SimpleNamespace(headers=headers) if http else None
-    session_of_sdk = SimpleNamespace(client_params=params)
+    session_of_sdk = SimpleNamespace(client_params=params, _connection=SimpleNamespace(state={}))
     return SimpleNamespace(request_context=SimpleNamespace(request=request, session=session_of_sdk))
 
 
