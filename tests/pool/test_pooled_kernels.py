@@ -56,6 +56,26 @@ def kernel_session(kernel) -> int:
     return kernel.value("__import__('os').getsid(0)")
 
 
+SAY_THAT_IT_ENDED = """
+import os, socket
+for descriptor in os.listdir("/proc/self/fd"):
+    try:
+        with socket.socket(fileno=os.dup(int(descriptor))) as one:
+            if one.family == socket.AF_UNIX:
+                one.send(b'{"exit":7}\\n')
+    except OSError:  # no socket, or closed meanwhile
+        continue
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only the connection tells of an end elsewhere")
+def test_a_kernel_that_says_that_it_has_ended_is_not_believed(start):
+    kernel = start()
+    assert kernel.run(SAY_THAT_IT_ENDED)["status"] == "ok"
+    assert kernel.manager.is_alive()
+    assert kernel.value("1 + 1") == 2
+
+
 def test_kernels_of_one_pool_draw_different_random_numbers_and_keys(start):
     draw = (
         "[__import__('random').random(), __import__('numpy').random.rand(), str(__import__('uuid').uuid4()), "

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -282,7 +283,8 @@ class PooledKernel:
     """The process of a forked kernel, with the methods of `subprocess.Popen` that `LocalProvisioner` uses.
 
     It is the pool's child, not ours: its exit code comes over the connection on which it was requested. If the pool has
-    ended too, the end of the connection shows that the kernel has ended, but not how.
+    ended too, the end of the connection shows that the kernel has ended, but not how. Code in the kernel has that connection:
+    on Linux, nothing on it is believed while the process runs.
     """
 
     stdin = stdout = stderr = None
@@ -293,25 +295,35 @@ class PooledKernel:
         _running.add(self)
         self._connection = connection
         self._connection.setblocking(False)  # noqa: FBT003
+        # No other process has the pid: the pool reaps the kernel when it has reported the end.
+        self._process = os.pidfd_open(pid) if sys.platform == "linux" else None
 
     def release(self) -> None:
         """Let the kernel run on without this process, which hears no more of it; its pid may be reused once it has ended."""
-        self._connection.close()
-        self.returncode = _UNKNOWN
+        self._forget(_UNKNOWN)
+
+    def _forget(self, returncode: int) -> None:
+        self.returncode = returncode
+        self._connection.close()  # from now on the pid may be reused
+        if self._process is not None:
+            os.close(self._process)
+            self._process = None
         _running.discard(self)
+
+    def _runs(self) -> bool:
+        """Whether the process runs, False where only the connection tells."""
+        return self._process is not None and not select.select([self._process], [], [], 0)[0]
 
     def poll(self) -> int | None:
         """Return the exit code, None while the kernel runs."""
-        if self.returncode is None:
+        if self.returncode is None and not self._runs():
             try:
                 reply = receive_reply(self._connection, KernelReply)
             except BlockingIOError:
                 return None
             except (OSError, ValueError):
                 reply = None
-            self.returncode = _UNKNOWN if reply is None or reply.exit is None else reply.exit
-            self._connection.close()  # from now on the pid may be reused
-            _running.discard(self)
+            self._forget(_UNKNOWN if reply is None or reply.exit is None else reply.exit)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -321,7 +333,8 @@ class PooledKernel:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
-            select.select([self._connection], [], [], left)
+            watched = self._process if self._runs() else None
+            select.select([self._connection if watched is None else watched], [], [], left)
         assert self.returncode is not None
         return self.returncode
 
