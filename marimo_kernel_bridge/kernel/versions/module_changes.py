@@ -25,7 +25,7 @@ class _Missing:
     """The value of a name or key that does not exist."""
 
 
-_MISSING: Final = _Missing()
+MISSING: Final = _Missing()
 _Contents = dict[Any, Any] | tuple[Any, ...] | frozenset[Any] | None
 
 
@@ -50,9 +50,9 @@ class Change:
         """Take the change back as far as nobody else has changed the same since."""
         module, name = self.datum
         before, after = self.before, self.after
-        value = vars(module).get(name, _MISSING)
+        value = vars(module).get(name, MISSING)
         if before.value is not after.value:
-            known = before.value is _MISSING or type(before.value) in PLAIN or before.items is not None
+            known = before.value is MISSING or type(before.value) in PLAIN or before.items is not None
             if known and _same(value, after.value):
                 _put(vars(module), name, before.value)
         elif value is after.value:
@@ -62,9 +62,9 @@ class Change:
         before, after = self.before.items, self.after.items
         if isinstance(before, dict) and isinstance(after, dict):
             for key in before.keys() | after.keys():
-                was, put = before.get(key, _MISSING), after.get(key, _MISSING)
+                was, put = before.get(key, MISSING), after.get(key, MISSING)
                 mine = self.keys is None or key in self.keys
-                if mine and not _same(was, put) and _same(value.get(key, _MISSING), put):
+                if mine and not _same(was, put) and _same(value.get(key, MISSING), put):
                     _put(value, key, was)
         elif isinstance(before, frozenset) and isinstance(after, frozenset):
             value -= after - before
@@ -76,7 +76,7 @@ class Change:
 def content(datum: Datum) -> Content:
     """Return the value of a datum now."""
     module, name = datum
-    value = vars(module).get(name, _MISSING)
+    value = vars(module).get(name, MISSING)
     is_imports = module.__name__ == "sys" and name in _OF_THE_IMPORTS
     return Content(value, None if is_imports else _items(value))
 
@@ -132,7 +132,7 @@ def _same(first: object, second: object) -> bool:
 
 
 def _put(target: MutableMapping[Any, Any], key: Any, value: object) -> None:
-    if value is _MISSING:
+    if value is MISSING:
         target.pop(key, None)
     else:
         target[key] = value

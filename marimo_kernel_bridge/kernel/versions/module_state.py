@@ -19,7 +19,15 @@ from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.kernel.versions.live_objects import Use
-from marimo_kernel_bridge.kernel.versions.module_changes import PLAIN, Change, Datum, change, content
+from marimo_kernel_bridge.kernel.versions.module_changes import (
+    MISSING,
+    PLAIN,
+    Change,
+    Content,
+    Datum,
+    change,
+    content,
+)
 from marimo_kernel_bridge.kernel.versions.notebook_paths import notebooks_path
 from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched
 
@@ -45,7 +53,9 @@ class ModuleWatch:
     def end(self) -> tuple[frozenset[str], frozenset[str], list[Change]]:
         """Return the data that the body uses, and those that it has changed, as `module.name`, and how."""
         changed = {
-            datum: before for datum, (state, before) in self._before.items() if _state(*datum) != state
+            datum: before
+            for datum, (state, before) in self._before.items()
+            if _state(*datum) != state and not self._was_loaded(*datum, before)
         }
         words = words_of(self._code)
         changes = [change(datum, before, words) for datum, before in changed.items()]
@@ -56,9 +66,7 @@ class ModuleWatch:
         found: dict[str, Use] = {}
         for module, name in self._data():
             value = vars(module).get(name)
-            changes = re.search(
-                rf"\b{name}\b(?:\[[^\]\n]*\])?\s*(?:[-+|]?=(?!=)|\.(?:{_CHANGING})\b)", self._code
-            )
+            changes = _changes(name, self._code)
             if isinstance(value, Mapping) and len(value) <= _MOST_KEYS:
                 whole = re.search(rf"\b{name}\b(?!\s*\[|\.(?:get|pop|setdefault|update)\b)", self._code)
                 parts = words_of(self._code) | ({""} if whole and "getenv" not in self._code else set())
@@ -72,6 +80,14 @@ class ModuleWatch:
                     module, state, frozenset() if changes else frozenset({name})
                 )
         return found
+
+    def _was_loaded(self, module: types.ModuleType, name: str, before: Content) -> bool:
+        """Return whether a module has got a name by itself, as modules do that load what they have when it is first used."""
+        if before.value is not MISSING:
+            return False
+        return not _is_data(vars(module).get(name)) or (
+            "__getattr__" in vars(module) and not _changes(name, self._code)
+        )
 
     def _data(self) -> list[Datum]:
         found = [
@@ -87,6 +103,11 @@ class ModuleWatch:
         if value is None and re.search(rf"\bimport\b[^\n]*\b{name}\b", self._code):
             return sys.modules.get(name)
         return value
+
+
+def _changes(name: str, code: str) -> bool:
+    """Return whether code assigns to a name of a module, or changes the container that it has."""
+    return re.search(rf"\b{name}\b(?:\[[^\]\n]*\])?\s*(?:[-+|]?=(?!=)|\.(?:{_CHANGING})\b)", code) is not None
 
 
 def _names(data: Iterable[Datum]) -> frozenset[str]:

@@ -57,6 +57,26 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("beside", None)
 
 
+LAZY = """
+def __getattr__(name):
+    globals()[name] = {"make": lambda: 1, "rate": 2}[name]
+    return globals()[name]
+"""
+
+
+def test_what_a_module_loads_at_its_first_use_is_no_work_of_the_cell_that_uses_it(
+    lab: FrontEnd, tmp_path: Path
+) -> None:
+    (tmp_path / "lazily.py").write_text(LAZY)
+    lab.run("import", "import lazily")
+    lab.run("first", "one = lazily.make() + lazily.rate")
+    lab.run("second", "lazily.rate = 5")
+    lab.sync()
+    defined = {name: cell.defines for name, cell in lab.cells().items()}
+    assert defined == {"import": ("lazily",), "first": ("one",), "second": ("lazily.rate",)}
+    sys.modules.pop("lazily")
+
+
 @pytest.mark.parametrize(("cells", "edit", "expected"), CHANGED.values(), ids=CHANGED)
 def test_who_uses_what_a_module_holds_runs_after_who_changes_it(
     lab: FrontEnd, cells: tuple[str, ...], edit: str, expected: str
