@@ -103,7 +103,7 @@ STORY: tuple[Step, ...] = (
         "It joins the kernel of the one that Ada means. Nothing is started.",
     ),
     # Looking
-    Call("list_cells", {}, ("Cells 1 to 5 of 5", "run by the person"), "It looks over the notebook."),
+    Call("list_cells", {}, ("Hbol v1", "=> species", "<- chosen, species"), "It looks over the notebook."),
     Call(
         "read_cell",
         {"cell_id": "mean"},
@@ -123,7 +123,7 @@ STORY: tuple[Step, ...] = (
     Call(
         "read_variable",
         {"variable": "penguins", "limit": 2},
-        ("species", "mass (int64)", "2 of 5 rows"),
+        ("species", "mass int64", "2 of 5 rows"),
         "What is in the table? The kernel tells without running code of Ada's objects.",
     ),
     Call(
@@ -237,11 +237,11 @@ STORY: tuple[Step, ...] = (
     Call(
         "detect_sync_needed",
         {},
-        ("From the document in JupyterLab", "changed since it ran", "in the kernel only", "sync would run"),
+        ("The document in JupyterLab", "changed since it ran", "in the kernel only", "sync would run"),
         "Is the notebook as it ran? Ada's page has her text, the kernel that of the agent.",
     ),
     Call(
-        "sync", {}, ("ok", "outputs changed"), "What differs is run, each cell once: now Ada's text counts."
+        "sync", {}, ("ok", "ran: MJUe, lEQa"), "What differs is run, each cell once: now Ada's text counts."
     ),
     Sees("mean", "Chinstrap: 1 birds, 3700 g"),
     Call(
@@ -252,7 +252,7 @@ STORY: tuple[Step, ...] = (
                 {"action": "add", "type": "markdown", "code": "The heaviest are Gentoo.", "after": "mean"},
             ]
         },
-        ("In the document: JupyterLab shows it", "because of it"),
+        ("in the document in JupyterLab", "because of it"),
         "A text inside a cell, and Markdown: both are in Ada's notebook, unsaved, and what depends on them has run.",
     ),
     Sees("mean", "Gentoo: 2 birds, 5350 g"),

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import re
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -75,6 +76,8 @@ async def joined(home: Path) -> AsyncIterator[tuple[Person, Agent, str]]:
                 yield person, Agent(client), connection_file
         finally:
             person.close()
+            stop = [sys.executable, "-P", "-m", "marimo_kernel_bridge", "pool", "--stop"]
+            await asyncio.to_thread(subprocess.run, stop, env=os.environ | ours, check=True)
 
 
 def write_masses(path: Path) -> None:
