@@ -229,9 +229,14 @@ class MarimoKernel(InputKernel):
         self._aborting = self.queue.dequeue(msg)
         runs = msg.cell_request is not None if self.bounds is None else _executes(msg.message)
         first = not self.notebook.loaded and runs
-        with self.use_of(msg.message), self.interrupts.deferred(LOADING) if first else nullcontext():
-            if first:
-                self.loader.load()  # before busy is published, so that it does not count as the cell's time
+        with self.use_of(msg.message):
+            with self.interrupts.deferred(LOADING) if first else nullcontext():
+                if first:
+                    self.loader.load()  # before busy is published, so that it does not count as the cell's time
+                if not first or msg.cell_request is not None:
+                    await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+                    return
+            # Code that is no cell is interrupted as in plain IPython: nothing keeps interrupts for its body.
             await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
 
     def note_waiting(self) -> None:

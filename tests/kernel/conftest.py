@@ -43,6 +43,8 @@ def _running(homes: Homes, pool: Home | None = None, folder: Path | None = None)
     if engine := os.environ.get("KERNELS_IN_SANDBOX"):  # all of this folder's tests in one: `light`
         assert manager.kernel_spec is not None
         manager.kernel_spec.argv.insert(-2, f'--sandbox={{"engine": "{engine}"}}')
+        folder = folder or home.folder / "work"  # not that of the tests, which is on Python's path
+        folder.mkdir(exist_ok=True)
     if pool is None:
         manager.start_kernel(env=home.environment(), cwd=folder)
     else:
@@ -51,7 +53,7 @@ def _running(homes: Homes, pool: Home | None = None, folder: Path | None = None)
         # A pool is named by its home and lies in its runtime folder; IPython's folder is the kernel's own.
         own = {"TMPDIR": str(home.temporary), "IPYTHONDIR": str(home.folder / ".ipython")}
         with pool.lived_in():
-            manager.start_kernel(env=pool.environment(**own))
+            manager.start_kernel(env=pool.environment(**own), cwd=folder)
     yield manager
     if manager.has_kernel:
         manager.shutdown_kernel(now=True)

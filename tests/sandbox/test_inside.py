@@ -210,6 +210,18 @@ def test_hosts_of_a_list_are_reached_through_a_proxy_and_no_other(name: str, eng
         assert [json.loads(line)["allowed"] for line in log.read_text().splitlines()] == [True, False]
 
 
+def test_the_first_code_of_a_kernel_with_bounds_is_interrupted_also_beside_its_cells(person: User) -> None:
+    with kernel(person, {"engine": "light"}) as new:
+        code = "print('begins', flush=True); import time; time.sleep(600)"
+        new.client.execute(code, store_history=False)
+        while (message := new.client.get_iopub_msg(timeout=BOUND))["msg_type"] != "stream":
+            pass
+        assert "begins" in message["content"]["text"]
+        assert new.process is not None
+        os.killpg(new.process.pid, signal.SIGINT)
+        assert new.client.get_shell_msg(timeout=BOUND)["content"]["ename"] == "KeyboardInterrupt"
+
+
 @pytest.mark.parametrize("engine", ["light", "bubblewrap"])
 def test_a_kernel_that_is_killed_leaves_its_ports_to_the_next(person: User, engine: str) -> None:
     with kernel(person, {"engine": engine, "network": ["example.org"]}) as first:
