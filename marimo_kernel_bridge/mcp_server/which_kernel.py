@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.called import sessions_called
 from marimo_kernel_bridge.launch.sessions.entries import is_id
+from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ async def handle_of(
 
 async def _known(kernels: Kernels, named: str, caller: Caller) -> Attached | None:
     """Return the kernel of a session, or one that the client, or an earlier session of it, is or was attached to."""
-    sessions = await asyncio.to_thread(_sessions_called, kernels, named)
+    sessions = await asyncio.to_thread(_sessions_named, kernels, named)
     active = [session for session in sessions if session.state == "active"]
     if is_id(named) and active:
         return await _join(kernels, active[0], caller)
@@ -284,20 +286,15 @@ def _session_at(kernels: Kernels, where: str) -> Session | None:
 
 
 def _ended_sessions(kernels: Kernels, named: str) -> list[Session]:
-    """Return the sessions without a kernel that a name means: the name, or the notebook's path."""
-    from marimo_kernel_bridge.client.notebook_names import is_called, path_in  # noqa: PLC0415  # a server starts without it
-
-    name, path = named.strip(), path_in(named)
-    ended = [session for session in kernels.sessions.registry.all() if session.state != "active"]
-    return [one for one in ended if one.name == name or (path and is_called(one.path, path))]
+    """Return the sessions without a kernel that a name means."""
+    return [one for one in sessions_called(kernels.sessions.registry, named) if one.state != "active"]
 
 
-def _sessions_called(kernels: Kernels, named: str) -> list[Session]:
-    """Return the sessions with an id or a name, as `create_notebook` was given it."""
-    if is_id(named):
-        found = kernels.sessions.registry.get(named)
-        return [] if found is None else [found]
-    return [session for session in kernels.sessions.registry.all() if session.name == named.strip()]
+def _sessions_named(kernels: Kernels, named: str) -> list[Session]:
+    """Return the sessions that an id or a name means. Paths and their ends may mean other kernels' notebooks as well."""
+    name = named.strip()
+    found = sessions_called(kernels.sessions.registry, name)
+    return [session for session in found if name in {session.id, session.name}]
 
 
 async def _join(kernels: Kernels, session: Session, caller: Caller) -> Attached:
@@ -317,6 +314,9 @@ async def _of_notebook(notebook: str) -> Endpoint:
     except BridgeError as refusal:
         if refusal.code != "no_such_notebook":
             raise
+        called = await asyncio.to_thread(sessions_called, Registry(), notebook)
+        if len(called) == 1 and called[0].kernel is not None and called[0].state == "active":
+            return read_connection(called[0].kernel.connection_file)
         if (found := await notebook_called(notebook)) is not None:
             return found
         hint = how_to_join(notebook)

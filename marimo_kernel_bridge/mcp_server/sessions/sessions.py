@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.called import sessions_called
 from marimo_kernel_bridge.launch.sessions.entries import DEFAULT_TTL, Session, digest, id_of, is_id
 from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 MOST_ACTIVE: Final = 200
 """Kernels of sessions at one time: each needs 35 MB, and four connections of each server that uses it."""
 _SUFFIX: Final = ".ipynb"
+_MOST_NAMED: Final = 10
 
 StartKernel = Callable[[Session], Awaitable["SessionKernel"]]
 """A function that starts the kernel of a session. Raises `BridgeError`."""
@@ -100,17 +102,22 @@ class Sessions:
         return self._registry
 
     def named(self, notebook: str) -> Session:
-        """Return a session by its id or its notebook's path. Raises `BridgeError`: no_such_notebook."""
-        found = self.registry.get(notebook) or (
-            self.registry.get(id_of(Path(notebook).expanduser())) if _is_path(notebook) else None
-        )
-        if found is None:
+        """Return the session that a name means (`sessions_called`). Raises `BridgeError`: no_such_notebook."""
+        found = sessions_called(self.registry, notebook)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            listed = ", ".join(f"{session.id} ({session.path})" for session in found[:_MOST_NAMED])
             raise BridgeError(
                 "no_such_notebook",
-                f"There is no session {notebook[:200]!r}.",
-                "list_notebooks shows them. open_notebook takes the path of any .ipynb.",
+                f"{len(found)} notebooks are called {notebook[:200]!r}: {listed}.",
+                "Give one's id or whole path.",
             )
-        return found
+        raise BridgeError(
+            "no_such_notebook",
+            f"There is no session {notebook[:200]!r}.",
+            "list_notebooks shows them. open_notebook takes the path of any .ipynb.",
+        )
 
     def path_of(self, wanted: Wanted) -> Path:
         """Return where the notebook of a new session goes. Raises `BridgeError`: bad_request, output_exists."""

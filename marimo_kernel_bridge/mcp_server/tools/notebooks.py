@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from mcp.server.mcpserver import AcceptedElicitation, Elicit, ElicitationResult, Resolve
 from mcp.types import CallToolResult  # noqa: TC002  # the SDK looks at annotations
 from pydantic import BaseModel, Field
 
+from marimo_kernel_bridge.client.notebook_names import path_in
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.called import sessions_called
 from marimo_kernel_bridge.launch.sessions.entries import DEFAULT_TTL, id_of
 from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.launch.sessions.templates import templates, templates_folder
@@ -34,6 +36,10 @@ from marimo_kernel_bridge.mcp_server.sessions.sessions import Wanted
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views import sessions as views
+
+if TYPE_CHECKING:
+    from marimo_kernel_bridge.launch.sessions.entries import Session
+    from marimo_kernel_bridge.mcp_server.attachments import Kernels
 
 SessionArg = Annotated[str, Field(description="Id from list_notebooks, or path.")]
 InterpreterArg = Annotated[str | None, Field(description="A Python with marimo-kernel-bridge.")]
@@ -82,9 +88,8 @@ async def list_notebooks(
 
 def _of_opening(arguments: Arguments) -> Tier:
     """Return read for a session that has a kernel, which is joined; all where one has to be started."""
-    notebook = str(arguments.get("notebook"))
-    session = Registry().get(notebook) or Registry().get(id_of(Path(notebook.replace("\0", "")).expanduser()))
-    return "read" if session is not None and session.state == "active" else "all"
+    found = sessions_called(Registry(), str(arguments.get("notebook")))
+    return "read" if len(found) == 1 and found[0].state == "active" else "all"
 
 
 @tool("Open a notebook", needs=_of_opening, idempotent=True, in_sandbox=True)
@@ -101,11 +106,12 @@ async def open_notebook(
     bounds = kernels.ceilings.asked(limits, sandbox)
     await kernels.ceilings.require_known(interpreter)
     try:
-        session = kernels.sessions.named(notebook)
+        session = await asyncio.to_thread(kernels.sessions.named, notebook)
     except BridgeError:
-        if not notebook.endswith(".ipynb"):
+        path = path_in(notebook)
+        if not path.endswith(".ipynb"):
             raise
-        session = await kernels.sessions.adopt(Path(kernels.ceilings.place(notebook) or notebook), client)
+        session = await kernels.sessions.adopt(Path(kernels.ceilings.place(path) or path), client)
     kernels.ceilings.place(session.path)
     return answer(await views.opened(kernels, session.id, client, bounds, interpreter), kernels.redactor)
 
@@ -119,7 +125,7 @@ async def close_notebook(
 ) -> Annotated[CallToolResult, NotebookDone]:
     """Save a notebook and end its kernel; variables are lost."""
     kernels = kernels_of(ctx)
-    session = kernels.sessions.named(notebook)
+    session = await asyncio.to_thread(kernels.sessions.named, notebook)
     kernels.require_may_end(session)
     return answer(await views.closed(kernels, session, client_name(ctx), save=save), kernels.redactor)
 
@@ -134,13 +140,28 @@ class NotAsked(DeleteConsent):
     """Nothing to ask: the file stays."""
 
 
+def _to_delete(kernels: Kernels, notebook: str, *, file: bool) -> Session:
+    """Return the session to forget. Raises `BridgeError`: no_such_notebook; bad_request if its file may not be deleted by this name.
+
+    The person is asked first, and by then other names may mean another file.
+    """
+    session = kernels.sessions.named(notebook)
+    if file and session.id not in {notebook.strip(), id_of(Path(path_in(notebook)))}:
+        raise BridgeError(
+            "bad_request",
+            f"{notebook[:200]!r} is {session.path}; a file is deleted by its id or its whole path only, and nothing was done.",
+            f"delete_notebook({session.id!r}, delete_file=true) asks the person.",
+        )
+    return session
+
+
 async def ask_about_file(ctx: Ctx, notebook: str, delete_file: bool) -> Elicit[DeleteConsent] | DeleteConsent:  # noqa: FBT001  # the SDK passes arguments by name
     """Ask the person, if their file is to be deleted."""
     kernels = kernels_of(ctx)
     if not delete_file or not kernels.may_install or not can_ask(ctx):
         return NotAsked(delete=False)
     try:
-        session = kernels.sessions.named(notebook)
+        session = await asyncio.to_thread(_to_delete, kernels, notebook, file=True)
     except BridgeError:  # the tool itself says so
         return NotAsked(delete=False)
     return Elicit(f"An agent wants to delete the file {printable(session.path)}, for good.", DeleteConsent)
@@ -170,7 +191,7 @@ async def delete_notebook(
 ) -> Annotated[CallToolResult, NotebookDone]:
     """End a notebook's kernel and forget it."""
     kernels = kernels_of(ctx)
-    session = kernels.sessions.named(notebook)
+    session = await asyncio.to_thread(_to_delete, kernels, notebook, file=delete_file)
     kernels.require_may_end(session)
     if delete_file and _said(consent) != "yes":
         raise BridgeError(

@@ -19,7 +19,7 @@ from marimo_kernel_bridge.checkpoints.manifest import Manifest
 from marimo_kernel_bridge.checkpoints.store import Store, shelf_of
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.sessions.entries import Session, SessionKernel
+from marimo_kernel_bridge.launch.sessions.entries import Session, SessionKernel, id_of
 from marimo_kernel_bridge.launch.sessions.processes import started
 from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.mcp_server.sessions import saving, sessions
@@ -526,6 +526,68 @@ async def test_deleting_keeps_the_file_unless_told(agent: Agent) -> None:
     assert not (await agent("delete_notebook", notebook=data["kernel"])).failed
     assert exists(data["path"])
     assert (await agent("list_notebooks")).data == {"notebooks": []}
+
+
+NAMES: dict[str, Callable[[Path], str]] = {
+    "id": id_of,
+    "name": lambda path: path.stem,
+    "file's name": lambda path: path.name,
+    "end of its path": lambda path: f"{path.parent.name}/{path.name}",
+    "path": str,
+    "path from here": os.path.relpath,
+    "URI": lambda path: path.as_uri(),
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+async def test_a_notebook_is_called_alike_as_notebook_and_as_kernel(
+    agent: Agent, tmp_path: Path, kind: str
+) -> None:
+    elsewhere = tmp_path / "else where"
+    elsewhere.mkdir()
+    handle = (await created(agent, name="penguins", folder=str(elsewhere)))["kernel"]
+    name = NAMES[kind](elsewhere / "penguins.ipynb")
+    assert (await agent("open_notebook", notebook=name)).data["kernel"] == handle
+    assert (await agent("kernel_status", kernel=name)).data["kernel"] == handle
+    assert (await agent("connect_to_kernel", notebook=name)).data["kernel"] == handle
+    assert not (await agent("close_notebook", notebook=name)).failed
+    assert not (await agent("delete_notebook", notebook=name)).failed
+    assert (await agent("list_notebooks")).data == {"notebooks": []}
+
+
+async def test_a_name_that_two_notebooks_have_is_nobodys(agent: Agent, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    here = await created(agent, name="penguins")
+    there = await created(agent, name="penguins", folder=str(tmp_path / "other"))
+    for tool in ("open_notebook", "close_notebook", "delete_notebook"):
+        refused = await agent(tool, notebook="penguins")
+        assert refused.refused("no_such_notebook")
+        assert here["kernel"] in refused.text
+        assert there["kernel"] in refused.text
+    # A path from here is that of the file here.
+    assert (await agent("open_notebook", notebook="penguins.ipynb")).data["kernel"] == here["kernel"]
+
+
+async def test_a_file_that_is_there_is_no_notebook_elsewhere_of_its_name(
+    agent: Agent, tmp_path: Path, folder: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    there = await created(agent, name="penguins", folder=str(tmp_path / "other"))
+    (folder / "penguins.ipynb").write_text(text_of(there["path"]))
+    assert (await agent("close_notebook", notebook="penguins.ipynb")).refused("no_such_notebook")
+    opened = (await agent("open_notebook", notebook="penguins.ipynb")).data
+    assert opened["path"] == str(folder / "penguins.ipynb")
+
+
+async def test_a_file_is_deleted_by_a_name_that_means_it_alone(serve: Serve) -> None:
+    agent = await serve(answer=ElicitResult(action="accept", content={"delete": True}))
+    data = await created(agent, name="penguins")
+    refused = await agent("delete_notebook", notebook="penguins", delete_file=True)
+    assert refused.refused("bad_request")
+    assert f"delete_notebook('{data['kernel']}', delete_file=true)" in refused.text
+    assert exists(data["path"])
+    assert not (await agent("delete_notebook", notebook=data["path"], delete_file=True)).failed
+    assert not exists(data["path"])
 
 
 @pytest.mark.parametrize(
