@@ -69,6 +69,10 @@ class StartedKernels:
         """Return the manager of a kernel, None if this process did not start it."""
         return self._managers.get(where)
 
+    def has(self, where: str) -> bool:
+        """Whether this process started a kernel."""
+        return where in self._managers
+
     @property
     def running(self) -> int:
         """How many of the kernels run."""

@@ -81,6 +81,10 @@ class Attached:
     """Whether it was joined with a secret of the caller, so that only who knows its handle gets it."""
     shared: bool = False
     """Whether several programs may be behind the client's name, none of which is told the others' runs."""
+    started_here: bool = False
+    """Whether this server started it, for no notebook."""
+    unshown_told: bool = False
+    """Whether an answer has said that no notebook shows it."""
     notebook: str | None = None
     """Path of the notebook of the kernel, if it was known when connecting."""
     said_notebook: str | None = None
@@ -458,6 +462,7 @@ class Kernels:
             client = await self._attach(endpoint, client_name)
             called = handle or (previous.handle if previous is not None else self._new_handle(hidden=hidden))
             attached = Attached(called, client, hidden=hidden, redactor=self.redactor)
+            attached.started_here = self._started is not None and self._started.has(endpoint.where)
             self._attached.append(attached)
             if self._subscriptions is not None:
                 self._watches[attached] = Watch(attached, self._subscriptions)

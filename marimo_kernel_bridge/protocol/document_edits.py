@@ -9,9 +9,10 @@ from marimo_kernel_bridge.protocol.changes import ExpectedRun, GraphProblem  # n
 from marimo_kernel_bridge.protocol.document import CellType  # noqa: TC001
 from marimo_kernel_bridge.protocol.notebook import CellStatus, Seconds  # noqa: TC001
 
-Where = Literal["document", "saved", "kept", "kernel_only"]
+Where = Literal["document", "saved", "kept", "kernel_only", "no_notebook"]
 """Where a change is: in the document that the person has open; in the file of a notebook that no front end has open, which the agent's server
-saves; kept for the document, to be offered when it attaches or answers; or only in the kernel, because the cell is no notebook's."""
+saves; kept for the document, to be offered when it attaches or answers; only in the kernel, because the cell is no notebook's; or in a kernel
+that no notebook shows."""
 
 LONGEST_WAIT: Final = 60.0
 """Seconds for which a kernel holds back the reply about a proposal, at the most."""

@@ -42,7 +42,8 @@ class RunView:
 
     `status` is ok, error, refused, proposed, interrupted, aborted, cancelled, queued, running or lost; `message` explains the
     status and says what to do, and is missing if it is done and there is no more to say. `where` is the new code: document (`front_end` shows it), kept (the kernel has it, the
-    person's notebook does not and will be offered it), proposed (the person decides), or kernel_only (no notebook has it).
+    person's notebook does not and will be offered it), proposed (the person decides), kernel_only (no notebook has it), saved (this server saves
+    it in the notebook's file) or no_notebook (none shows this kernel; said once).
     `op_id` names it for undo_edit or wait_for_decision; `conflicts` are cells that the person has changed meanwhile. `ran` are the requested cells if there are several, but for new ones that ran to their end, `reran` the dependents
     with what they show now, `added` new cells. `outputs` are those of the requested code or cells, or of the installer. `packages` are those that an
     installation changed. `to_run` are cells that should be run: they lacked a package, or read an ipywidget. `full` is
@@ -112,6 +113,8 @@ class RunView:
                     "Kept for the document: the kernel has this code, the person's notebook does not. It is offered to them when "
                     "their front end has the extension; until then tell them."
                 )
+            case "no_notebook":
+                yield "No notebook shows this kernel's cells; export_notebook writes them to a file."
             case "kernel_only":
                 yield "In the kernel only: the person does not see this code. edit_cells puts code into the notebook that they have open."
             case "proposed":

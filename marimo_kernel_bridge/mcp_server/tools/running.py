@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final
 from mcp.types import CallToolResult  # the SDK looks at annotations
 from pydantic import Field
 
-from marimo_kernel_bridge.client.runs import Place
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.runs import RunView
 from marimo_kernel_bridge.mcp_server.arguments import (
@@ -40,6 +39,7 @@ from marimo_kernel_bridge.mcp_server.views.document_edits import (
     edited,
     not_as_shown,
     of_new_kernel,
+    place_of_code,
     proposed,
 )
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
@@ -73,9 +73,9 @@ async def execute_code(
     """Run code. It becomes a cell that no notebook shows, and what uses its names re-runs; for the person's notebook use edit_cells."""
     await require_no_installing(ctx, [code])
     attached = await to_run_in(ctx, kernel)
+    place = await place_of_code(attached) if attached.reactive and not scratch else None
     run = await attached.client.execute(code, store_history=not scratch)
-    if attached.reactive and not scratch:
-        run.place = Place("kernel_only")
+    run.place = place
     return await finish(ctx, attached, run, timeout, Window(max_chars))
 
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _KERNEL_ONLY: Final = Place("kernel_only")
 _KEPT: Final = Place("kept")
+_SAVED: Final = Place("saved")
+_UNSHOWN: Final = Place("no_notebook")
 _NO_NOTEBOOK: Final = frozenset({"no_document", "bad_notebook", "too_large"})
 _NO_ANSWER: Final = "nothing was changed: the document does not answer, and its texts are not those that ran. Try again later."
 
@@ -41,9 +43,9 @@ async def edited(attached: Attached, changes: Sequence[Change], *, run: bool) ->
     if content is None and attached.saver is not None:
         return await _in_session(attached, attached.saver, changes, run=run)
     if content is None:
-        return await _in_kernel(
-            attached, changes, _KERNEL_ONLY if client.document.unsupported else _KEPT, run=run
-        )
+        unshown = await _shown_nowhere(attached)
+        elsewhere = _KERNEL_ONLY if client.document.unsupported else _KEPT
+        return await _in_kernel(attached, changes, _UNSHOWN if unshown else elsewhere, run=run)
     named = {change.cell_id for change in changes if not isinstance(change, AddCell)}
     own = named & set(content.kernel_only)
     if own and named == own and not any(isinstance(change, AddCell) for change in changes):
@@ -61,6 +63,28 @@ async def edited(attached: Attached, changes: Sequence[Change], *, run: bool) ->
     if to_kernel is None:
         return RunView("", "refused", _NO_ANSWER, note=attached.news())
     return await _in_kernel(attached, to_kernel, replace(_KEPT, op_id=edit.op_id), run=run)
+
+
+async def place_of_code(attached: Attached) -> Place | None:
+    """Return where code that is about to run as a cell of its own is found; None: that was told. Raises `BridgeError`."""
+    if attached.saver is not None:
+        return _SAVED if await attached.client.document.read() is None else _KERNEL_ONLY
+    return _once(attached, _UNSHOWN if await _shown_nowhere(attached) else _KERNEL_ONLY)
+
+
+async def _shown_nowhere(attached: Attached) -> bool:
+    """Whether no notebook shows a kernel: this server started it, and no front end has run a cell in it. Raises `BridgeError`."""
+    if not attached.started_here or attached.notebook is not None or attached.said_notebook is not None:
+        return False
+    return all(cell.notebook_cell_id is None for cell in await attached.list_cells())
+
+
+def _once(attached: Attached, place: Place) -> Place | None:
+    """Return where new code is, None if it is nowhere else than the code before, of which an answer told it."""
+    if place.where != "no_notebook":
+        return place
+    told, attached.unshown_told = attached.unshown_told, True
+    return None if told else place
 
 
 async def proposed(attached: Attached, changes: Sequence[Change], note: str) -> RunView:
@@ -169,16 +193,17 @@ async def _in_session(
 
 async def _in_kernel(attached: Attached, changes: Sequence[Change], place: Place, *, run: bool) -> Run:
     """Change the kernel's own cells."""
-    if place.where == "kernel_only" and any(
-        isinstance(change, AddCell) and change.type != "code" for change in changes
-    ):
+    texts = any(isinstance(change, AddCell) and change.type != "code" for change in changes)
+    if texts and place.where != "kept":
         raise BridgeError(
             "bad_request",
             "The kernel has no Markdown or raw cells, and no document is open that could have them; nothing was changed.",
-            "Ask the person to open the notebook in a front end with the extension, or leave these cells out.",
+            "Ask the person to open the notebook in a front end with the extension, or leave these cells out."
+            if place.where == "kernel_only"
+            else "create_notebook starts a kernel with a notebook that has them; or leave these cells out.",
         )
     started = await attached.client.edit_cells(changes, run=run)
-    started.place = place
+    started.place = _once(attached, place)
     return started
 
 

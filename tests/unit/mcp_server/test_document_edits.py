@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from marimo_kernel_bridge.client import following
+from marimo_kernel_bridge.client.connection import Connection, read_connection
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.owned_kernels import StartedKernels
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import (
     AddCell,
@@ -258,6 +260,51 @@ async def test_an_older_kernel_has_the_edit_in_the_kernel_only(connected: Agent,
     assert wire.encode_request(sent[0])["changes"] == [
         {"kind": "change", "cell_id": "aaaa", "version": 7, "code": "x = 2"}
     ]
+
+
+@pytest.fixture
+async def starter(
+    serve: Serve, kernel: FakeKernel, connection_file: str, monkeypatch: pytest.MonkeyPatch
+) -> Agent:
+    """An agent that has had its server start the kernel, for no notebook."""
+
+    async def start(_: StartedKernels, *arguments: object) -> Connection:
+        del arguments
+        return read_connection(connection_file)
+
+    monkeypatch.setattr(StartedKernels, "start", start)
+    monkeypatch.setattr(StartedKernels, "has", lambda _, where: bool(where))
+    agent = await serve("all")
+    assert not (await agent("start_kernel")).failed
+    kernel.executions["edit_cells"] = Execution(requested=("aaaa",), edits=EditReport(applied=True))
+    return agent
+
+
+async def test_of_a_kernel_without_a_notebook_nothing_is_said_of_the_persons(starter: Agent) -> None:
+    first = await starter("edit_cells", edits=[ADD])
+    assert first.data["where"] == "no_notebook"
+    assert "No notebook shows this kernel's cells; export_notebook writes them to a file." in first.text
+    for tool, arguments in (("edit_cells", {"edits": [ADD]}), ("execute_code", {"code": "q = 1"})):
+        later = await starter(tool, **arguments)
+        assert later.data["status"] == "ok", later.text
+        assert "where" not in later.data
+        assert not any(word in later.text for word in ("person", "notebook", "edit_cells"))
+
+
+async def test_a_text_is_not_lost_in_a_kernel_without_a_notebook(starter: Agent, kernel: FakeKernel) -> None:
+    refused = await starter("edit_cells", edits=[ADD, {"action": "add", "type": "markdown", "code": "# T"}])
+    assert refused.refused("bad_request")
+    assert "create_notebook" in refused.text
+    assert "edit_cells" not in kernel.asked
+    assert (await starter("execute_code", code="q = 1")).data["where"] == "no_notebook"
+
+
+async def test_a_kernel_that_a_person_has_opened_by_now_is_told_as_theirs(
+    starter: Agent, kernel: FakeKernel
+) -> None:
+    kernel.add("aaaa", "x = 1")
+    assert (await starter("edit_cells", edits=[ADD])).data["where"] == "kept"
+    assert (await starter("execute_code", code="q = 1")).data["where"] == "kernel_only"
 
 
 def test_what_an_older_kernel_does_not_know_is_sent_only_where_it_is_used() -> None:

@@ -28,7 +28,7 @@ from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 from tests.unit.mcp_server.agent import Agent
-from tests.unit.mcp_server.fake_kernel import DESCRIPTION
+from tests.unit.mcp_server.fake_kernel import DESCRIPTION, Execution, cell_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -168,6 +168,16 @@ async def test_a_notebook_is_a_file_with_a_kernel_that_knows_its_path(
         one.commit(Manifest(name="lunch", kind="named", at=0.0, python="3"))
     assert " · checkpoint lunch of " in (await agent("list_notebooks")).text
     assert "Which are heavy?" in listed.text
+
+
+async def test_code_that_an_agent_runs_in_its_own_notebook_is_told_as_saved(
+    agent: Agent, kernel: FakeKernel
+) -> None:
+    await created(agent)
+    kernel.executions["q = 1"] = Execution(requested=("mine",), ran=(cell_run("mine"),))
+    answer = await agent("execute_code", code="q = 1")
+    assert answer.data["where"] == "saved"
+    assert "person" not in answer.text
 
 
 @pytest.mark.parametrize(
