@@ -1,6 +1,7 @@
 """Arguments in another form than the tool's schema asks for, where only one thing can be meant.
 
-Models send numbers as text, lists as JSON text, one text for a list of one, and null for what they leave out. That is taken as meant,
+Models send numbers as text, lists as JSON text, one text for a list of one, a list where another argument takes several, one of
+several names of a format, and null for what they leave out. That is taken as meant,
 if the schema takes no such value itself: nothing that is a text for the tool is ever parsed. All else is left as it is, for the
 validation to refuse with what to send.
 """
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _LONGEST_NUMBER: Final = 40
 _TRUTHS: Final = {"true": True, "false": False}
+_SYNONYMS: Final = {"markdown": "md", "md": "markdown", "notebook": "ipynb"}
+"""Names of formats and kinds. Taken only where the tool has the second and not the first."""
 
 
 def as_meant(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,6 +30,7 @@ def as_meant(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[st
 
 def _fields(root: Mapping[str, Any], part: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     known, required = part.get("properties", {}), part.get("required", ())
+    given = _several(root, known, given)
     meant = {
         name: _value(root, resolved(root, known[name]), value) if name in known else value
         for name, value in given.items()
@@ -36,6 +40,23 @@ def _fields(root: Mapping[str, Any], part: Mapping[str, Any], given: Mapping[str
         for name, value in meant.items()
         if value is not None or name not in known or name in required
     }
+
+
+def _several(
+    root: Mapping[str, Any], known: Mapping[str, Any], given: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return arguments with a list that was given for one (`cell_id`) under the name for several (`cell_ids`), if there is one."""
+    moved = {
+        name: f"{name}s"
+        for name, value in given.items()
+        if isinstance(value if not isinstance(value, str) or value[:1] != "[" else _json(value), list)
+        and resolved(root, known.get(name, {})).get("type") == "string"
+        and resolved(root, known.get(f"{name}s", {})).get("type") == "array"
+        and not given.get(f"{name}s")
+    }
+    if not moved:
+        return given
+    return {moved.get(name, name): value for name, value in given.items() if name not in moved.values()}
 
 
 def _value(root: Mapping[str, Any], part: Mapping[str, Any], given: Any) -> Any:  # JSON
@@ -54,8 +75,8 @@ def _value(root: Mapping[str, Any], part: Mapping[str, Any], given: Any) -> Any:
             meant = msgspec.json.encode(given).decode()
         case "boolean", str():
             meant = _TRUTHS.get(given.strip().casefold(), given)
-        case "string", int() if not isinstance(given, bool) and "enum" not in part:
-            meant = str(given)
+        case "string", str() | int():
+            meant = _text(part, given)
         case _:
             pass
     if isinstance(meant, list) and part.get("type") == "array":
@@ -73,6 +94,18 @@ def _list(root: Mapping[str, Any], part: Mapping[str, Any], given: str) -> Any: 
     if items == "object" and isinstance(parsed, dict):
         return [parsed]
     return [given] if items == "string" and given.strip() else given
+
+
+def _text(part: Mapping[str, Any], given: str | int) -> str | int:
+    """Return a text: of a few, the one that is named in any case or otherwise; a number as it is written."""
+    values = part.get("enum")
+    if values is None:
+        return given if isinstance(given, bool | str) else str(given)
+    if given in values or not isinstance(given, str):
+        return given
+    word = given.strip().casefold()
+    named = word if word in values else _SYNONYMS.get(word, given)
+    return named if named in values else given
 
 
 def _type_of_items(root: Mapping[str, Any], part: Mapping[str, Any]) -> object:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
+from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.redaction import has_mark
 
 if TYPE_CHECKING:
@@ -51,6 +52,12 @@ EditsArg = Annotated[
     ),
 ]
 
+_SHOWN: Final = 2000
+"""Characters of a cell that is shown as a whole in a refusal."""
+_LINES: Final = 2000
+_LINE: Final = 200
+"""Lines of a longer one that are compared, and characters of each."""
+
 _KINDS: Final[dict[str, type[Change]]] = {
     "add": AddCell,
     "change": ChangeCell,
@@ -83,6 +90,13 @@ def _checked(number: int, edit: Edit) -> Edit:
         raise _refused(
             number, edit, "takes no code with old and new", "Give the whole text or the replacement."
         )
+    elif not edit.old:
+        raise _refused(
+            number,
+            edit,
+            "has an empty old",
+            "To add lines, give one of the cell's as old, and the same line with them as new. code is for a whole new text.",
+        )
     elif edit.cell_id is None:
         raise _refused(number, edit, "needs cell_id", "It takes cell_id, old, new and may have version.")
     return edit
@@ -109,13 +123,20 @@ def _replaced(number: int, edit: Edit, texts: Mapping[str, tuple[str, int]]) -> 
     if edit.cell_id is None or edit.cell_id not in texts:
         raise BridgeError("no_such_cell", f"There is no cell {edit.cell_id!r}.", "list_cells shows the ids.")
     text, version = texts[edit.cell_id]
-    count = text.count(edit.old) if edit.old else 0
-    if count != 1:
+    count = text.count(edit.old)
+    if count == 0:
         raise _refused(
             number,
             edit,
-            f"replaces a text that cell {edit.cell_id} has {'no' if count == 0 else count} times",
-            "old must be in the cell exactly once, as it is, with its spaces. Give more of the lines around it, or read the cell again.",
+            f"replaces a text that cell {edit.cell_id} does not have",
+            _nearest(edit.old, text, version),
+        )
+    if count > 1:
+        raise _refused(
+            number,
+            edit,
+            f"replaces a text that cell {edit.cell_id} has {count} times",
+            "old must be in the cell exactly once. Give more of the lines around it.",
         )
     code = text.replace(edit.old, edit.new)
     if has_mark(code):
@@ -126,6 +147,25 @@ def _replaced(number: int, edit: Edit, texts: Mapping[str, tuple[str, int]]) -> 
         )
     version = version if edit.version is None else edit.version
     return edit.model_copy(update={"code": code, "version": version, "old": None, "new": None})
+
+
+def _nearest(old: str, text: str, version: int) -> str:
+    """Return what a cell has in place of a text that it lacks: its own text, or, of a long one, the lines most like it."""
+    if len(text) <= _SHOWN:
+        spaces = "It differs in spaces or line breaks. " if _words(old) in _words(text) else ""
+        return f"{spaces}Its text now, version {version}:\n{text}"
+    import difflib  # noqa: PLC0415  # a server starts without it
+
+    lines = [line[:_LINE] for line in split_lines(text)[:_LINES] if line.strip()]
+    wanted = next((line for line in split_lines(old[:_SHOWN]) if line.strip()), "")
+    like = difflib.get_close_matches(wanted[:_LINE], lines, n=3)
+    if not like:
+        return "Read the cell again: old must be in it as it is, with its spaces."
+    return "\n".join(["old must be in it as it is, with its spaces. The lines most like it:", *like])
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _change(number: int, edit: Edit) -> Change:

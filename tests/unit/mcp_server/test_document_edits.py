@@ -168,8 +168,10 @@ async def test_a_text_in_a_cell_is_replaced_with_the_version_that_was_read(
     ("edit", "why"),
     [
         ({"cell_id": "bbbb", "old": "print", "new": "p"}, "replaces a text that cell bbbb has 2 times"),
-        ({"cell_id": "bbbb", "old": "nothing", "new": "p"}, "replaces a text that cell bbbb has no times"),
-        ({"cell_id": "bbbb", "old": "", "new": "p"}, "has no times"),
+        ({"cell_id": "bbbb", "old": "nothing", "new": "p"}, "replaces a text that cell bbbb does not have"),
+        ({"cell_id": "bbbb", "old": "nothing", "new": "p"}, "now, version 7:\nprint(x)\nprint(x)"),
+        ({"cell_id": "bbbb", "old": "print(x)  print", "new": "p"}, "It differs in spaces or line breaks."),
+        ({"cell_id": "bbbb", "old": "", "new": "p"}, "has an empty old"),
         ({"cell_id": "bbbb", "old": "x"}, "needs both old and new"),
         ({"cell_id": "bbbb", "old": "x", "new": "y", "code": "z"}, "takes no code with old and new"),
         ({"old": "x", "new": "y"}, "needs cell_id"),
@@ -260,6 +262,20 @@ async def test_an_older_kernel_has_the_edit_in_the_kernel_only(connected: Agent,
     assert wire.encode_request(sent[0])["changes"] == [
         {"kind": "change", "cell_id": "aaaa", "version": 7, "code": "x = 2"}
     ]
+
+
+async def test_of_a_long_cell_the_lines_are_shown_that_are_most_like_what_it_lacks(
+    connected: Agent, document: FakeKernel
+) -> None:
+    lines = [f"row_{number} = number({number})" for number in range(500)]
+    document.content = content(cell("nb-aaaa", "\n".join(["total = sum(rows)", *lines])))
+    edit = {"action": "change", "cell_id": "nb-aaaa", "old": "total = sum(row)\nx", "new": "p"}
+    answer = await connected("edit_cells", edits=[edit])
+    assert answer.text.endswith("The lines most like it:\ntotal = sum(rows)")
+    assert edits_sent(document) == []
+    unlike = await connected("edit_cells", edits=[{**edit, "old": "§§§"}])
+    assert "Read the cell again" in unlike.text
+    assert "row_1" not in unlike.text
 
 
 @pytest.fixture
