@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.anyio
 
+CELLS = '{"cells": [{"cell_type": "code", "source": "x = 1", "metadata": {}, "outputs": []}], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
 CEILING = Ceilings(bounds_of("memory=2GB,cell_seconds=5m"))
 BOX = Ceilings(bounds_of("memory=2GB", "network=pypi.org"))
 
@@ -450,7 +451,7 @@ async def test_an_import_in_a_sandbox_is_of_a_copy_and_goes_where_it_was_to_go(
     second = await agent("import_notebook", file="mine.ipynb", output="other.py")
     assert second.data["output"] == str(folder / "other.py"), second.text
     assert (await agent("import_notebook", file="mine.ipynb", output="other.py")).refused("output_exists")
-    content = await agent("import_notebook", content="{}", format="ipynb", output="third.py")
+    content = await agent("import_notebook", content=CELLS, format="ipynb", output="third.py")
     assert content.data["output"] == str(folder / "third.py"), content.text
     assert names_in(folder) == ["mine.ipynb", "mine.py", "other.py", "third.py"]
     assert not any(Path(arguments[1]).is_relative_to(folder) for arguments in seen)
