@@ -5,12 +5,15 @@ Owns what the link requires of a transport. Moves no messages: `zmq_channels` an
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
 
 from marimo_kernel_bridge.client.message_contents import check_content
+from marimo_kernel_bridge.protocol.names import FOR_AGENT
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,15 +23,31 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.messages import Content
 
 
+_UNNAMED: Final = frozenset({"", "username"})
+"""What Jupyter's clients call a person whose name they do not know."""
+
+
 class _Header(msgspec.Struct, frozen=True):
     msg_type: str
     session: str | None = None
 
 
-class _Parent(msgspec.Struct, frozen=True):
+class _Parent(msgspec.Struct, frozen=True, rename={"for_agent": FOR_AGENT}):
     msg_id: str | None = None
     msg_type: str | None = None
     username: Any = ""
+    for_agent: Any = None
+
+    @property
+    def user(self) -> str:
+        """Who has sent the request: an agent or a person by name, or "notebook" for a person whom the front end does not name.
+
+        Jupyter's clients send the account's name, or "username", for whoever uses them; agents have names.
+        """
+        name = self.username if isinstance(self.username, str) else ""
+        if self.msg_id is None or self.for_agent is not None:
+            return name
+        return NOTEBOOK if name in _UNNAMED or name == os.environ.get("USER") else name
 
 
 class BadSignature(Exception):  # noqa: N818  # named for what came in, like zmq.Again
@@ -66,14 +85,13 @@ class Message:
     def of(cls, header: object, parent: object, content: object) -> Message:
         """Parse the parts of a Jupyter message. Raises ValueError for what is none."""
         sent, answered = msgspec.convert(header, _Header), msgspec.convert(parent, _Parent)
-        user = answered.username if isinstance(answered.username, str) else ""
         return cls(
             sent.msg_type,
             check_content(sent.msg_type, content),
             sent.session,
             answered.msg_id,
             answered.msg_type,
-            user,
+            answered.user,
         )
 
 

@@ -51,7 +51,7 @@ FOR_AGENT: Final = "marimo_kernel_bridge_agent"
 _LONGEST_NAME: Final = 40
 _LONGEST_READ: Final = 400
 _PUNCTUATION: Final = frozenset(" .,_-+/@()")
-_NOT_FOR_AGENTS: Final = frozenset({"notebook", "person", "you", "user"})
+_NOT_FOR_AGENTS: Final = frozenset({"notebook", "person", "you", "user", "username"})
 """Words that stand for the person where names are shown."""
 _LOOK_ALIKE: Final = {
     "b": "вьъβъᏏ", "e": "еєҽεεեҿᎬꭼ", "k": "кқҝκᏦ", "n": "пոռηνհиɴ", "o": "оοօჿοဝഠөסᴏ", "p": "рҏρթᏢ",

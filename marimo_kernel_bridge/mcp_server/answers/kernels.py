@@ -7,7 +7,7 @@ from typing import Final
 
 from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.durations import took
-from marimo_kernel_bridge.mcp_server.answers.view import quoted
+from marimo_kernel_bridge.mcp_server.answers.view import quoted, who
 from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 
 _NO_KERNEL: Final = (
@@ -205,7 +205,7 @@ def _kernel_line(kernel: KernelLine) -> str:
 
 
 def _work_line(work: WorkLine) -> str:
-    facts = [f"run {work.run_id} of ours" if work.run_id else f"a request of {work.client}"]
+    facts = [f"run {work.run_id} of ours" if work.run_id else f"a request of {who(work.client)}"]
     if work.cell_id:
         facts.append(f"cell {work.cell_id}")
     if work.code:

@@ -11,6 +11,8 @@ from dataclasses import Field, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Final, Protocol
 
+from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
+
 CODE_WIDTH: Final = 80
 
 _FIRST_LINE: Final = re.compile(r"\S[^\r\n]*")
@@ -54,6 +56,11 @@ def one_line(text: str) -> str:
 def quoted(code: str) -> str:
     """Return a line of code in backquotes."""
     return f"`{one_line(code)}`"
+
+
+def who(client: str) -> str:
+    """Return a client's name as it is told: the person, whom front ends have no name for, or an agent."""
+    return "the person" if client == NOTEBOOK else client or "another client"
 
 
 def _plain(value: Any) -> Any:

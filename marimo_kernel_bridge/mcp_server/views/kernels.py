@@ -204,7 +204,7 @@ async def _seen_work(attached: Attached, cell: str | None) -> tuple[WorkLine, ..
     working = client.runs.others
     codes = await attached.redacted_codes([work.code or "" for work in working])
     others = tuple(
-        WorkLine(work.client or "another client", now - work.since, first_line(code) or None, cell)
+        WorkLine(work.client, now - work.since, first_line(code) or None, cell)
         for work, code in zip(working, codes, strict=True)
     )
     ours = tuple(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.durations import BRIEF
 from marimo_kernel_bridge.mcp_server.answers.durations import took as in_words
-from marimo_kernel_bridge.mcp_server.answers.view import first_line, quoted
+from marimo_kernel_bridge.mcp_server.answers.view import first_line, quoted, who
 from marimo_kernel_bridge.protocol.notebook import CellError
 
 if TYPE_CHECKING:
@@ -175,8 +175,7 @@ async def _why_queued(attached: Attached, run: Run, now: float) -> str:
     working = client.runs.others
     codes = await attached.redacted_codes([work.code or "" for work in working])
     others = [
-        f"{work.client or 'another client'}'s `{first_line(code or '?')}`"
-        for work, code in zip(working, codes, strict=True)
+        f"{who(work.client)}'s `{first_line(code or '?')}`" for work, code in zip(working, codes, strict=True)
     ]
     ours = [f"our run {other.run_id}" for other in attached.listed_runs if other.status == "running"]
     behind = " and ".join(others + ours) or "another request"

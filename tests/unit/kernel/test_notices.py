@@ -71,6 +71,7 @@ def test_markup_in_an_agents_name_stays_text(name: str) -> None:
             "Person 1",
             "person2",
             "person, you",
+            "username",
             "Ada@notebook",
             "p\u00e9rson",
             "pe\u0301rson",

@@ -30,6 +30,7 @@ from marimo_kernel_bridge.protocol.inspection import (
     VariableContent,
 )
 from marimo_kernel_bridge.protocol.lines import split_lines
+from marimo_kernel_bridge.protocol.names import FOR_AGENT
 from marimo_kernel_bridge.protocol.notebook import (
     Cell,
     CellError,
@@ -212,9 +213,16 @@ class FakeKernel:
         for channels in self._channels:
             channels.breaks()
 
-    def somebody_else_runs(self, code: str, client: str = "ada") -> Callable[[], None]:
+    def somebody_else_runs(
+        self, code: str, client: str = "ada", *, agent: bool = False
+    ) -> Callable[[], None]:
         """Begin a request of another client; call what is returned to end it."""
-        parent = {"msg_id": f"other-{next(self._counts)}", "msg_type": "execute_request", "username": client}
+        parent: Json = {
+            "msg_id": f"other-{next(self._counts)}",
+            "msg_type": "execute_request",
+            "username": client,
+        }
+        parent |= {FOR_AGENT: True} if agent else {}
         for channels in self._channels:
             channels.publish(parent, "status", {"execution_state": "busy"})
             channels.publish(parent, "execute_input", {"code": code, "execution_count": 1})

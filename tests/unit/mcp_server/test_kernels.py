@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -275,6 +276,34 @@ async def test_a_busy_kernel_says_with_whose_request_and_since_when(
     end()
     await kernel.heard()
     assert (await connected("kernel_status")).data["state"] == "idle"
+
+
+@pytest.mark.parametrize("name", ["", "username", "root"])
+async def test_a_person_whom_the_front_end_does_not_name_is_the_person_everywhere(
+    connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("USER", "root")
+    kernel.add("aaaa", "train(model)")
+    kernel.somebody_else_runs("train(model)", name)
+    await kernel.heard()
+    busy = await connected("kernel_status")
+    assert busy.data["working_on"][0]["client"] == "notebook"
+    assert "works on: a request of the person, " in busy.text
+    queued = await connected("execute_code", code="x", timeout=0.01)
+    assert "busy with the person's `train(model)`" in queued.text
+    (events,) = (await connected.client.read_resource("marimo://k1/events")).contents
+    told = json.loads(getattr(events, "text"))["events"]  # noqa: B009  # a resource of another kind has none
+    assert [one["client"] for one in told if one["kind"] == "executing"] == ["notebook"]
+    assert "run by the person" in (await connected("read_cell", cell_id="aaaa")).text
+
+
+async def test_an_agent_with_the_accounts_name_is_not_taken_for_the_person(
+    connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USER", "ada")
+    kernel.somebody_else_runs("train(model)", "ada", agent=True)
+    await kernel.heard()
+    assert (await connected("kernel_status")).data["working_on"][0]["client"] == "ada"
 
 
 async def test_work_that_began_before_the_agent_came_is_told_by_the_cell_that_runs(
