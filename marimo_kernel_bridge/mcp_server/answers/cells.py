@@ -8,8 +8,7 @@ from typing import Final
 from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
 from marimo_kernel_bridge.mcp_server.answers.durations import took
 from marimo_kernel_bridge.mcp_server.answers.origin import Origin  # noqa: TC001  # pydantic looks at it
-from marimo_kernel_bridge.mcp_server.answers.view import one_line, whole_line
-from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
+from marimo_kernel_bridge.mcp_server.answers.view import one_line, who, whole_line
 
 SYNC: Final = {
     "changed": "changed since it ran",
@@ -132,14 +131,16 @@ class CellView:
 
 @dataclass(frozen=True)
 class CellsRead:
-    """Several cells, each as read_cell gives one. Images are in the order of the cells."""
+    """Several cells, each as read_cell gives one. Images are in the order of the cells. `not_read` says why cells are missing."""
 
     cells: tuple[CellView, ...]
     origin: Origin
     note: str = ""
+    not_read: tuple[str, ...] = ()
 
     def text(self) -> str:
         parts = [self.note] if self.note else []
+        parts += ["\n".join(self.not_read)] if self.not_read else []
         parts += [f"from {self.origin.brief}"] if self.origin.brief else []
         number = 1
         for cell in self.cells:
@@ -178,9 +179,8 @@ def _names(cell: CellLine) -> str:
 def _last_run(run_by: str | None, ran_at: str | None, seconds: float | None) -> list[str]:
     if run_by is None:
         return []
-    who = "the person" if run_by == NOTEBOOK else run_by
     told = "" if seconds is None else f", {took(seconds)}"
-    return [f"run by {who}{f' at {ran_at}' if ran_at else ''}{told}"]
+    return [f"run by {who(run_by)}{f' at {ran_at}' if ran_at else ''}{told}"]
 
 
 def _numbered(first: int, number: int) -> str:

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList, CellsRead, CellView
 from marimo_kernel_bridge.mcp_server.answers.durations import worth_telling
 from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL, Origin
@@ -39,6 +40,9 @@ _WIDTH: Final = 60
 
 _LEAST: Final = 200
 """Characters of a cell among several, however many those are."""
+
+_OF_ONE_CELL: Final = frozenset({"no_such_cell", "unsupported_version"})
+"""Refusals that are about one cell."""
 
 _NOT_OVER: Final = frozenset({"running", "queued"})
 
@@ -79,13 +83,23 @@ async def cell_view(
 async def cells_read(
     attached: Attached, cell_ids: Sequence[str], window: Window, given: Given = NOTHING_GIVEN
 ) -> tuple[CellsRead, tuple[Image, ...]]:
-    """Return several cells, which share the budget and the room for images. Raises `BridgeError` no_such_cell."""
+    """Return several cells, which share the budget and the room for images; a cell that cannot be read costs none of the others.
+
+    Raises `BridgeError`: that of the first, if none can be read.
+    """
     left, room = window.budget, MAX_IMAGE_CHARACTERS
     views: list[CellView] = []
     images: list[Image] = []
+    not_read: list[BridgeError] = []
     for number, cell_id in enumerate(dict.fromkeys(cell_ids)):
         share = max(_LEAST, left // max(1, len(cell_ids) - number))
-        view, pictures = await cell_view(attached, cell_id, Window(share), given)
+        try:
+            view, pictures = await cell_view(attached, cell_id, Window(share), given)
+        except BridgeError as refusal:
+            if refusal.code not in _OF_ONE_CELL:
+                raise
+            not_read.append(refusal)
+            continue
         fit: list[Image] = []
         for picture in pictures:
             if picture not in images and len(picture.data) <= room:
@@ -97,10 +111,12 @@ async def cells_read(
         images += fit
         views.append(view)
         left -= len(view.code) + len(view.outputs)
-    origin, note = views[0].origin or KERNEL, views[0].note
-    return CellsRead(tuple(replace(view, note="", origin=None) for view in views), origin, note), tuple(
-        images
-    )
+    if not views:
+        raise not_read[0]
+    note = " ".join(filter(None, (view.note for view in views)))
+    why = tuple(f"[{refusal.code}] {refusal}" for refusal in not_read)
+    cells = tuple(replace(view, note="", origin=None) for view in views)
+    return CellsRead(cells, views[0].origin or KERNEL, note, why), tuple(images)
 
 
 def _brief(origin: Origin) -> Origin:

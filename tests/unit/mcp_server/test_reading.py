@@ -85,9 +85,21 @@ async def test_several_cells_are_read_at_once_and_share_the_budget(
     assert 500 < len(long["outputs"]) < 1600
     assert 'read_cell(cell_id="dddd", offset=' in long["outputs"]
     assert "cell bbbb · version 1 · ok" in answer.text
-    assert (await connected("read_cell", cell_ids=["aaaa", "nosuch"])).refused("no_such_cell")
+    assert (await connected("read_cell", cell_ids=["nosuch", "nope"])).refused("no_such_cell")
     for wrong in ({}, {"cell_id": "aaaa", "cell_ids": ["bbbb"]}, {"cell_ids": ["aaaa"], "offset": 5}):
         assert (await connected("read_cell", **wrong)).refused("bad_request")
+
+
+async def test_a_cell_that_cannot_be_read_costs_none_of_the_others(
+    connected: Agent, chain: FakeKernel
+) -> None:
+    chain.add("odd", "1", {"output_type": "display_data", "data": 5, "metadata": {}})
+    answer = await connected("read_cell", cell_ids=["nope", "aaaa", "odd", "nb-bbbb"])
+    assert [read["cell_id"] for read in answer.data["cells"]] == ["aaaa", "bbbb"]
+    missing, odd = answer.data["not_read"]
+    assert missing.startswith("[no_such_cell] The kernel has no cell 'nope'.")
+    assert odd.startswith("[unsupported_version] ")
+    assert (missing in answer.text, odd in answer.text, "x = 1" in answer.text) == (True, True, True)
 
 
 async def test_a_picture_that_several_cells_show_is_sent_once(connected: Agent, kernel: FakeKernel) -> None:
