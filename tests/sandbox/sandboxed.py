@@ -176,6 +176,13 @@ class Kernel:
         assert content["status"] == "ok", f"{content.get('ename')}: {content.get('evalue')}\n{''.join(shown)}"
         return "".join(shown).strip()
 
+    def replied(self) -> dict[str, Any]:
+        """Return the content of the next reply to code; what was asked before may be answered first."""
+        while (message := self.client.get_shell_msg(timeout=BOUND))["msg_type"] != "execute_reply":
+            pass
+        content: dict[str, Any] = message["content"]
+        return content
+
 
 def _await(client: BlockingKernelClient, process: subprocess.Popen[str], log: Path) -> None:
     """Wait until a kernel answers. A client takes one whose heart has not begun to beat for dead."""

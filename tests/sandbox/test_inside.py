@@ -102,7 +102,7 @@ def test_dependents_run_and_code_is_interrupted(sandboxed: Kernel) -> None:
     assert "begins" in message["content"]["text"]
     assert sandboxed.process is not None
     os.killpg(sandboxed.process.pid, signal.SIGINT)
-    assert sandboxed.client.get_shell_msg(timeout=BOUND)["content"]["ename"] == "KeyboardInterrupt"
+    assert sandboxed.replied()["ename"] == "KeyboardInterrupt"
 
 
 def test_hooks_and_settings_of_the_folder_are_only_read(sandboxed: Kernel) -> None:
@@ -219,7 +219,7 @@ def test_the_first_code_of_a_kernel_with_bounds_is_interrupted_also_beside_its_c
         assert "begins" in message["content"]["text"]
         assert new.process is not None
         os.killpg(new.process.pid, signal.SIGINT)
-        assert new.client.get_shell_msg(timeout=BOUND)["content"]["ename"] == "KeyboardInterrupt"
+        assert new.replied()["ename"] == "KeyboardInterrupt"
 
 
 @pytest.mark.parametrize("engine", ["light", "bubblewrap"])
