@@ -116,12 +116,18 @@ def _tool(tool: Tool, declaration: ToolDeclaration) -> str:
 
 
 def _answers(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the fields of each form of an answer's structured content."""
+    """Yield the fields of each form of an answer's structured content, and which of them are tables."""
     for form in schema.get("anyOf", [schema]):
         required = form.get("required", ())
         yield ", ".join(
-            f"`{name}`" + ("" if name in required else "?") for name in form.get("properties", ())
+            f"`{name}`" + ("" if name in required else "?") + (" (table)" if _is_table(field) else "")
+            for name, field in form.get("properties", {}).items()
         )
+
+
+def _is_table(field: Mapping[str, Any]) -> bool:
+    items = field.get("items")
+    return isinstance(items, dict) and bool({"$ref", "properties"} & items.keys())
 
 
 def _fields(prefix: str, part: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], str]]:

@@ -73,8 +73,8 @@ class PackageChange:
     """A package that an installation added, changed (`before` is the previous version) or removed."""
 
     name: str
-    before: str | None
-    after: str | None
+    before: str | None = None
+    after: str | None = None
 
 
 @dataclass(frozen=True)

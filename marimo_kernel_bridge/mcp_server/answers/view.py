@@ -11,6 +11,7 @@ from dataclasses import Field, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Final, Protocol
 
+from marimo_kernel_bridge.mcp_server.answers.tables import as_table, tables_of
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 CODE_WIDTH: Final = 80
@@ -29,9 +30,9 @@ class View(Protocol):
     def text(self) -> str: ...
 
 
-def as_data(view: View) -> dict[str, Any]:
-    """Return a view as structured content, without default values: a model pays for every null."""
-    data: dict[str, Any] = _plain(view)
+def as_data(view: View, *, tables: bool = False) -> dict[str, Any]:
+    """Return a view as structured content, without default values: a model pays for every null. `tables`: see there."""
+    data: dict[str, Any] = _plain(view, tables=tables)
     return data
 
 
@@ -63,15 +64,19 @@ def who(client: str) -> str:
     return "the person" if client == NOTEBOOK else client or "another client"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, *, tables: bool) -> Any:
     if is_dataclass(value):
-        return {
-            field.name: _plain(item)
+        plain = {
+            field.name: _plain(item, tables=tables)
             for field in fields_of(type(value))  # type: ignore[arg-type]  # mypy: classes are not Hashable
             if (item := getattr(value, field.name)) != field.default
         }
+        if tables:
+            named = plain.keys() & tables_of(type(value))  # type: ignore[arg-type]  # likewise
+            plain |= {name: as_table(plain[name]) for name in named if plain[name] is not None}
+        return plain
     if isinstance(value, tuple):
-        return [_plain(item) for item in value]
+        return [_plain(item, tables=tables) for item in value]
     return round(value, 3) if isinstance(value, float) else value
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded, first_items
-from marimo_kernel_bridge.mcp_server.answers.tables import as_tables
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
 
 if TYPE_CHECKING:
@@ -39,6 +38,6 @@ def answer(
     ]
     return CallToolResult(
         content=[TextContent(type="text", text=view.text()), *pictures, *links],
-        structured_content=as_tables(as_data(view)),
+        structured_content=as_data(view, tables=True),
         is_error=failed,
     )

@@ -24,7 +24,9 @@ def test_every_tool_is_documented_with_its_permission_and_its_arguments(page: st
         assert declaration.description in page
     assert "| [`execute_code`](#execute_code) | `run`; `scratch` with `scratch=true` | Execute code |" in page
     assert "| `edits[].version` | integer |  | As last read. |" in page
-    assert "\nAnswer: `cells`, `total`, `origin`, `offset`?, `note`?.\n" in page
+    assert "\nAnswer: `cells` (table), `total`, `origin`, `offset`?, `note`?.\n" in page
+    assert "`rows`?, " in page
+    assert "`columns`? (table), " in page
     assert "| `timeout` | number, 0 to 600 | `30.0` |" in page
 
 
