@@ -106,8 +106,6 @@ class RunView:
             case "document":
                 undo = f"; undo_edit(op_id={self.op_id!r})" if self.op_id else ""
                 yield f"in the document in {self.front_end or 'the front end'}{undo}"
-            case "saved":
-                yield "This server saves it in the notebook's file."
             case "kept":
                 yield (
                     "Kept for the document: the kernel has this code, the person's notebook does not. It is offered to them when "
