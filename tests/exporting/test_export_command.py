@@ -323,7 +323,7 @@ def test_an_unknown_format_is_wrong_usage_in_one_line(folder, arguments, says):
 def test_importing_a_marimo_file_says_that_it_is_no_ipynb(imported):
     result = run("import", "penguins.py")
     assert result.exit_code == 1
-    assert "penguins.py is Python, not an .ipynb (JSON)" in result.stderr
+    assert "penguins.py is a marimo notebook already. It becomes an .ipynb by: " in result.stderr
 
 
 # A running kernel

@@ -113,7 +113,7 @@ class Agent:
 
     async def __call__(self, tool: str, **arguments: Any) -> Answer:
         result = await self.client.call_tool(tool, arguments)
-        assert set(result.structured_content or ()) <= answer_fields(tool)
+        assert set(result.structured_content or ()) - answer_fields(tool) == set()
         images = [block for block in result.content if block.type == "image"]
         text = result.content[0]
         assert text.type == "text"

@@ -56,7 +56,7 @@ async def test_pip_installs_into_the_kernels_own_environment(agent, folder, data
     (folder / "pip.py").write_text("print('not pip')")  # in pip's place, if pip ran beside the notebook
     failed = (await agent("edit_cells", edits=[add("import brdg_one\nbrdg_one.version")])).data["cell_id"]
     answer = (await agent("install_packages", packages=["brdg-one==1.0"], timeout=BOUND)).data
-    assert answer["packages"] == [{"name": "brdg_one", "before": None, "after": "1.0"}], answer
+    assert answer["packages"] == [{"name": "brdg_one", "after": "1.0"}], answer
     assert "Successfully installed" in answer["outputs"]
     assert answer["to_run"] == [failed]
     assert list(folder.glob("env/lib/*/site-packages/brdg_one.py"))

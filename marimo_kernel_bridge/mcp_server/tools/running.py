@@ -49,7 +49,7 @@ from marimo_kernel_bridge.mcp_server.views.window import Window
 _OF_EDITS: Final = ("added", "problems", "op_id", "front_end", "conflicts")
 CodeRun = Annotated[CallToolResult, RunView, Without((*_OF_EDITS, "packages", "to_run"))]
 CellRun = Annotated[CallToolResult, RunView, Without((*_OF_EDITS, "packages", "where"))]
-StoppedRun = Annotated[CallToolResult, RunView, Without(("problems", "conflicts", "packages", "to_run"))]
+StoppedRun = Annotated[CallToolResult, RunView, Without(("problems", "conflicts"))]
 EditRun = Annotated[CallToolResult, RunView, Without(("packages", "to_run"))]
 
 

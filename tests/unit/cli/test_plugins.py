@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.configuration import configuration, configuration_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from marimo_kernel_bridge.mcp_server.plugins.loading import Plugins
@@ -55,11 +57,12 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[Plugins]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Plugins]]:
     """The plugins of servers that would run."""
     served: list[Plugins] = []
     monkeypatch.setattr(mcp_tools, "run_stdio", lambda *given: served.append(given[2]))
-    return served
+    yield served
+    gc.enable()  # as a server that runs does
 
 
 def test_the_server_has_the_plugins_of_the_command_line_and_of_the_users_configuration(
