@@ -123,14 +123,14 @@ class SessionSaver:
         Raises `BridgeError`: notebook_in_use, no_such_notebook, disk_full, bad_request, and those of a kernel that does not answer.
         """
         async with self._saving:
+            listed = [cell for cell in await self._reads.list_cells() if _is_kept(cell)]
+            self._codes = _codes(listed)
             content = await self._client.document.read()
             if content is not None and content.active is not None:  # the front end saves it
                 async with self._registry.changing(self.session_id):
                     await asyncio.to_thread(self._note_file)
                 return False
-            listed = [cell for cell in await self._reads.list_cells() if _is_kept(cell)]
             cells = [await self._reads.read_cell(cell.cell_id) for cell in listed]
-            self._codes = _codes(listed)
             try:
                 async with self._registry.changing(self.session_id):
                     written = await self._write(cells)
