@@ -17,6 +17,7 @@ from marimo_kernel_bridge.cli.group import REFUSED, WRONG_USAGE, examples
 from marimo_kernel_bridge.cli.plugins import loaded
 from marimo_kernel_bridge.errors import CODES, BridgeError, WrongUsageError
 from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.protocol.permissions import TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -88,7 +89,7 @@ class CallOptions:
 )
 @click.option(
     "--allow",
-    type=click.Choice(["read", "propose", "edit", "scratch", "run", "all"]),
+    type=click.Choice(TIERS),
     default="run",
     show_default=True,
     help="What the calls may do, as for mcp.",

@@ -14,32 +14,19 @@ from marimo_kernel_bridge.cli.ceilings import ceiling_options
 from marimo_kernel_bridge.cli.group import examples
 from marimo_kernel_bridge.cli.plugins import loaded, named, plugin_option
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.hosts.names import CLIENTS, LINKED
+from marimo_kernel_bridge.protocol.permissions import TIERS
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.cli.ceilings import CeilingOptions
-    from marimo_kernel_bridge.mcp_server.hosts.clients import Client
-    from marimo_kernel_bridge.mcp_server.hosts.links import Linked
+    from marimo_kernel_bridge.mcp_server.hosts.names import Client, Linked
     from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
     from marimo_kernel_bridge.mcp_server.tool import Tier
 
 _SERVE: Final = ("marimo-kernel-bridge", "mcp", "--http")
 _NO_SOCKETS: Final = "Clients connect by Unix sockets, which this system lacks"
-_TIER: Final = click.Choice(["read", "propose", "edit", "scratch", "run", "all"])
-_MCP_CLIENT: Final = click.Choice(
-    [
-        "claude-code",
-        "claude-desktop",
-        "cursor",
-        "vscode",
-        "codex",
-        "gemini-cli",
-        "windsurf",
-        "zed",
-        "cline",
-        "continue",
-        "goose",
-    ]
-)
+_TIER: Final = click.Choice(TIERS)
+_MCP_CLIENT: Final = click.Choice(CLIENTS)
 
 
 @click.command(
@@ -87,7 +74,7 @@ _MCP_CLIENT: Final = click.Choice(
 @click.option("--print-config", type=_MCP_CLIENT, help="Print the configuration for this client and exit.")
 @click.option(
     "--print-link",
-    type=click.Choice(["cursor", "vscode"]),
+    type=click.Choice(LINKED),
     help="Print the link that adds the server, and exit.",
 )
 @click.option(

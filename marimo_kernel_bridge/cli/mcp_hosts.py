@@ -14,8 +14,7 @@ from marimo_kernel_bridge.mcp_server.hosts.skill import install_skill, uninstall
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marimo_kernel_bridge.mcp_server.hosts.clients import Client
-    from marimo_kernel_bridge.mcp_server.hosts.links import Linked
+    from marimo_kernel_bridge.mcp_server.hosts.names import Client, Linked
 
 _WITH_SKILL = "claude-code"
 

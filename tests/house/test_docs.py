@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from marimo_kernel_bridge.cli.main import main
-from marimo_kernel_bridge.mcp_server.hosts.clients import CLIENTS, HOSTS
+from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS
 from marimo_kernel_bridge.mcp_server.hosts.installing import config_for
+from marimo_kernel_bridge.mcp_server.hosts.names import CLIENTS
 from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
 
 ROOT = Path(__file__).parents[2]

@@ -9,29 +9,15 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.mcp_server.hosts.servers import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from marimo_kernel_bridge.mcp_server.hosts.names import Client
     from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
-
-Client = Literal[
-    "claude-code",
-    "claude-desktop",
-    "cursor",
-    "vscode",
-    "codex",
-    "gemini-cli",
-    "windsurf",
-    "zed",
-    "cline",
-    "continue",
-    "goose",
-]
-CLIENTS: Final[tuple[Client, ...]] = get_args(Client)
 
 Format = Literal["json", "toml", "yaml", "own file"]
 """Of the settings: one file for all of a host's settings, or a YAML file of this server's own."""

@@ -17,7 +17,7 @@ import yaml
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.hosts import json_entries, toml_entries, yaml_entries
-from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS, Client, Host, SettingsFile
+from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS, Host, SettingsFile
 from marimo_kernel_bridge.mcp_server.hosts.json_entries import CannotEditError
 from marimo_kernel_bridge.mcp_server.hosts.servers import NAME, PROGRAM, Stdio
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
@@ -27,6 +27,8 @@ from marimo_kernel_bridge.protocol.regular_files import read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from marimo_kernel_bridge.mcp_server.hosts.names import Client
 
 _LARGEST: Final = 10_000_000
 _STARTS: Final = frozenset({"command", "cmd", "url", "uri", "httpUrl", "serverUrl"})

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from marimo_kernel_bridge.mcp_server.hosts.servers import NAME
 
 if TYPE_CHECKING:
+    from marimo_kernel_bridge.mcp_server.hosts.names import Linked
     from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
-
-Linked = Literal["cursor", "vscode"]
-LINKED: Final[tuple[Linked, ...]] = get_args(Linked)
 
 
 def link_for(client: Linked, server: Stdio) -> str:

@@ -14,9 +14,10 @@ import yaml
 
 from marimo_kernel_bridge.errors import CODES, BridgeError
 from marimo_kernel_bridge.mcp_server.hosts import servers, skill
-from marimo_kernel_bridge.mcp_server.hosts.clients import CLIENTS, HOSTS, Client
+from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS
 from marimo_kernel_bridge.mcp_server.hosts.installing import config_for, install, uninstall
 from marimo_kernel_bridge.mcp_server.hosts.links import link_for
+from marimo_kernel_bridge.mcp_server.hosts.names import CLIENTS, Client
 from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
 from marimo_kernel_bridge.mcp_tools import TOOLS
 
