@@ -19,6 +19,7 @@ from marimo_kernel_bridge.protocol.inspection import (
     Completions,
     Documentation,
     Matches,
+    OwnMarks,
     Redacted,
     RunOutcome,
     UiElement,
@@ -121,6 +122,19 @@ class Reads:
     async def redact(self, value: Any, bound: float = ANSWER_BOUND) -> Any:
         """Return JSON about the notebook with marks in place of the secrets that the kernel knows."""
         return (await self.ask(wire.Redact(value=value), Redacted, bound)).value
+
+    async def own_marks(self) -> OwnMarks:
+        """Return what in the texts of cells looks like a mark of redaction and is none. Nothing, where the kernel does not say."""
+        try:
+            return await self.ask(wire.ReadOwnMarks(), OwnMarks)
+        except BridgeError as refusal:
+            if refusal.code in {
+                "bad_request",
+                "unsupported_version",
+                "not_reactive",
+            }:  # of an older kernel, or a plain one
+                return OwnMarks({})
+            raise
 
     async def inspect_variable(self, name: str, rows: int, offset: int = 0) -> VariableContent:
         """Return a variable, with a sample of `rows` from `offset` on if the kernel is idle.

@@ -30,6 +30,7 @@ from marimo_kernel_bridge.protocol.document_edits import (
 )
 from marimo_kernel_bridge.protocol.environment import requirements
 from marimo_kernel_bridge.protocol.names import agent_name
+from marimo_kernel_bridge.protocol.redaction import own_marks
 from marimo_kernel_bridge.protocol.view_requests import ViewRequest
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.viewing.views import KernelViews
     from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, DocumentLoaded, Restored
     from marimo_kernel_bridge.protocol.environment import InstallReport
+    from marimo_kernel_bridge.protocol.inspection import OwnMarks
     from marimo_kernel_bridge.protocol.notebook import EditorLink
     from marimo_kernel_bridge.protocol.redaction import Redactor
     from marimo_kernel_bridge.protocol.views import TablePart
@@ -245,6 +247,8 @@ class BridgeHandler:
                 self._host.notebook.agents.require_not_paused()
                 self._host.checkpointing.delete(name)
                 return None
+            case wire.ReadOwnMarks():
+                return self._own_marks(request, on_control=on_control)
             case _ if isinstance(request, wire.DocumentRequest | ViewRequest):
                 raise BridgeError(
                     "bad_request", "Requests about documents and views go on the control channel."
@@ -261,6 +265,14 @@ class BridgeHandler:
 
         shell = self._host.shell
         return read_part(find(shell.user_ns, request.name, shell.user_ns_hidden), request)
+
+    def _own_marks(self, request: wire.ReadOwnMarks, *, on_control: bool) -> OwnMarks:
+        cells = self._host.notebook.view.snapshot()
+        texts = [(tuple(filter(None, (cell.cell_id, cell.notebook_cell_id))), cell.code) for cell in cells]
+        if on_control:  # whose thread has the documents
+            documents = self._host.documents.shared.open.all()
+            texts += [((cell.key,), cell.code) for one in documents for cell in one.cells.values()]
+        return own_marks(texts, self._redactor.text if request.redacted else str)
 
     @property
     def _redactor(self) -> Redactor:

@@ -25,6 +25,7 @@ from marimo_kernel_bridge.mcp_server.callers import caller_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 from marimo_kernel_bridge.mcp_server.safety.marks import require_no_mark
 from marimo_kernel_bridge.mcp_server.sessions.ceilings import bounds_kept_by
+from marimo_kernel_bridge.mcp_server.tools.edits import Edit
 from marimo_kernel_bridge.mcp_server.which_kernel import handle_of
 from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.permissions import includes
@@ -185,8 +186,8 @@ class Guard:
 
     def _check(self, tier: Tier, arguments: Mapping[str, Any]) -> None:
         self._require(tier)
-        if tier != "read" or "edits" in arguments:  # a dry run says so, too
-            require_no_mark(dict(arguments))
+        if tier != "read":
+            require_no_mark({name: value for name, value in arguments.items() if not _are_edits(value)})
 
     def _is_first(self, client: str, arguments: Mapping[str, Any], effect: Mapping[str, Any]) -> bool:
         """Whether a page's call is one to log: the first for its view, and each that failed. A page calls with each turn of a wheel."""
@@ -209,6 +210,11 @@ class Guard:
         except BridgeError as problem:
             # Calls with effects are refused before they start; this is a read, or the disk is full since then.
             logger.error("%s", problem)  # noqa: TRY400  # failure of the log itself: one line is enough
+
+
+def _are_edits(value: object) -> bool:
+    """Whether an argument is a batch of edits, which `changes_of` compares with the cells that it changes."""
+    return isinstance(value, list) and all(isinstance(item, Edit) for item in value)
 
 
 async def _require_sandbox(ctx: Ctx, declaration: ToolDeclaration, arguments: Mapping[str, Any]) -> None:

@@ -152,6 +152,18 @@ class Redacted:
 
 
 @dataclass(frozen=True)
+class OwnMarks:
+    """Which texts in cells that look like marks of redaction are people's own, and which stand for a secret.
+
+    `own` are the former, by each id of their cell: those that stand for nothing else in it. `hiding` are those that stand for a
+    secret in any cell.
+    """
+
+    own: dict[str, tuple[str, ...]]
+    hiding: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class RunOutcome:
     """The state of a run at one moment: its report, if there is one, and the current state of its cells."""
 

@@ -57,6 +57,7 @@ from marimo_kernel_bridge.protocol.inspection import (
     Completions,
     Documentation,
     Matches,
+    OwnMarks,
     Redacted,
     RunOutcome,
     UiElement,
@@ -200,6 +201,10 @@ class Redact(_Request, frozen=True, tag="redact"):
     """
 
     value: Any
+
+
+class ReadOwnMarks(_Request, frozen=True, tag="read_own_marks"):
+    """Control. Result: `OwnMarks`: what in the texts of cells looks like a mark of redaction and is none."""
 
 
 class PreviewRun(_Request, frozen=True, tag="preview_run"):
@@ -430,7 +435,14 @@ DocumentRequest = (
     | SaveDocument
 )
 ControlRequest = (
-    ReadRequest | ReadTable | CancelRun | DocumentRequest | ViewRequest | ListCheckpoints | DeleteCheckpoint
+    ReadRequest
+    | ReadOwnMarks
+    | ReadTable
+    | CancelRun
+    | DocumentRequest
+    | ViewRequest
+    | ListCheckpoints
+    | DeleteCheckpoint
 )
 ShellRequest = (
     EditCells
@@ -461,6 +473,7 @@ Result = (
     | Documentation
     | Environment
     | Redacted
+    | OwnMarks
     | EditReport
     | list[ExpectedRun]
     | InstallReport

@@ -14,11 +14,13 @@ import base64
 import html
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
+from marimo_kernel_bridge.protocol.inspection import OwnMarks
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
 from marimo_kernel_bridge.protocol.token_formats import Format, likely, mark, with_literals, without_tokens
 
@@ -213,6 +215,31 @@ def has_mark(value: Any) -> bool:
     if isinstance(value, dict):
         value = [*value, *value.values()]
     return isinstance(value, list | tuple) and any(map(has_mark, value))
+
+
+def marks_in(text: str, shown: str) -> tuple[set[str], set[str]]:
+    """Return what looks like a mark in a text and is its own, and what stands for secrets where it is `shown` without them.
+
+    One that is both is not its own: whoever reads it cannot tell which of them is which.
+    """
+    if "<<redacted:" not in shown:
+        return set(), set()
+    before, after = Counter(MARK.findall(text)), Counter(MARK.findall(shown))
+    return {one for one in before if after[one] == before[one]}, {
+        one for one in after if after[one] > before[one]
+    }
+
+
+def own_marks(texts: Iterable[tuple[Iterable[str], str]], hide: Callable[[str], str]) -> OwnMarks:
+    """Return what looks like a mark in texts, each with the ids of its cell."""
+    own: dict[str, tuple[str, ...]] = {}
+    hiding: set[str] = set()
+    for ids, text in texts:
+        of_text, hidden = marks_in(text, hide(text))
+        hiding |= hidden
+        if of_text:
+            own |= dict.fromkeys(ids, tuple(sorted(of_text)))
+    return OwnMarks(own, tuple(sorted(hiding)))
 
 
 def _collect(value: Any, texts: dict[str, None]) -> None:

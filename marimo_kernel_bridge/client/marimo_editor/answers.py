@@ -32,6 +32,7 @@ from marimo_kernel_bridge.protocol.environment import Environment
 from marimo_kernel_bridge.protocol.inspection import Redacted, RunOutcome, Variable, VariableContent
 from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 from marimo_kernel_bridge.protocol.notebook import KernelDescription, Outline
+from marimo_kernel_bridge.protocol.redaction import own_marks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -121,6 +122,8 @@ class Answers:
                 return []  # marimo observes nothing, and says nothing of runs that are over
             case wire.Redact(value=value):
                 return Redacted(value)  # which secrets marimo's kernel knows, nobody says
+            case wire.ReadOwnMarks():
+                return own_marks((((cell.cell_id,), cell.code) for cell in view.cells), str)
             case wire.ReadEnvironment():
                 return Environment("", "", "system", None)
             case wire.CancelRun(run_id=run_id):

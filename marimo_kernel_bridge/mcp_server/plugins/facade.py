@@ -154,9 +154,7 @@ class PluginKernel:
             raise BridgeError(
                 "plugin_failed", f"An edit of {self._tool} is none: {where}: {first['msg']}.", ""
             ) from error
-        texts = texts_of(checked)
-        require_no_mark(texts)
-        await require_no_installing(self._ctx, texts)
+        await require_no_installing(self._ctx, texts_of(checked))
         started = await edited(self._attached, await changes_of(self._attached, checked), run=run)
         if isinstance(started, RunView):
             return Outcome(started.status, started.outputs, started.message)

@@ -12,15 +12,17 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.safety.marks import mark_refused
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 from marimo_kernel_bridge.protocol.lines import split_lines
-from marimo_kernel_bridge.protocol.redaction import has_mark
+from marimo_kernel_bridge.protocol.redaction import MARK, has_mark, marks_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marimo_kernel_bridge.mcp_server.attachments import Attached
     from marimo_kernel_bridge.protocol.changes import Change
+    from marimo_kernel_bridge.protocol.inspection import OwnMarks
 
 
 class Edit(BaseModel):
@@ -77,7 +79,38 @@ async def changes_of(attached: Attached, edits: Sequence[Edit]) -> tuple[Change,
     checked = [_checked(number, edit) for number, edit in enumerate(edits, 1)]
     texts = await _texts(attached) if replaces else {}
     whole = [_replaced(number, edit, texts) for number, edit in enumerate(checked, 1)]
-    return tuple(_change(number, edit) for number, edit in enumerate(whole, 1))
+    changes = tuple(_change(number, edit) for number, edit in enumerate(whole, 1))
+    marked = [at for at, edit in enumerate(whole) if has_mark(edit.code)]
+    if marked:
+        own = await attached.client.reads.own_marks()
+        texts = texts or await _texts(attached)
+        for at in marked:
+            if not await _has_own_marks_only(attached, whole[at], own, texts):
+                raise mark_refused() if edits[at].old is None else _overwrites(whole[at].cell_id)
+    return changes
+
+
+async def _has_own_marks_only(
+    attached: Attached, edit: Edit, own: OwnMarks, texts: Mapping[str, tuple[str, int]]
+) -> bool:
+    """Whether what looks like a mark in the code of an edit is a text of people's: of this cell, or of another that hides nothing so."""
+    there, hiding = own.own.get(edit.cell_id or "", ()), set(own.hiding)
+    if (
+        edit.cell_id is not None and edit.cell_id in texts
+    ):  # secrets of this server, of which the kernel does not know
+        text, _ = texts[edit.cell_id]
+        hiding |= (hidden := marks_in(text, await attached.redacted(text))[1])
+        there = tuple(one for one in there if one not in hidden)
+    elsewhere = {one for marks in own.own.values() for one in marks} - hiding
+    return set(MARK.findall(edit.code or "")) <= elsewhere.union(there)
+
+
+def _overwrites(cell_id: str | None) -> BridgeError:
+    return BridgeError(
+        "redaction_mark",
+        f"Cell {cell_id} has a secret, which is hidden here and would be overwritten; nothing was changed.",
+        "Leave that cell to the person.",
+    )
 
 
 def _checked(number: int, edit: Edit) -> Edit:
@@ -139,12 +172,6 @@ def _replaced(number: int, edit: Edit, texts: Mapping[str, tuple[str, int]]) -> 
             "old must be in the cell exactly once. Give more of the lines around it.",
         )
     code = text.replace(edit.old, edit.new)
-    if has_mark(code):
-        raise BridgeError(
-            "redaction_mark",
-            f"Cell {edit.cell_id} has a secret, which is hidden here and would be overwritten; nothing was changed.",
-            "Leave that cell to the person.",
-        )
     version = version if edit.version is None else edit.version
     return edit.model_copy(update={"code": code, "version": version, "old": None, "new": None})
 

@@ -10,7 +10,7 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell
-from marimo_kernel_bridge.protocol.inspection import Redacted, Variable
+from marimo_kernel_bridge.protocol.inspection import OwnMarks, Redacted, Variable
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
 
 if TYPE_CHECKING:
@@ -96,6 +96,33 @@ def test_a_secret_is_marked_before_text_is_shortened(notebook: FrontEnd, agent: 
 def test_a_hidden_value_cannot_be_guessed_by_a_search(notebook: FrontEnd, agent: FrontEnd) -> None:
     assert agent.ask(wire.SearchCells(query=KEY[:8]))["result"]["total"] == 0
     assert agent.ask(wire.SearchCells(query="redacted:SERVICE"))["result"]["total"] > 0
+
+
+def test_a_text_that_looks_like_a_mark_is_told_from_one_that_stands_for_a_secret(
+    lab: FrontEnd, agent: FrontEnd
+) -> None:
+    lab.run("one", "pattern = '<<redacted:x>>'")
+    lab.run("two", f"both = [{KEY!r}, {MARK!r}, '<<redacted:y>>', '<<redacted:y>>']")
+    lab.run("three", f"held = {KEY!r}")
+    own = wire.decode_reply(agent.ask(wire.ReadOwnMarks()), OwnMarks)
+    assert (own.own["one"], own.own["two"], own.hiding) == (
+        ("<<redacted:x>>",),
+        ("<<redacted:y>>",),
+        (MARK,),
+    )
+    assert "three" not in own.own
+    assert {cell.notebook_cell_id for cell in lab.cells().values() if cell.cell_id in own.own} == {
+        "one",
+        "two",
+    }
+
+
+def test_a_text_that_looks_like_a_mark_is_known_in_a_document_before_it_runs(
+    lab: FrontEnd, agent: FrontEnd
+) -> None:
+    lab.open({"a": "pattern = '<<redacted:z>>'", "b": f"key = {KEY!r}"})
+    own = wire.decode_reply(agent.ask(wire.ReadOwnMarks()), OwnMarks)
+    assert own == OwnMarks({"a": ("<<redacted:z>>",)}, (MARK,))
 
 
 def test_the_person_and_their_commands_see_everything_as_it_is(notebook: FrontEnd, agent: FrontEnd) -> None:

@@ -23,6 +23,7 @@ from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import (
     Match,
     Matches,
+    OwnMarks,
     Redacted,
     RunOutcome,
     UiElement,
@@ -134,6 +135,8 @@ class FakeKernel:
         self.replies: dict[str, Any] = {}
         """What it answers to a request about checkpoints on shell, by its operation: a value or a refusal."""
         self.tables = FakeViews()
+        self.own_marks = OwnMarks({})
+        """What in the texts of its cells looks like a mark of redaction and is none."""
         self.environment = Environment("/env/bin/python", "/env", "venv", "pip")
         self.description = DESCRIPTION
         self.damage: Callable[[str, Json], Json] = lambda _, content: content
@@ -358,6 +361,7 @@ class FakeKernel:
             wire.EditCells: edits,
             wire.PreviewRun: self.expected,
             wire.Redact: Redacted(getattr(request, "value", None)),
+            wire.ReadOwnMarks: self.own_marks,
         }
         return values.get(type(request))
 

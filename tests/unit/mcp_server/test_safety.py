@@ -19,7 +19,7 @@ from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import pauses
 from marimo_kernel_bridge.protocol.environment import InstallReport
-from marimo_kernel_bridge.protocol.inspection import Redacted, Variable
+from marimo_kernel_bridge.protocol.inspection import OwnMarks, Redacted, Variable
 from tests.unit.mcp_server.agent import Agent, Answer
 from tests.unit.mcp_server.conftest import Serve
 from tests.unit.mcp_server.fake_kernel import Execution, FakeKernel, result, stream
@@ -245,6 +245,7 @@ async def test_what_others_run_is_shown_as_the_kernel_redacts_it(
 
 MARKED = "key = '<<redacted:SERVICE_TOKEN>>'"
 CHANGE = {"action": "change", "cell_id": "aaaa", "version": 1, "code": MARKED}
+READS = {"list_cells", "read_document", "read_own_marks"}
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,55 @@ async def test_a_mark_that_stands_for_a_secret_is_not_taken_as_code(
     answer = await connected(tool, **arguments)
     assert answer.refused("redaction_mark")
     assert "os.environ" in answer.text
-    assert kernel.asked == []
+    assert set(kernel.asked) <= READS
+
+
+OWN = "<<redacted:x>>"
+HIDING = "<<redacted:SERVICE_TOKEN>>"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"action": "change", "cell_id": "aaaa", "version": 1, "code": f"pattern = {OWN!r} * 2"},
+        {"action": "change", "cell_id": "nb-a", "old": "pattern", "new": "form"},
+        {"action": "add", "code": f"assert pattern == {OWN!r}"},
+        {"action": "change", "cell_id": "bbbb", "old": "1", "new": repr(OWN)},
+    ],
+)
+async def test_a_text_of_the_persons_that_looks_like_a_mark_can_be_edited(
+    connected: Agent, kernel: FakeKernel, edit: dict[str, Any]
+) -> None:
+    kernel.add("aaaa", f"pattern = {OWN!r}", notebook_cell_id="nb-a")
+    kernel.add("bbbb", "y = 1")
+    kernel.own_marks = OwnMarks({"aaaa": (OWN,), "nb-a": (OWN,)}, (HIDING,))
+    answer = await connected("edit_cells", edits=[edit])
+    assert not answer.refused("redaction_mark"), answer.text
+    assert "edit_cells" in kernel.asked
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"action": "change", "cell_id": "aaaa", "version": 1, "code": f"pattern = {HIDING!r}"},
+        {"action": "change", "cell_id": "cccc", "old": "key", "new": "token"},
+        {"action": "change", "cell_id": "dddd", "old": "y", "new": "z"},
+        {"action": "add", "code": "y = '<<redacted:new>>'"},
+        {"action": "add", "code": f"y = {OWN!r}, {HIDING!r}"},
+        {"action": "add", "code": "y = '<<redacted:both>>'"},
+    ],
+)
+async def test_a_mark_beside_a_text_that_looks_like_one_is_refused_all_the_same(
+    secret: str, connected: Agent, kernel: FakeKernel, edit: dict[str, Any]
+) -> None:
+    kernel.add("aaaa", f"pattern = {OWN!r}")
+    kernel.add("cccc", f"key = {HIDING!r}")
+    kernel.add("dddd", f"y = {HIDING!r}, {secret!r}")  # of this server, of which the kernel does not know
+    own: dict[str, tuple[str, ...]] = {"aaaa": (OWN,), "dddd": (HIDING,), "eeee": ("<<redacted:both>>",)}
+    kernel.own_marks = OwnMarks(own, (HIDING, "<<redacted:both>>"))
+    assert (await connected("edit_cells", edits=[edit])).refused("redaction_mark")
+    assert (await connected("preview_run", edits=[edit])).refused("redaction_mark")
+    assert set(kernel.asked) <= READS
 
 
 # The person's consent to an installation
