@@ -25,9 +25,9 @@ _BURST = 0.4  # seconds to wait for more of them at the most
 _BURST_GAP = 0.05  # seconds without a new one end a burst, as long as nothing is known of the front end
 _ON_THE_WAY = 0.01  # once it is: seconds that one may take longer to get here than the one before,
 _LONGEST = 3  # and this times the longest that it let pass between two
-_MOST_LOAD = (
-    4  # times as long without a new one, at the most, where as many processes want to run for each processor
-)
+# On a busy machine, seconds without a new one for each process that wants to run on a processor, up to _BURST: a page
+# that waits for its turn lets 75 ms and more pass between two (seen at 1.5 processes for each processor).
+_FOR_EACH_PROCESS = 0.1
 _GAPS = 50  # of the newest between the requests of bursts counts
 
 _LOOKED_AT = 1000  # requests at the most that are looked at ahead; more when half of them are done
@@ -161,10 +161,8 @@ class ShellQueue:
 
     @property
     def _pace(self) -> float:
-        if not self._gaps:
-            return _BURST_GAP
-        pace = _ON_THE_WAY + _LONGEST * max(self._gaps)
-        return max(pace, _BURST_GAP * min(load, _MOST_LOAD)) if (load := _load()) > 1 else pace
+        pace = _ON_THE_WAY + _LONGEST * max(self._gaps) if self._gaps else _BURST_GAP
+        return max(pace, min(_FOR_EACH_PROCESS * load, _BURST)) if (load := _load()) > 1 else pace
 
 
 def _load() -> float:
