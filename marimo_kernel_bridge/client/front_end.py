@@ -147,8 +147,9 @@ async def opened(manager: AsyncKernelManager) -> AsyncIterator[FrontEnd]:
 
 async def _answered(manager: AsyncKernelManager, client: AsyncKernelClient) -> None:
     try:
-        await client.wait_for_ready(timeout=BOUND)
-    except RuntimeError as error:  # raised for a kernel that died and for one that stays silent
+        async with asyncio.timeout(BOUND):  # not all that it waits for has a bound of its own
+            await client.wait_for_ready()
+    except (RuntimeError, TimeoutError) as error:
         if await manager.is_alive():
             raise BridgeError(
                 "kernel_silent", f"The kernel is running, but did not answer within {BOUND:g} s."

@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import (
+    listens,
     new_connection_file,
     read_connection,
     transport_encryption,
@@ -26,13 +28,13 @@ if TYPE_CHECKING:
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
-    from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.connection import Connection
     from marimo_kernel_bridge.protocol.bounds import Bounds
 
 Action = Literal["interrupt", "restart", "shut_down"]
 
 _START_BOUND: Final = 60.0
+_PAUSE: Final = 0.02  # seconds between two looks at a kernel that is starting
 
 
 class StartedKernels:
@@ -137,17 +139,38 @@ def manager_for(
 
 async def await_answer(manager: AsyncKernelManager, name: str) -> None:
     """Wait until a kernel that was just started answers. Raises `BridgeError`: kernel_dead, or why the kernel refused to start."""
-    client = manager.client()
-    client.start_channels()
     try:
-        await client.wait_for_ready(timeout=_START_BOUND)
-    except RuntimeError as error:
-        await manager.shutdown_kernel(now=True)
-        if (refusal := take_refusal(manager.connection_file)) is not None:
-            raise refusal from None
-        raise BridgeError("kernel_dead", f"The kernel {name!r} did not start: {error}.") from None
+        async with asyncio.timeout(_START_BOUND):
+            await _answered(manager)
+            return
+    except TimeoutError:
+        why = f"It did not answer within {_START_BOUND:g} s."
+    except BridgeError as error:
+        why = error.message
+    await manager.shutdown_kernel(now=True)
+    raise take_refusal(manager.connection_file) or BridgeError(
+        "kernel_dead", f"The kernel {name!r} did not start: {why}"
+    )
+
+
+async def _answered(manager: AsyncKernelManager) -> None:
+    """Return once a kernel answers; raise `BridgeError` as soon as its process has ended."""
+    answer = asyncio.create_task(_answer(read_connection(manager.connection_file)))
+    try:
+        while not answer.done():
+            if not await manager.is_alive():
+                raise BridgeError("kernel_dead", "Its process ended before it answered.")
+            await asyncio.wait({answer}, timeout=_PAUSE)
+        answer.result()
     finally:
-        client.stop_channels()
+        answer.cancel()
+        await asyncio.wait({answer})
+
+
+async def _answer(connection: Connection) -> None:
+    while not await listens(connection):  # noqa: ASYNC110  # nothing tells that a port is listened at
+        await asyncio.sleep(_PAUSE)
+    await (await KernelClient.attach(connection, bound=_START_BOUND)).close()
 
 
 def _existing(directory: str) -> str | None:

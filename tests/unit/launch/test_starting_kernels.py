@@ -1,0 +1,45 @@
+"""A kernel that was just started: it answers, it ends before it does, or it stays silent; none is waited for without end."""
+
+import sys
+
+import pytest
+from jupyter_client.kernelspec import KernelSpec
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch import kernelspecs, owned_kernels
+from marimo_kernel_bridge.launch.owned_kernels import StartedKernels
+
+pytestmark = pytest.mark.anyio
+
+
+def offer(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    """Let each kernelspec start a program in place of a kernel."""
+    spec = KernelSpec(argv=[sys.executable, "-c", code, "{connection_file}"], display_name="Nothing")
+    monkeypatch.setattr(kernelspecs, "by_name", lambda _: spec)
+
+
+async def test_of_a_process_that_ends_before_it_answers_the_end_is_told_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    offer(monkeypatch, "raise SystemExit(3)")
+    with pytest.raises(BridgeError, match="'Nothing' did not start: Its process ended") as refusal:
+        await StartedKernels().start("nothing", None, None)
+    assert refusal.value.code == "kernel_dead"
+
+
+@pytest.mark.parametrize("listens", [True, False])
+async def test_a_process_that_never_answers_is_given_up_and_ended(
+    listens: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listen = """
+import json, socket, sys
+with open(sys.argv[1]) as file:
+    address = json.load(file)
+listening = [socket.create_server((address["ip"], port)) for name, port in address.items() if name.endswith("_port")]
+"""
+    offer(monkeypatch, f"{listen if listens else ''}\nimport time\ntime.sleep(600)")
+    monkeypatch.setattr(owned_kernels, "_START_BOUND", 1.0)
+    started = StartedKernels()
+    with pytest.raises(BridgeError, match="did not start") as refusal:
+        await started.start("nothing", None, None)
+    assert (refusal.value.code, started.running) == ("kernel_dead", 0)
