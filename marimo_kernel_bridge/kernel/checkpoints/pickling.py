@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.kernel.checkpoints.arrays import root_of, shared_roots
+from marimo_kernel_bridge.kernel.checkpoints.frames import GivenUpError, GiveUp
 from marimo_kernel_bridge.kernel.checkpoints.loaders import GroupUnpickler
 from marimo_kernel_bridge.kernel.checkpoints.refusals import Refusal, reason_of, refusal
 from marimo_kernel_bridge.kernel.checkpoints.sharing import (
@@ -23,16 +24,11 @@ from marimo_kernel_bridge.kernel.checkpoints.sharing import (
     is_one_object,
     reached_by_class,
 )
-from marimo_kernel_bridge.kernel.checkpoints.value_pickler import (
-    OUT_OF_BAND,
-    GivenUpError,
-    GiveUp,
-    ValuePickler,
-)
+from marimo_kernel_bridge.kernel.checkpoints.value_pickler import OUT_OF_BAND, ValuePickler
 from marimo_kernel_bridge.startup.gc_pauses import deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = [
     "MOST_OBJECTS",
@@ -157,37 +153,38 @@ class Pickling:
 
     def _groups(self) -> tuple[tuple[str, ...], ...]:
         groups = Groups(self._looked)
+        owners: dict[int, str] = {}  # of what values reach, by id
         holders: dict[int, str] = {}  # of constants that are values themselves, by id
         for name, looked in self._looked.items():
             if is_one_object(looked.value):
                 groups.join(name, holders.setdefault(id(looked.value), name))
-        owners: dict[int, str] = {}  # of what values reach, by id
         searched = [(name, looked.pickler) for name, looked in self._looked.items() if not looked.crowded]
         searched.sort(
-            key=lambda item: len(item[1])
+            key=lambda item: sum(map(len, item[1].reached))
         )  # the largest last: nobody looks for what that one reaches
         for number, (name, pickler) in enumerate(searched, 1):
             if len(searched) == 1:
                 break
-            reached = self._own(pickler)
-            for key in owners.keys() & reached.keys():
-                if can_be_shared(reached[key][1], pickler.functions):
-                    groups.join(name, owners[key])
-            if number < len(searched):
-                owners |= dict.fromkeys(reached, name)
-            if self._give_up():
-                raise GivenUpError
+            for part in self._own(pickler):
+                for key in owners.keys() & part.keys():
+                    if owners[key] != name and can_be_shared(part[key], pickler.functions):
+                        groups.join(name, owners[key])
+                if number < len(searched):
+                    owners |= dict.fromkeys(part, name)
+                if self._give_up():
+                    raise GivenUpError
         return groups.found()
 
-    def _own(self, pickler: ValuePickler) -> dict[int, tuple[int, object]]:
-        """Return what a value reaches, by id, as a memo has it, without what all instances of its classes reach."""
-        reached: dict[int, tuple[int, object]] = pickler.memo.copy()
-        for array in pickler.arrays:
-            reached.setdefault(id(root := root_of(array)), (0, root))
-        for ids in (*map(self._of_class, pickler.classes.values()), *map(held_by_library, pickler.kinds)):
-            for key in ids:
-                reached.pop(key, None)
-        return reached
+    def _own(self, pickler: ValuePickler) -> Iterator[dict[int, object]]:
+        """Yield what a value reaches, by id, without what all instances of its classes reach. In parts, as it may be much."""
+        held = (*map(self._of_class, pickler.classes.values()), *map(held_by_library, pickler.kinds))
+        others = frozenset[int]().union(*held)
+        roots: list[object] = [root_of(array) for array in pickler.arrays]
+        for objects in (*pickler.reached, roots):
+            part = {id(each): each for each in objects}
+            for key in part.keys() & others:
+                del part[key]
+            yield part
 
     def pickled(self, names: Sequence[str]) -> PickledGroup | Refusal:
         """Return a group's stream and buffers. Raises `GivenUpError`."""
@@ -252,7 +249,7 @@ class Pickling:
         if not isinstance(pickler, ValuePickler):
             return frozenset()
         self._class_picklers.append(pickler)
-        return frozenset(pickler.memo.copy())
+        return frozenset(id(each) for part in pickler.reached for each in part)
 
 
 def pickle_groups(

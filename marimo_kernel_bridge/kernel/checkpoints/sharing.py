@@ -7,6 +7,7 @@ import decimal
 import fractions
 import functools
 import pathlib
+import pickle
 import re
 import sys
 import types
@@ -45,6 +46,7 @@ _CONSTANT: Final = (
     decimal.Decimal,
     fractions.Fraction,
     pathlib.PurePath,
+    pickle.PickleBuffer,
     re.Pattern,
     uuid.UUID,
     Enum,
@@ -83,11 +85,12 @@ def can_be_shared(value: object, saved_functions: AbstractSet[int]) -> bool:
     kind = type(value)
     if issubclass(kind, types.FunctionType):
         return id(value) in saved_functions
-    return not _is_constant(kind) and not _is_named(value)  # type: ignore[arg-type]  # a class can be hashed
+    return not is_constant(kind) and not _is_named(value)  # type: ignore[arg-type]  # a class can be hashed
 
 
 @functools.lru_cache(maxsize=1_000)
-def _is_constant(kind: type) -> bool:
+def is_constant(kind: type) -> bool:
+    """Return whether nothing mutates the instances of a class, or nobody sees it."""
     if issubclass(kind, _CONSTANT) or kind.__module__.partition(".")[0] in _CONSTANT_PACKAGES:
         return True
     classes = (getattr(sys.modules.get(module), name, None) for module, name in _CONSTANT_CLASSES)

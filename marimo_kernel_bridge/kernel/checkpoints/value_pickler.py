@@ -2,17 +2,16 @@
 
 What differs from cloudpickle: functions of the notebook keep no copy of their globals, closures share their cells, views of
 arrays look into their base, parts of pandas frames stay private to each frame, dates have buffers, and some kinds are
-refused (`refusals`). It notes what grouping needs: arrays, functions, classes and bytecode that it meets.
+refused (`refusals`). It notes what grouping needs: the objects that values can share, arrays, functions, classes and bytecode
+that it meets.
 """
 
 from __future__ import annotations
 
 import copyreg
 import functools
-import pickle
 import sys
 import types
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import cloudpickle
@@ -25,43 +24,25 @@ from marimo_kernel_bridge.kernel.checkpoints.arrays import (
     offset_in,
     root_of,
 )
+from marimo_kernel_bridge.kernel.checkpoints.frames import Frames, GivenUpError, GiveUp, Reached
 from marimo_kernel_bridge.kernel.checkpoints.refusals import RefusedError, reason_against
 from marimo_kernel_bridge.startup.gc_pauses import deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    import pickle
+    from collections.abc import Callable, Mapping
 
     from marimo_kernel_bridge.kernel.checkpoints.arrays import Array
 
 OUT_OF_BAND: Final = 64 * 1024
 """Buffers of at least this many bytes stand beside the stream."""
-_MEMOIZE: Final = pickle.MEMOIZE
 _BYTES_PER_OBJECT: Final = 100
-"""A stream with fewer bytes per `MEMOIZE` is of small objects; in others that byte is mostly of the data."""
+"""A stream with fewer bytes per `MEMOIZE` is of small objects; in others those are mostly of the data."""
 _CACHED: Final = type(functools.lru_cache(len))
 _ASKED_EACH: Final = 1_000
 """Objects between two questions whether to give up."""
 
-GiveUp = Callable[[], bool]
 _Reduced = tuple[Any, ...]  # as `object.__reduce_ex__` returns it
-
-
-class GivenUpError(Exception):
-    """Pickling ended in the middle, because the caller's hook said so. Nothing has changed."""
-
-
-class _Frames:
-    """A file of the stream's frames, which the pickler hands over every 64 KiB."""
-
-    def __init__(self, give_up: GiveUp) -> None:
-        self.parts: list[bytes] = []
-        self._give_up = give_up
-
-    def write(self, data: Any) -> int:  # bytes, or a view of them
-        self.parts.append(bytes(data))
-        if self._give_up():
-            raise GivenUpError
-        return len(data)
 
 
 class _Apart:
@@ -103,12 +84,15 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         apart: bool = False,
     ) -> None:
         """`bases`: ids of the arrays of which views are saved as views. `apart`: the stream is a part of another one."""
-        self._frames = _Frames(give_up)
+        self._reached = Reached()
+        self._frames = Frames(give_up, self._reached)
         self._beside = _Beside()
         self.parts: list[pickle.PickleBuffer] = []  # the buffers of a stream that is a part
         super().__init__(
             self._frames, protocol=5, buffer_callback=self.parts.append if apart else self._beside
         )
+        if not apart:
+            self.persistent_id = self._reached.met.append  # its None says: pickle it
         self.last: object = None
         self.code = False
         self.arrays: list[Array] = []
@@ -139,9 +123,14 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         return self._beside.offsets
 
     @property
+    def reached(self) -> list[list[object]]:
+        """The objects that it has met and values can share, in parts, any of them once or more."""
+        return self._reached.parts
+
+    @property
     def objects(self) -> int:
         """The number of objects that the memo has, or less than a hundredth of the stream's bytes."""
-        most = sum(part.count(_MEMOIZE) for part in self._frames.parts)
+        most = self._frames.memoized
         return most if most > len(self) // _BYTES_PER_OBJECT else 0
 
     def __len__(self) -> int:

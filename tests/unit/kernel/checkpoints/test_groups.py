@@ -4,6 +4,7 @@ from itertools import combinations
 
 import pytest
 
+from marimo_kernel_bridge.kernel.checkpoints.pickling import GivenUpError, Pickling
 from tests.unit.kernel.checkpoints.notebook_values import Notebook
 
 
@@ -74,3 +75,48 @@ def test_saving_the_same_values_twice_gives_the_same_bytes(notebook: Notebook) -
     assert [group.stream for group in restored.groups("values T f")] == [
         group.stream for group in restored.groups("values T f")
     ]
+
+
+def test_what_is_shared_is_found_far_inside_of_large_values(notebook: Notebook) -> None:
+    notebook.run(
+        """
+        shared, own = [0], [1]
+        a = [[n] for n in range(60_000)] + [shared]
+        b = [{'n': n} for n in range(50_000)] + [shared, [own]]
+        c = [[n] for n in range(40_000)] + ['text', (1, 2)]
+        """
+    )
+    assert sorted(notebook.grouped("a b c own")) == ["a b own", "c"]
+
+
+def test_what_a_value_has_many_times_is_noted_once_in_each_frame(notebook: Notebook) -> None:
+    notebook.run("one = [1]; a = [one] * 300_000; b = [one]")
+    assert notebook.grouped("a b") == ["a b"]
+    pickling = Pickling(notebook.names)
+    pickling.look("a", notebook.names["a"])
+    noted = sum(map(len, pickling._looked["a"].pickler.reached))
+    assert noted < 300
+
+
+def test_the_search_for_what_is_shared_asks_often_whether_to_give_up(notebook: Notebook) -> None:
+    """A copy of the pickler's memo, as a whole, was a second for a million objects, in which a request waited."""
+    asked = 0
+
+    def ask() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked == gives_up
+
+    gives_up = 0
+    notebook.run("a = [[n] for n in range(100_000)]; b = [[n] for n in range(100_000)]")
+    pickling = Pickling(notebook.names, ask)
+    for name in ("a", "b"):
+        assert pickling.look(name, notebook.names[name]) is None
+    asked = 0
+    assert pickling.groups() == (("a",), ("b",))
+    assert asked >= 200_000 // 65_536 * 4
+    gives_up, asked = asked, 0
+    with pytest.raises(GivenUpError):
+        pickling.groups()
+    gives_up = 0
+    assert pickling.groups() == (("a",), ("b",))
