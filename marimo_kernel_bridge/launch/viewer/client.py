@@ -8,16 +8,26 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.viewer.place import ADDRESS, Process, locked, place, running
+from marimo_kernel_bridge.launch.viewer.place import (
+    ADDRESS,
+    Process,
+    locked,
+    place,
+    running,
+    started_meanwhile,
+)
 from marimo_kernel_bridge.protocol import view_requests as wire
 from marimo_kernel_bridge.protocol.messages import decode_reply
 from marimo_kernel_bridge.protocol.own_python import module_command, python_environment
@@ -29,9 +39,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.views import StateChange
 
 COMMAND: Final = "viewer-process"
-_START_BOUND: Final = 60.0  # seconds
+_START_BOUND: Final = 180.0  # seconds: on a machine that has much else to do; a failure is noticed at once
 _ANSWER_BOUND: Final = 600.0  # seconds: opening a file on a slow disk
-_END_BOUND: Final = 20.0  # seconds
+_END_BOUND: Final = 60.0  # seconds, after which it is ended from outside
 _PAUSE: Final = 0.02
 _LONGEST: Final = 32_000_000
 """Bytes of an answer: the names of 10,000 columns are some, and the rows for an App less."""
@@ -49,18 +59,19 @@ class Viewer:
 
     @classmethod
     def running(cls) -> Viewer | None:
-        """Return the viewer of this user and interpreter, if it runs. Raises `BridgeError`: bad_request."""
-        process = running(place())
+        """Return the viewer of this user and interpreter, if it runs or is being started. Raises `BridgeError`: bad_request."""
+        path = place()
+        process = running(path) or started_meanwhile(path)
         return None if process is None else cls(process)
 
     @classmethod
-    def started(cls, start: Callable[[Path], Process] | None = None) -> Viewer:
+    def started(cls, start: Callable[[Path, int], Process] | None = None) -> Viewer:
         """Return the viewer, started if need be; once, whoever else does so. Raises `BridgeError`: bad_request."""
         path = place()
         process = running(path)
         if process is None:
-            with locked(path):
-                process = running(path) or (start or _start)(path)
+            with locked(path) as lock:
+                process = running(path) or (start or _start)(path, lock)
         return cls(process)
 
     def open_view(self, path: Path | str, session: str, table: str = "") -> OpenedView:
@@ -96,12 +107,22 @@ class Viewer:
 
     def stop(self) -> None:
         """Close all views and end the process. Raises `BridgeError`: bad_request, if it does not end."""
-        self._ask(wire.StopViewer(), NoneType)
+        with suppress(BridgeError):  # it ends already
+            self._ask(wire.StopViewer(), NoneType)
+        if not self._ends():
+            with suppress(OSError):  # it has ended meanwhile
+                os.kill(self.process.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
+            if not self._ends():
+                raise BridgeError("bad_request", f"The process {self.process.pid} does not end.")
+
+    def _ends(self) -> bool:
+        """Wait until the process has ended; return whether it has."""
         deadline = time.monotonic() + _END_BOUND
         while self.process.runs:
             if time.monotonic() > deadline:
-                raise BridgeError("bad_request", f"The process {self.process.pid} does not end.")
+                return False
             time.sleep(_PAUSE)
+        return True
 
     def _ask(self, request: wire.ViewerRequest, kind: type[_T]) -> _T:
         ended = BridgeError(
@@ -141,36 +162,51 @@ def _builtins(request: wire.ViewerRequest) -> Any:
     return msgspec.to_builtins(request)
 
 
-def _start(path: Path) -> Process:
-    """Start the process, which belongs to no terminal and outlives this one. Raises `BridgeError`: bad_request."""
+def _start(path: Path, lock: int) -> Process:
+    """Start the process, which belongs to no terminal and outlives this one. Raises `BridgeError`: bad_request.
+
+    It holds its output until it can be found, or fails. It has the lock as well, which so outlives this process: who looks
+    for a viewer waits for one that starts.
+    """
     with tempfile.TemporaryFile() as log:
         child = subprocess.Popen(  # noqa: S603  # our own command
-            module_command(COMMAND, str(path)),
+            module_command(COMMAND, str(path), *([] if sys.platform == "win32" else [str(lock)])),
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=subprocess.PIPE,
             stderr=log,
             cwd=Path(sys.executable).anchor,
             env=python_environment(),
-            **_detached(),
+            **_detached(lock),
         )
-        deadline = time.monotonic() + _START_BOUND
-        while (process := running(path)) is None:
-            failed = child.poll() not in {None, 0}
-            if failed or time.monotonic() > deadline:
-                log.seek(0)
-                lines = log.read(100_000).decode(errors="replace").strip().split("\n")[-_LOG_LINES:]
-                raise BridgeError(
-                    "bad_request",
-                    "The viewer did not start.",
-                    " | ".join(line.strip() for line in lines if line),
-                )
-            time.sleep(_PAUSE)
+        assert child.stdout is not None, "it is a pipe"
+        waiting = threading.Thread(target=child.stdout.read, name="start of the viewer", daemon=True)
+        waiting.start()
+        waiting.join(_START_BOUND)
+        process = running(path)
+        if process is None:
+            _end(child)
+            log.seek(0)
+            lines = log.read(100_000).decode(errors="replace").strip().split("\n")[-_LOG_LINES:]
+            raise BridgeError(
+                "bad_request", "The viewer did not start.", " | ".join(line.strip() for line in lines if line)
+            )
+        child.stdout.close()
         if sys.platform != "win32":
             child.wait()  # it has forked, and ended
     return process
 
 
-def _detached() -> dict[str, Any]:
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End a process that does not come up, and the one that it has forked."""
+    with suppress(OSError):  # they have ended
+        if sys.platform == "win32":
+            child.kill()
+        else:
+            os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _detached(lock: int) -> dict[str, Any]:
     if sys.platform == "win32":
         return {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
-    return {"start_new_session": True}
+    return {"start_new_session": True, "pass_fds": (lock,)}

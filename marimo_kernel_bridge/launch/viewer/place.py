@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ADDRESS: Final = "127.0.0.1"
-_LOCK_BOUND: Final = 120.0  # seconds: another one starts the process meanwhile
+_LOCK_BOUND: Final = 240.0  # seconds: another one starts the process meanwhile
 _PAUSE: Final = 0.05
 
 
@@ -80,6 +80,14 @@ def running(path: Path) -> Process | None:
     return process if process.runs else None
 
 
+def started_meanwhile(path: Path) -> Process | None:
+    """Return the process that somebody starts right now, when it has started; None if nobody does. Raises as `locked`."""
+    if not _lock_of(path).exists():
+        return None
+    with locked(path):
+        return running(path)
+
+
 def publish(path: Path, port: int, secret: str) -> None:
     """Write the file for this process. Raises `BridgeError`: bad_request."""
     since = started(os.getpid())
@@ -96,10 +104,10 @@ def withdraw(path: Path) -> None:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file, so that one alone starts a process. Raises `BridgeError`: bad_request."""
+def locked(path: Path) -> Iterator[int]:
+    """Hold the lock of a file, so that one alone starts a process, and yield its descriptor. Raises `BridgeError`: bad_request."""
     deadline = time.monotonic() + _LOCK_BOUND
-    descriptor = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT, 0o600)
     try:
         while True:
             try:
@@ -112,6 +120,10 @@ def locked(path: Path) -> Iterator[None]:
                         f"Another process has been starting the viewer for {_LOCK_BOUND:.0f} s.",
                     ) from None
                 time.sleep(_PAUSE)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock")

@@ -1,7 +1,7 @@
 """The viewer's process: views of files, control for those with its secret, and its end when nobody looks any more.
 
 How it is started: `python -m marimo_kernel_bridge viewer-process FILE`, with the path of the file by which it is found. It belongs
-to no terminal and to no process that started it.
+to no terminal and to no process that started it, which waits until it closes its output.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import secrets
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -228,12 +229,30 @@ async def serve(path: Path, idle: float = IDLE, started: Callable[[], object] = 
         await viewer.close()
 
 
+def _warm() -> None:
+    """Import what opens files, while whoever started this has not yet asked for one."""
+    from marimo_kernel_bridge.viewing.tables import duck, files  # noqa: F401, PLC0415  # not before the process can be found
+
+    duck.warm()
+
+
+def _can_be_found(lock: int | None) -> None:
+    """Tell whoever started this, and let the next one look for it."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
+    if lock is not None:
+        os.close(lock)
+    threading.Thread(target=_warm, name="imports", daemon=True).start()
+
+
 def main(arguments: list[str]) -> None:
-    """Run the process: FILE."""
+    """Run the process: FILE, and the descriptor of the lock under which it starts."""
     if hasattr(os, "fork") and os.fork():  # who starts the viewer does not wait for its end
         os._exit(0)
     with suppress(AttributeError, ValueError, OSError):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.chdir(Path(sys.executable).anchor)  # no folder is held
-    asyncio.run(serve(Path(arguments[0])))
-    sys.exit(0)
+    lock = int(arguments[1]) if len(arguments) > 1 else None
+    asyncio.run(serve(Path(arguments[0]), started=partial(_can_be_found, lock)))
+    os._exit(0)  # a thread that still reads holds nothing up

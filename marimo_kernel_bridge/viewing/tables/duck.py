@@ -23,6 +23,14 @@ _MEMORY_SHARE: Final = 0.2
 """Of the machine's memory."""
 
 
+_MEMORY_IS_GIVEN_BACK: Final = (
+    "allocator_flush_threshold = '1MiB'",
+    "allocator_bulk_deallocation_flush_threshold = '1MiB'",
+    "allocator_background_threads = true",
+)
+"""Else DuckDB's allocator keeps what a query has taken: several times what an open file needs."""
+
+
 class Database:
     """A database in a folder of its own, which is removed when it is closed.
 
@@ -55,6 +63,7 @@ class Database:
                 f"memory_limit = '{_memory() >> 20}MiB'",
                 f"temp_directory = {literal(str(self.folder / 'spilled'))}",
                 "TimeZone = 'UTC'",
+                *_MEMORY_IS_GIVEN_BACK,
                 f"allowed_paths = [{', '.join(readable)}]",
                 f"allowed_directories = [{literal(str(self.folder))}]",
                 "enable_external_access = false",
@@ -160,6 +169,14 @@ class Database:
                 self._running.discard(cursor)
             with contextlib.suppress(self._duckdb.Error):
                 cursor.close()
+
+
+def warm() -> None:
+    """Import DuckDB and make its first database, if it is installed: the first file is opened sooner then."""
+    with contextlib.suppress(ImportError):
+        import duckdb  # noqa: PLC0415  # an extra, and large
+
+        duckdb.connect().close()
 
 
 def _memory() -> int:

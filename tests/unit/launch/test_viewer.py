@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions import processes
 from marimo_kernel_bridge.launch.viewer import client as viewer_client
 from marimo_kernel_bridge.launch.viewer import place, process
 from marimo_kernel_bridge.launch.viewer.client import Viewer
@@ -402,7 +403,7 @@ def test_the_secret_is_in_no_representation(folder: Path) -> None:
 def test_one_of_many_who_need_the_viewer_starts_it(folder: Path) -> None:
     started: list[Path] = []
 
-    def start(path: Path) -> Process:
+    def start(path: Path, _lock: int) -> Process:
         started.append(path)
         place.publish(path, 1, SECRET)
         found = place.running(path)
@@ -413,6 +414,36 @@ def test_one_of_many_who_need_the_viewer_starts_it(folder: Path) -> None:
         found = list(threads.map(lambda _: Viewer.started(start).process, range(8)))
     assert len(started) == 1
     assert len(set(map(repr, found))) == 1
+
+
+def test_who_looks_for_the_viewer_waits_for_one_that_starts(folder: Path) -> None:
+    path = place.place()
+    with ThreadPoolExecutor(1) as threads:
+        with place.locked(path):
+            looking = threads.submit(Viewer.running)
+            with pytest.raises(TimeoutError):
+                looking.result(0.2)
+            place.publish(path, 1, SECRET)
+        found = looking.result(60)
+    assert found is not None
+    assert found.process.pid == os.getpid()
+
+
+def test_a_viewer_that_fails_says_so_at_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewer_client, "COMMAND", "no-such-command")
+    with pytest.raises(BridgeError, match=r"did not start\..*no-such-command"):
+        Viewer.started()
+    assert Viewer.running() is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no `sleep`")
+def test_a_viewer_that_does_not_end_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewer_client, "_END_BOUND", 0.05)
+    deaf = subprocess.Popen(["sleep", "1000"])
+    since = processes.started(deaf.pid)
+    assert since is not None
+    Viewer(Process(deaf.pid, since, 1, SECRET)).stop()
+    assert deaf.wait(60) != 0
 
 
 # The command
@@ -486,6 +517,18 @@ def stopped(folder: Path) -> Iterator[None]:
         viewer.stop()
 
 
+_START_AND_END = """
+import os, subprocess
+from marimo_kernel_bridge.launch.viewer.client import Viewer
+start = subprocess.Popen.__init__
+def start_and_end(*arguments, **options):
+    start(*arguments, **options)
+    os._exit(0)
+subprocess.Popen.__init__ = start_and_end
+Viewer.started()
+"""
+
+
 def test_the_process_is_started_once_belongs_to_nobody_and_is_replaced_when_it_was_killed(
     stopped: None,
 ) -> None:
@@ -511,7 +554,9 @@ def test_the_process_is_started_once_belongs_to_nobody_and_is_replaced_when_it_w
     while viewer.process.runs:
         pass
     assert Viewer.running() is None
-    again = Viewer.started()
+    subprocess.run([sys.executable, "-c", _START_AND_END], check=True, timeout=200)
+    again = Viewer.running()
+    assert again is not None, "whose starter was gone before it could be found"
     assert again.process.pid != pid
     assert call("--stop").output == "Closed all files.\n"
     assert Viewer.running() is None
