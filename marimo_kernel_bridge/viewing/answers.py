@@ -156,18 +156,20 @@ class PageRequests:
 
     async def _statistics(self, view: View, request: asked.StatisticsOf, asker: Asker) -> bytes:
         table, query = _with_columns(view.require(request.version), [request.column]), view.query
-        cancellation = view.statistics_begin()
-        try:
-            with asker.waiting(cancellation):
-                return await self._slower.run(
-                    lambda: _encoded(
-                        request,
-                        _fields(table.statistics(query, request.column, cancellation)),
-                        version=request.version,
+        found = view.known_statistics(query, request.column)
+        if found is None:
+            settled = not self._unsettled(view)
+            cancellation = view.statistics_begin()
+            try:
+                with asker.waiting(cancellation):
+                    found = await self._slower.run(
+                        lambda: table.statistics(query, request.column, cancellation)
                     )
-                )
-        finally:
-            view.statistics_end(cancellation)
+            finally:
+                view.statistics_end(cancellation)
+            if settled and not self._unsettled(view):
+                view.keep_statistics(query, request.version, found)
+        return _encoded(request, _fields(found), version=request.version)
 
     async def _export(self, view: View, request: asked.Export, asker: Asker) -> bytes:
         table, state = view.require(view.version), view.state

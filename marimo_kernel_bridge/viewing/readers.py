@@ -21,6 +21,8 @@ SHARE: Final = 0.015
 """The part of the time that reads may take while a cell runs. The cell waits for them: Python runs one thread at a time."""
 _LONGEST_REST: Final = 1.0  # seconds
 _STEP: Final = 0.1  # seconds between looks whether the cell has ended
+_GOES_FIRST: Final = 1.0
+"""Seconds for which a read waits at most for those that go first: they may take long."""
 
 _T = TypeVar("_T")
 _Work = tuple["asyncio.Future[Any]", "Callable[[], Any]"]
@@ -33,20 +35,26 @@ class Pace:
     has a limit.
     """
 
-    def __init__(self, busy: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> None:
-        """`busy` returns whether a cell runs; any thread."""
+    def __init__(
+        self,
+        busy: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+        soon: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`busy` returns whether a cell runs, `soon` whether one may be about to; any thread."""
         self._busy = busy
+        self._soon = soon
         self._clock = clock
         self._free_at = 0.0
 
-    @property
-    def rest(self) -> float:
-        """The seconds to wait before the next read."""
-        return max(0.0, self._free_at - self._clock()) if self._busy() else 0.0
+    def rest(self, *, hurried: bool = False) -> float:
+        """Return the seconds to wait before the next read; for one that is `hurried` only a cell that runs matters."""
+        waits = self._busy() or (not hurried and self._soon())
+        return max(0.0, self._free_at - self._clock()) if waits else 0.0
 
-    async def wait(self) -> None:
+    async def wait(self, *, hurried: bool = False) -> None:
         """Wait until a read may begin."""
-        while (rest := self.rest) > 0:  # noqa: ASYNC110  # cells run in another thread
+        while (rest := self.rest(hurried=hurried)) > 0:  # noqa: ASYNC110  # cells run in another thread
             await asyncio.sleep(min(rest, _STEP))
 
     def spent(self, seconds: float) -> None:
@@ -58,10 +66,12 @@ class Pace:
 class Readers:
     """A few threads, started when there is something to read. For one event loop."""
 
-    def __init__(self, name: str, count: int, pace: Pace | None = None) -> None:
+    def __init__(self, name: str, count: int, pace: Pace | None = None, *, hurried: bool = False) -> None:
+        """`hurried`: between two cells nothing here rests."""
         self._name = name
         self._count = count
         self._pace = pace
+        self._hurried = hurried
         self._waiting: SimpleQueue[_Work | None] = SimpleQueue()
         self._threads = 0
         self._turn = asyncio.Lock()
@@ -70,19 +80,42 @@ class Readers:
         self._loop_time = time.thread_time()
         self.behind: Readers | None = None
         """Reads what reads here leave to be done later; else that has threads of its own."""
+        self.first: tuple[Readers, ...] = ()
+        """What is read there goes first: nothing is begun here meanwhile."""
+        self._reading = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def run(self, act: Callable[[], _T]) -> _T:
         """Run a function in one of the threads, when it is its turn."""
+        self._reading += 1
+        self._idle.clear()
+        try:
+            return await self._run(act)
+        finally:
+            self._reading -= 1
+            if not self._reading:
+                self._idle.set()
+
+    async def _run(self, act: Callable[[], _T]) -> _T:
         if self._pace is not None:
             async with self._turn:
                 self._pace.spent(self._since_the_last())
-                await self._pace.wait()
+                await self._pace.wait(hurried=self._hurried)
+        await self._let_pass()
         if self._threads < self._count:
             self._threads += 1
             threading.Thread(target=self._work, name=f"{self._name}-{self._threads}", daemon=True).start()
         future: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
         self._waiting.put((future, act))
         return await future
+
+    async def _let_pass(self) -> None:
+        """Wait for what goes first, for a time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_GOES_FIRST):
+                while busy := [one for one in self.first if one._reading]:  # noqa: SLF001  # of this class
+                    await busy[0]._idle.wait()  # noqa: SLF001  # as above
 
     def _since_the_last(self) -> float:
         """Return the processor time of the loop's own thread since the last read: requests and answers cost some, too."""

@@ -5,7 +5,7 @@ For the thread of one event loop, except what a docstring allows. Reads of the t
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -19,10 +19,12 @@ from marimo_kernel_bridge.viewing.table import Cancellation, Query
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from marimo_kernel_bridge.protocol.views import Column
+    from marimo_kernel_bridge.protocol.views import Column, Statistics
     from marimo_kernel_bridge.viewing.table import Table
 
 _EVENTS_KEPT: Final = 200
+_STATISTICS_KEPT: Final = 500
+"""Of columns, under the filters that were looked at last."""
 
 Event = dict[str, Any]
 """What a page is told without a request: `event` says what, `n` is its number, and the rest is of that kind."""
@@ -67,6 +69,7 @@ class View:
         """The number of the newest event."""
         self._forgotten = 0
         self._statistics: set[Cancellation] = set()
+        self._counted: OrderedDict[tuple[str, int], Statistics] = OrderedDict()
         self._rows: dict[Cancellation, str] = {}  # reads of rows, and the query of each
         self._last = self._description(table)
 
@@ -173,6 +176,20 @@ class View:
                 cancellation.cancel()
                 del self._rows[cancellation]
 
+    def known_statistics(self, query: Query, column: int) -> Statistics | None:
+        """Return the statistics of a column of the rows that a query leaves, if they were made."""
+        key = (_narrowing(query), column)
+        if key in self._counted:
+            self._counted.move_to_end(key)
+        return self._counted.get(key)
+
+    def keep_statistics(self, query: Query, version: int, statistics: Statistics) -> None:
+        """Keep what was made of this version, for pages that come back to these filters, or to none."""
+        if version == self.version:
+            self._counted[_narrowing(query), statistics.column] = statistics
+            while len(self._counted) > _STATISTICS_KEPT:
+                self._counted.popitem(last=False)
+
     def statistics_begin(self) -> Cancellation:
         """Return what ends statistics under the present filters when those change."""
         cancellation = Cancellation()
@@ -198,6 +215,7 @@ class View:
         self.cancel_statistics()
         self.table, self.ended, self.version = table, "", self.version + 1
         self._matching = None
+        self._counted.clear()
         self.state = _carried_over(self.state, before, table)
         self._notes = (note,) if note else ()
         self._tell({"event": "changed", "view": self.describe()})

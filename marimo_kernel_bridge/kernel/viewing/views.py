@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
+import time
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
@@ -40,6 +42,10 @@ if TYPE_CHECKING:
 
 _PERSON_WAITS: Final = 60.0  # seconds for a view to open: a list of a million dicts takes some
 _NOTHING: Final = Held(GONE, ())
+_COMPARED_AFTER: Final = 0.2
+"""Seconds after a run that made nothing anew: what is shown is compared once with what many short runs have left."""
+_BETWEEN_CELLS: Final = 0.1
+"""Seconds after a run for which rows and statistics rest as while a cell runs."""
 _T = TypeVar("_T")
 
 logger = logging.getLogger(__name__)
@@ -75,6 +81,8 @@ class KernelViews:
         self._held: dict[str, Held] = {}  # what each view shows; for the thread of the views
         self._newest: dict[str, Held] = {}  # what each view is to be compared with
         self._following: dict[str, asyncio.Task[None]] = {}
+        self._due: dict[str, asyncio.TimerHandle] = {}  # views whose values are soon compared
+        self._settled_at = -math.inf
         self._between_runs = BetweenRuns(host)
 
     # -- requests -------------------------------------------------------------------------------------------------
@@ -155,7 +163,7 @@ class KernelViews:
         with self._starting:
             if self._thread is None:
                 notebook, variables = self._host.notebook, self._variables
-                pace = Pace(lambda: notebook.running is not None)
+                pace = Pace(lambda: notebook.running is not None, soon=self._runs_soon)
                 self._thread = ViewThread(
                     lambda: ViewServer(
                         pace, lambda view: variables.is_unsettled(view.data.key), on_use=self._host.used
@@ -163,6 +171,10 @@ class KernelViews:
                 )
                 notebook.settled.append(self._settled)
             return self._thread
+
+    def _runs_soon(self) -> bool:
+        """Return whether a cell ran just now, so that the next one may be about to: each is short, and they are many."""
+        return time.monotonic() - self._settled_at < _BETWEEN_CELLS
 
     def stop(self) -> None:
         """Close all views: the kernel ends."""
@@ -194,6 +206,7 @@ class KernelViews:
 
     def _settled(self) -> None:
         """Tell the views what their names hold now. On the main thread, when a request and what it caused is over."""
+        self._settled_at = time.monotonic()
         thread = self._thread
         names = frozenset() if thread is None else {view.data.key for view in thread.server.views}
         if thread is not None and (names or self._held):  # what is held for closed views is let go
@@ -207,11 +220,24 @@ class KernelViews:
             now = newest.get(view.data.key)
             if now is None:
                 continue
-            self._newest[view_id] = now
-            if view_id not in self._following:
-                task = asyncio.get_running_loop().create_task(self._follow(view, server))
-                self._following[view_id] = task
-                task.add_done_callback(_followed)
+            if now.is_newer_than(self._held.get(view_id, _NOTHING)):
+                self._bring(view, now, server)
+            elif view_id not in self._due:
+                look = partial(self._look, view, server)
+                self._due[view_id] = asyncio.get_running_loop().call_later(_COMPARED_AFTER, look)
+
+    def _look(self, view: View, server: ViewServer) -> None:
+        """Compare what a view shows with what its value is now: a cell may have changed it in place."""
+        del self._due[view.id]
+        if server.views.has(view) and view.id in self._held and view.id not in self._newest:
+            self._bring(view, self._held[view.id], server)
+
+    def _bring(self, view: View, now: Held, server: ViewServer) -> None:
+        self._newest[view.id] = now
+        if view.id not in self._following:
+            task = asyncio.get_running_loop().create_task(self._follow(view, server))
+            self._following[view.id] = task
+            task.add_done_callback(_followed)
 
     async def _follow(self, view: View, server: ViewServer) -> None:
         try:

@@ -86,7 +86,8 @@ class ViewServer:
         self.rows = Readers("view-rows", 2, pace)
         self.slower = Readers("view-statistics", 2, pace)
         self.rows.behind = self.slower
-        self.opening = Readers("view-opening", 4, pace)
+        self.opening = Readers("view-opening", 4, pace, hurried=True)
+        self.slower.first = (self.rows, self.opening)
         self._closing = Readers("view-closing", 1)
         self._idle = idle
         self._tasks: set[asyncio.Task[None]] = set()

@@ -299,13 +299,11 @@ _SORTED_NATIVELY: Final = (nw.Decimal, nw.Time)
 """Types that are filtered as Python's values, and that libraries sort as those."""
 
 
-def sampled(native: Any, length: int, columns: Sequence[Any]) -> tuple[object, ...]:
-    """Return a few values of a frame, for a comparison with what they are later."""
-    rows = range(0, length, max(1, length // _SAMPLED_ROWS))
-    return tuple(
-        tuple(repr(cell(native(column, row))) for row in rows)
-        for column in columns[:: max(1, len(columns) // _SAMPLED_COLUMNS)]
-    )
+def sampled(values: Callable[[int, int], Sequence[Any]], length: int, columns: int) -> tuple[object, ...]:
+    """Return a few values of a frame, for a comparison with what they are later. `values` returns each so many of a column."""
+    step = max(1, length // _SAMPLED_ROWS)
+    chosen = range(0, columns, max(1, columns // _SAMPLED_COLUMNS))
+    return tuple(tuple(repr(cell(one)) for one in values(column, step)) for column in chosen)
 
 
 def _exact(series: Any) -> list[Any]:

@@ -114,7 +114,7 @@ def _pandas_fingerprint(frame: Any) -> object:
         tuple(map(_name, frame.columns[:_POINTERS_MAX])),
         tuple(pointers),
         id(frame.index),
-        sampled(lambda column, row: frame.iloc[row, column], len(frame), range(frame.shape[1])),
+        sampled(lambda column, step: frame.iloc[::step, column].to_list(), len(frame), frame.shape[1]),
     )
 
 
@@ -138,7 +138,11 @@ def _polars_frame(frame: Any, kind: str = "polars DataFrame", notes: Sequence[st
         fingerprint=lambda: (
             frame.shape,
             tuple(frame.columns),
-            sampled(lambda column, row: frame[row, column], frame.height, range(frame.width)),
+            sampled(
+                lambda column, step: frame.to_series(column).gather_every(step).to_list(),
+                frame.height,
+                frame.width,
+            ),
         ),
     )
 

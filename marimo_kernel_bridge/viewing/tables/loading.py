@@ -1,4 +1,7 @@
-"""A table that shows its first rows while the whole of it is loaded into a form that can be sorted and filtered."""
+"""A table that shows its first rows while the whole of it is loaded into a form that can be sorted and filtered.
+
+Loading takes all processors. So it begins when a page has the first rows, or somebody wants others, or nobody comes.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,10 @@ if TYPE_CHECKING:
 
 _POLL: Final = 0.05
 _ALL: Final = Query()
+_NOBODY_COMES: Final = 1.5
+"""Seconds after opening: a page would have asked for its rows."""
+_SHOWN: Final = 0.25
+"""Seconds after the first rows were read: the page shows them."""
 
 
 class LoadingTable:
@@ -43,6 +50,7 @@ class LoadingTable:
         self._cancellation = Cancellation()
         self._lock = threading.Lock()
         self._watching: list[Callable[[], object]] = []
+        self._first_read, self._wanted = threading.Event(), threading.Event()
         threading.Thread(target=self._work, name="loading of a view", daemon=True).start()
 
     @property
@@ -77,6 +85,7 @@ class LoadingTable:
 
     def wait(self, timeout: float) -> bool:
         """Wait until it is loaded, or that failed."""
+        self._begin()
         return self._done.wait(timeout)
 
     def check(self, query: Query) -> None:
@@ -88,6 +97,7 @@ class LoadingTable:
         table = self._table
         if not self._done.is_set() and query == _ALL and start + count <= (table.rows or 0):
             found = table.page(query, start, count, columns, cancellation)
+            self._first_read.set()
             return Page(found.rows, found.ids, None)
         return self._whole(cancellation).page(query, start, count, columns, cancellation)
 
@@ -117,6 +127,7 @@ class LoadingTable:
         with self._lock:
             self._cancellation.cancel()
             table = self._table
+        self._begin()
         table.close()
 
     @property
@@ -125,6 +136,7 @@ class LoadingTable:
 
     def _whole(self, cancellation: Cancellation) -> Table:
         """Return the loaded table, when it is."""
+        self._begin()
         while not self._done.wait(_POLL):
             cancellation.check()
             self._cancellation.check()
@@ -133,8 +145,16 @@ class LoadingTable:
         self._cancellation.check()
         return self._table
 
+    def _begin(self) -> None:
+        """Have the loading begin, if it has not."""
+        self._wanted.set()
+        self._first_read.set()
+
     def _work(self) -> None:
+        if self._first_read.wait(_NOBODY_COMES):
+            self._wanted.wait(_SHOWN)
         try:
+            self._cancellation.check()
             loaded = self._load(self._cancellation)
             with self._lock:  # `close` closes the one table or the other
                 closed = self._cancellation.cancelled

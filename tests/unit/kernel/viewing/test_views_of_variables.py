@@ -341,10 +341,27 @@ def test_a_value_that_cannot_be_compared_is_shown_anew_and_holds_up_no_other_vie
     person.lab.run("k", "class Rows(list):\n    def __len__(self): return 1 // self.good\n    good = 1")
     person.lab.run("a", "bad = Rows([{'x': 1}]); good = [{'x': 1}]")
     bad, good = person.open("bad"), person.open("good")
-    tab = person.tab(good)
+    tab, other = person.tab(good), person.tab(bad)
     person.lab.run("b", "Rows.good = 0; getattr(good, 'app' + 'end')({'x': 2})")
     assert person.now(tab.event("changed"))["view"]["rows"] == 2
-    assert "ZeroDivisionError" in person.now(person.tab(bad).ask("describe"))["ended"]
+    assert "ZeroDivisionError" in person.now(other.event("ended"))["ended"]
+
+
+def test_many_short_runs_are_compared_with_what_is_shown_once_and_later(
+    person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A comparison reads the data: after each of a thousand runs it would slow the next ones."""
+    monkeypatch.setattr(kernel_views, "_COMPARED_AFTER", 3600.0)
+    person.lab.run("a", FRAME)
+    person.open()
+    shown = person.kernel.kernel.views()
+    assert shown._thread is not None
+    compared: list[object] = []
+    monkeypatch.setattr(shown._thread.server.control, "altered", compared.append)
+    for _ in range(5):
+        person.lab.run("x", "x = 1")
+    assert len(shown.all()) == 1  # the thread of the views has come so far
+    assert (len(shown._due), compared) == (1, [])
 
 
 # The person's command

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import OpenedView, SortKey, StateChange
+from marimo_kernel_bridge.viewing import readers
 from marimo_kernel_bridge.viewing.answers import LONGEST_FOR_APP
 from marimo_kernel_bridge.viewing.downloads import OFFERED
 from marimo_kernel_bridge.viewing.page_requests import LONGEST
@@ -200,6 +202,55 @@ async def test_rows_do_not_wait_for_statistics(server: ViewServer, browser: Brow
     await asyncio.to_thread(table.counting.wait, 30)
     assert len((await tab.ask("rows", **FIRST))["rows"]) == 3
     assert not tab.answers
+
+
+async def test_statistics_begin_after_the_rows_that_are_read_unless_those_take_long(
+    server: ViewServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for longest, order in ((BOUND, ["rows", "statistics"]), (0.01, ["statistics", "rows"])):
+        monkeypatch.setattr(readers, "_GOES_FIRST", longest)
+        reading, may_end, done = threading.Event(), threading.Event(), list[str]()
+
+        def read(reading: Any = reading, may_end: Any = may_end, done: list[str] = done) -> None:
+            reading.set()
+            assert may_end.wait(BOUND)
+            done.append("rows")
+
+        rows = asyncio.ensure_future(server.rows.run(read))
+        assert await asyncio.to_thread(reading.wait, BOUND)
+        statistics = asyncio.ensure_future(server.slower.run(partial(done.append, "statistics")))
+        if order[0] == "statistics":
+            await statistics
+        else:
+            await asyncio.sleep(0)
+            assert not done
+        may_end.set()
+        await asyncio.gather(rows, statistics)
+        assert done == order
+
+
+async def test_statistics_are_made_once_for_the_same_rows_of_the_same_data(
+    server: ViewServer, browser: Browser
+) -> None:
+    table: Any = _table([{"x": number} for number in range(10)])
+    made: list[str] = []
+    statistics = table.statistics
+
+    def counted(query: Query, column: int, cancellation: Cancellation) -> Any:
+        made.append(query.search)
+        return statistics(query, column, cancellation)
+
+    table.statistics = counted
+    tab = await browser.tab(await server.control.open(data(), PERSON, lambda: table))
+    first = await tab.ask("statistics", column=0, version=1)
+    await tab.ask("set", state={"search": "7"})
+    assert (await tab.ask("statistics", column=0, version=1))["rows"] == 1
+    await tab.ask("set", state={"search": "", "sort": [{"column": 0}]})
+    again = await tab.ask("statistics", column=0, version=1)
+    assert (again["rows"], again["bins"], made) == (10, first["bins"], ["", "7"])
+    (shown,) = server.views
+    shown.replace(_table([{"x": 5}]))
+    assert (await tab.ask("statistics", column=0, version=2))["rows"] == 1
 
 
 async def test_a_new_filter_cancels_statistics_and_a_new_sort_does_not(
@@ -534,16 +585,26 @@ def test_reads_rest_while_a_cell_runs_and_never_when_none_does() -> None:
     now, busy = 100.0, True
     pace = Pace(lambda: busy, lambda: now)
     pace.spent(0.004)
-    assert pace.rest == pytest.approx(0.004 / SHARE)
+    assert pace.rest() == pytest.approx(0.004 / SHARE)
     now += 0.15
-    assert pace.rest == pytest.approx(0.004 / SHARE - 0.15)
+    assert pace.rest() == pytest.approx(0.004 / SHARE - 0.15)
     pace.spent(0.001)
-    assert pace.rest == pytest.approx(0.005 / SHARE - 0.15)
+    assert pace.rest() == pytest.approx(0.005 / SHARE - 0.15)
     busy = False
-    assert pace.rest == 0
+    assert pace.rest() == 0
     busy = True
     pace.spent(50.0)
-    assert pace.rest == 1.0, "one long read does not stop the page"
+    assert pace.rest() == 1.0, "one long read does not stop the page"
+
+
+def test_between_short_cells_rows_rest_and_newer_data_does_not() -> None:
+    now, soon = 100.0, True
+    pace = Pace(lambda: False, lambda: now, soon=lambda: soon)
+    pace.spent(0.004)
+    assert pace.rest() == pytest.approx(0.004 / SHARE)
+    assert pace.rest(hurried=True) == 0
+    soon = False
+    assert pace.rest() == 0
 
 
 async def test_while_a_cell_runs_reads_take_a_small_part_of_the_time() -> None:
