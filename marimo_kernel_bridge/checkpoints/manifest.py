@@ -118,7 +118,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     `at` is in seconds since the epoch; `number` counts the checkpoints of a notebook and is what orders them, because
     clocks jump. `python` is the full version, `packages` the versions of imported packages by module name. `notebook` is
     the absolute path of the file, empty if there is none. `key_id` names the key that signed; `sandbox` the sandbox of
-    the kernel that saved, None without one. `absent` and `spent` are names of the session's state of versions.
+    the kernel that saved, None without one. `absent` and `spent` are names of the session's state of versions. `superseded` are cells
+    that ran and lost a name to another one, each by its place among all cells.
     """
 
     name: str
@@ -136,6 +137,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     mode: str = ""
     strict: bool = False
     cells: tuple[SavedCell, ...] = ()
+    superseded: dict[int, SavedCell] = {}
     groups: tuple[SavedGroup, ...] = ()
     pack: SavedBuffer | None = None
     lost: tuple[Lost, ...] = ()

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
-    from marimo_kernel_bridge.protocol.notebook import Output
+    from marimo_kernel_bridge.protocol.names import Dialect
+    from marimo_kernel_bridge.protocol.notebook import Cell, Output
     from marimo_kernel_bridge.runtime.interface import LiveValue, Node
 
 STATE: Final = "\N{MIDDLE DOT}state\N{MIDDLE DOT}"
@@ -38,13 +39,17 @@ _LOCAL: Final = "_cell_"
 
 @dataclass(frozen=True)
 class Captured:
-    """The state of a session: `values` by name in the namespace, and the cell that has made each of them."""
+    """The state of a session: `values` by name in the namespace, and the cell that has made each of them.
+
+    `superseded` are cells that have lost a name to another one, by their places among all: they are not in the graph.
+    """
 
     cells: tuple[SavedCell, ...]
     values: Mapping[str, object]
     makers: Mapping[str, str]
     absent: tuple[str, ...] = ()
     spent: tuple[str, ...] = ()
+    superseded: Mapping[int, SavedCell] = field(default_factory=dict)
 
     @property
     def keys(self) -> dict[str, str]:
@@ -74,8 +79,12 @@ def capture(session: NotebookSession) -> Captured:
     values: dict[str, object] = {}
     makers: dict[str, str] = {}
     cells: list[SavedCell] = []
+    superseded: dict[int, SavedCell] = {}
     for entry in session.cells:
         cell_id = entry.cell.cell_id
+        if _is_kept_superseded(entry):
+            superseded[len(cells) + len(superseded)] = _superseded(entry.cell, entry.address.dialect)
+            continue
         if entry.deleted or entry.body is None or cell_id not in nodes or is_command(entry.cell):
             continue
         why = _why_not(entry, stale=cell_id in stale)
@@ -113,7 +122,28 @@ def capture(session: NotebookSession) -> Captured:
             )
         )
     absent, consumed = graph.redefinitions.for_checkpoints.absent, graph.redefinitions.consumed
-    return Captured(tuple(cells), values, makers, tuple(sorted(absent)), tuple(sorted(consumed)))
+    spent = tuple(sorted(consumed))
+    return Captured(tuple(cells), values, makers, tuple(sorted(absent)), spent, superseded)
+
+
+def _is_kept_superseded(entry: Entry) -> bool:
+    """Return whether a cell without its names can run again: in consoles and batch clients each request is a new cell."""
+    gone = entry.deleted or entry.cell.status != "superseded" or entry.body is None
+    return not gone and entry.address.dialect not in {"terminal", "batch"}
+
+
+def _superseded(cell: Cell, dialect: Dialect) -> SavedCell:
+    return SavedCell(
+        cell_id=cell.cell_id,
+        code=cell.code,
+        notebook_id=cell.notebook_cell_id or "",
+        dialect=dialect,
+        status=cell.status,
+        count=cell.execution_count,
+        seconds=cell.duration,
+        at=cell.last_run_at,
+        author=cell.edited_by,
+    )
 
 
 def capture_process(session: NotebookSession) -> Process:

@@ -46,14 +46,16 @@ def match(session: NotebookSession, manifest: Manifest, address: Address, *, add
     added = [saved for saved in lacking if add or not saved.notebook_id]
     entries = [_add(session, saved, address) for saved in added]
     found |= {saved.cell_id: entry.cell.cell_id for saved, entry in zip(added, entries, strict=True)}
-    if added:
-        session.cells.arrange(found[saved.cell_id] for saved in manifest.cells if saved.cell_id in found)
+    superseded = _add_superseded(session, manifest, address, add=add)
+    if added or superseded:
+        places = found | superseded
+        session.cells.arrange(places[cell_id] for cell_id in _order(manifest) if cell_id in places)
     _register(
         session, entries, {found[saved.cell_id]: saved for saved in manifest.cells if saved.cell_id in found}
     )
     return Matches(
         {found[saved.cell_id]: saved for saved in manifest.cells if saved.cell_id in found},
-        tuple(entry.cell.cell_id for entry in entries),
+        (*(entry.cell.cell_id for entry in entries), *superseded.values()),
         tuple(saved for saved in lacking if saved not in added),
     )
 
@@ -85,6 +87,39 @@ def _add(session: NotebookSession, saved: SavedCell, address: Address) -> Entry:
     )
     entry.body = session.prepare(entry, saved.code)
     return entry
+
+
+def _add_superseded(
+    session: NotebookSession, manifest: Manifest, address: Address, *, add: bool
+) -> dict[str, str]:
+    """Add cells that have lost a name to another cell. Return their present ids by the saved ones.
+
+    They stay outside of the graph, but have run: one that runs again is no new cell, which would get the name.
+    """
+    here = {entry.cell.notebook_cell_id for entry in session.cells if not entry.deleted}
+    added: dict[str, str] = {}
+    for saved in manifest.superseded.values():
+        is_here = saved.notebook_id in here if saved.notebook_id else saved.cell_id in session.cells
+        if is_here or (saved.notebook_id and not add):
+            continue
+        cell_id = added[saved.cell_id] = _add(session, saved, address).cell.cell_id
+        session.cells.change(
+            cell_id,
+            status="superseded",
+            execution_count=saved.count,
+            last_run_at=saved.at,
+            last_run_by=saved.author or None,
+            duration=saved.seconds,
+        )
+    return added
+
+
+def _order(manifest: Manifest) -> list[str]:
+    """Return the saved ids of all cells, in their order."""
+    order = [saved.cell_id for saved in manifest.cells]
+    for place, saved in sorted(manifest.superseded.items()):
+        order.insert(place, saved.cell_id)
+    return order
 
 
 def _register(session: NotebookSession, entries: Sequence[Entry], saved: Mapping[str, SavedCell]) -> None:

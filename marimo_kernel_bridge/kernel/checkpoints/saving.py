@@ -132,6 +132,7 @@ def manifest_of(
         mode=session.mode,
         strict=session.commands.strict,
         cells=captured.cells,
+        superseded=dict(captured.superseded),
         groups=(*groups, *kept),
         lost=tuple(lost),
         absent=captured.absent,

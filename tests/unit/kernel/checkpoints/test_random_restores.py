@@ -123,7 +123,7 @@ def shown(function: Any) -> str:
         return type(error).__name__
 
 
-@pytest.mark.parametrize("seed", range(inputs(4, 250)))
+@pytest.mark.parametrize("seed", range(inputs(4, 300)))
 def test_a_restored_notebook_is_as_the_one_that_went_on(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

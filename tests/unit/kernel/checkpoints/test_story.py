@@ -249,3 +249,28 @@ def test_the_private_name_of_a_cell_that_ran_before_another_one_is_made_again_wh
     assert not lives.restore().stale
     assert lives.ran_by("c", "q = g()") == ["b", "c"]
     assert lives.values["q"] == 2
+
+
+def test_a_cell_that_lost_its_name_to_another_has_run_also_after_a_restore(lives: Lives) -> None:
+    """Else it would be new, and take the name from the other one; that one has it, and refuses it."""
+    cells = {"first": "x = 1", "one": "h = lambda: x", "two": "h = lambda: x", "last": "y = h()"}
+    lives.run({"mode": "%marimo strict", **cells})
+    before = {key: (cell.status, cell.stale) for key, cell in lives.cells().items()}
+    assert before["one"] == ("superseded", False)
+    lives.save()
+    lives.die()
+    for _ in range(2):
+        assert lives.named(lives.restore().fresh) == ["first", "two", "last"]
+        after = {key: (cell.status, cell.stale) for key, cell in lives.cells().items()}
+        assert {**before, **after} == before
+        assert list(after) == ["first", "one", "two", "last"]
+    assert lives.ran_by("one", cells["one"]) == []
+    assert lives.cells()["one"].status == "refused"
+
+
+def test_what_a_preview_would_bring_back_is_not_there_after_it(lives: Lives) -> None:
+    lives.run({"mode": "%marimo strict", "one": "h = 1", "two": "h = 1"})
+    lives.save()
+    lives.die()
+    lives.restore(preview=True)
+    assert lives.cells() == {}
