@@ -28,9 +28,10 @@ class Checkpoints:
         self._reads = reads
         self._client_name = client_name
 
-    async def summaries(self) -> list[CheckpointSummary]:
-        """Return what there is, the newest first."""
-        return await self._reads.ask(wire.ListCheckpoints(), list[CheckpointSummary])
+    async def summaries(self, *, verify: bool = False) -> list[CheckpointSummary]:
+        """Return what there is, the newest first. `verify`: and whether all of its data is as it was saved."""
+        bound = (_BOUND,) if verify else ()
+        return await self._reads.ask(wire.ListCheckpoints(verify=verify), list[CheckpointSummary], *bound)
 
     async def save(self, name: str) -> CheckpointSaved:
         """Save the notebook's state under a name. Raises `BridgeError`: disk_full, not_writable, paused."""

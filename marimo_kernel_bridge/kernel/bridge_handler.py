@@ -6,6 +6,7 @@ sends the messages.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -149,6 +150,7 @@ class BridgeHandler:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._reads = BridgeReads(host)
+        self._verifying: set[asyncio.Task[None]] = set()  # asyncio keeps none alive
 
     async def reply_to(
         self,
@@ -175,6 +177,9 @@ class BridgeHandler:
                     else:
                         self._host.documents.agents.handle(request, answer)
                     return None
+                if isinstance(request, wire.ListCheckpoints) and request.verify and later is not None:
+                    self._verify(partial(self._answer_later, request, sender, later))
+                    return None
                 result = await self._answer(request, sender, on_control=on_control)
                 acted = _did_something(result)
                 ran = isinstance(request, wire.ShellRequest) and acted
@@ -194,7 +199,7 @@ class BridgeHandler:
 
     def _answer_later(
         self,
-        request: wire.DocumentRequest | ViewRequest,
+        request: wire.DocumentRequest | ViewRequest | wire.ListCheckpoints,
         sender: _Sender,
         later: Callable[[wire.Content], None],
         result: wire.Result | BridgeError,
@@ -206,6 +211,27 @@ class BridgeHandler:
         content = wire.encode_error(result) if isinstance(result, BridgeError) else wire.encode_result(result)
         self._host.documents.shared.refresh_soon()
         later(self._without_secrets(content) if request.redacted else content)
+
+    def _verify(self, answer: Callable[[wire.Result | BridgeError], None]) -> None:
+        """Verify the checkpoints in a thread: gigabytes are read, and the control thread answers others meanwhile."""
+
+        async def verify() -> None:
+            try:
+                result = await asyncio.to_thread(self._host.checkpointing.list, verify=True)
+            except BridgeError as refusal:
+                answer(refusal)
+            except Exception as error:  # there is always a reply
+                self._host.log.exception("The checkpoints could not be verified")
+                answer(
+                    BridgeError(
+                        "bad_request", f"They cannot be read: {type(error).__name__}.", "This is a bug."
+                    )
+                )
+            else:
+                answer(result)
+
+        self._verifying.add(task := asyncio.ensure_future(verify()))
+        task.add_done_callback(self._verifying.discard)
 
     def outcome_of(self, run_id: str) -> wire.Content:
         """Return the content of the reply to a `ReadOutcome` of a run."""
@@ -241,8 +267,8 @@ class BridgeHandler:
                 return None
             case wire.ReadTable():
                 return self._part(request, on_control=on_control)
-            case wire.ListCheckpoints():
-                return self._host.checkpointing.list()
+            case wire.ListCheckpoints(verify=verify):
+                return self._host.checkpointing.list(verify=verify)
             case wire.DeleteCheckpoint(name=name):
                 self._host.notebook.agents.require_not_paused()
                 self._host.checkpointing.delete(name)

@@ -47,7 +47,8 @@ class CheckpointSaved:
 class CheckpointSummary:
     """A checkpoint of a notebook. `at` is seconds since the epoch, `cells` the number whose values it has, `size` bytes.
 
-    `told` are sentences about what a restore here would not bring back: another version of Python or of a package.
+    `told` are sentences about what a restore here would not bring back: another version of Python or of a package. `verified` is
+    "whole" if all of its data is as it was saved, else why it cannot be used; empty if nobody asked.
     """
 
     name: str
@@ -58,6 +59,7 @@ class CheckpointSummary:
     lost: tuple[LostName, ...] = ()
     python: str = ""
     told: tuple[str, ...] = ()
+    verified: str = ""
 
 
 @dataclass(frozen=True)

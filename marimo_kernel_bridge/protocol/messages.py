@@ -394,7 +394,13 @@ class OpenEditor(_Request, frozen=True, tag="open_editor"):
 
 
 class ListCheckpoints(_Request, frozen=True, tag="list_checkpoints"):
-    """Control. Result: list of `CheckpointSummary` of this notebook, newest first."""
+    """Control. Result: list of `CheckpointSummary` of this notebook, newest first.
+
+    `verify`: all of their data is read and compared with what was saved, and those that cannot be used are listed, too. The reply
+    comes when that is done; other requests are answered meanwhile.
+    """
+
+    verify: bool = False
 
 
 class DeleteCheckpoint(_Request, frozen=True, tag="delete_checkpoint"):

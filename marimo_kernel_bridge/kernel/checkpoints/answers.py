@@ -62,9 +62,12 @@ def verified(states: Mapping[str, BridgeError | None]) -> str:
     """Return which checkpoints are as they were saved."""
     if not states:
         return listed(())
-    return "\n".join(
-        f"{name:<12} {'whole' if why is None else f'[{why.code}] {why}'}" for name, why in states.items()
-    )
+    return "\n".join(f"{name:<12} {state(why)}" for name, why in states.items())
+
+
+def state(why_not: BridgeError | None) -> str:
+    """Return whether a checkpoint is as it was saved."""
+    return "whole" if why_not is None else f"[{why_not.code}] {why_not}"
 
 
 def offer(at: float, kept: int, total: int) -> str:

@@ -196,9 +196,15 @@ class Checkpoints:
 
     # -- what there is -----------------------------------------------------------------------------------------------
 
-    def list(self) -> list[CheckpointSummary]:
-        """Return the checkpoints of the notebook, newest first. Any thread."""
-        return [
+    def list(self, *, verify: bool = False) -> list[CheckpointSummary]:
+        """Return the checkpoints of the notebook, newest first. Any thread.
+
+        `verify`: whether all of their data is as it was saved, which reads it, and also those that cannot be used.
+        """
+        shelf = self.origin().shelf
+        states = self.store.verify(shelf) if verify else {}
+        said = {name: answers.state(why) for name, why in states.items()}
+        found = [
             CheckpointSummary(
                 manifest.name,
                 manifest.kind,
@@ -208,9 +214,12 @@ class Checkpoints:
                 lost_names(manifest, {}),
                 manifest.python,
                 tuple(differences(manifest)),
+                said.pop(manifest.name, ""),
             )
-            for manifest in self.store.manifests(self.origin().shelf)
+            for manifest in self.store.manifests(shelf)
         ]
+        unusable = [CheckpointSummary(name, "named", 0.0, 0, 0, verified=why) for name, why in said.items()]
+        return [*found, *unusable]
 
     def listing(self) -> str:
         """Return the list of checkpoints as the person sees it."""

@@ -12,7 +12,10 @@ _SHOWN: Final = 20
 
 @dataclass(frozen=True)
 class CheckpointLine:
-    """A checkpoint. `cells` counts those whose values it has, `size` bytes; `lost` says what it lacks."""
+    """A checkpoint. `cells` counts those whose values it has, `size` bytes; `lost` says what it lacks.
+
+    `verified` is "whole", or why it cannot be used; empty if that was not asked.
+    """
 
     name: str
     kind: str
@@ -21,6 +24,7 @@ class CheckpointLine:
     size: int
     lost: tuple[str, ...] = ()
     told: tuple[str, ...] = ()
+    verified: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class CheckpointList:
             return "This notebook has no checkpoint. save_checkpoint makes one."
         lines = []
         for one in self.checkpoints:
-            lines.append(f"- {one.name} · {one.kind} · {one.at} · {one.cells} cells · {_size(one.size)}")
+            facts = (one.kind, one.at, f"{one.cells} cells", _size(one.size)) if one.at else ()
+            lines.append(" · ".join((f"- {one.name}", *facts, *filter(None, [one.verified]))))
             lines += [f"  without {value}" for value in one.lost[:_SHOWN]]
             lines += [f"  {sentence}" for sentence in one.told]
         return "\n".join(lines)

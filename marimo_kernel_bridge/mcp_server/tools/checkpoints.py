@@ -40,11 +40,15 @@ CheckpointArg = Annotated[str, Field(max_length=_LONGEST_NAME, description="Its 
 
 @tool("List checkpoints", needs="read", reads=True)
 async def list_checkpoints(
-    ctx: Ctx, *, kernel: KernelArg = None
+    ctx: Ctx,
+    *,
+    verify: Annotated[bool, Field(description="Read and check all data.")] = False,
+    kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, CheckpointList]:
     """List the notebook's saved values, and what each lacks."""
     attached = attached_to(ctx, kernel)
-    return answer(await checkpoint_list(attached), attached.redactor, budget=LIST_BUDGET)
+    listed = await _reporting(ctx, checkpoint_list(attached, verify=verify), "verifying")
+    return answer(listed, attached.redactor, budget=LIST_BUDGET)
 
 
 @tool("Save a checkpoint", needs="run", runs_code=True, idempotent=True)

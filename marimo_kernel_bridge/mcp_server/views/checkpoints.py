@@ -20,14 +20,21 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.checkpoints import CheckpointSaved, LostName, Restored
 
 
-async def checkpoint_list(attached: Attached) -> CheckpointList:
-    """Return the checkpoints of a kernel's notebook. Raises `BridgeError`."""
+async def checkpoint_list(attached: Attached, *, verify: bool = False) -> CheckpointList:
+    """Return the checkpoints of a kernel's notebook, with `verify` whether their data is as it was saved. Raises `BridgeError`."""
     return CheckpointList(
         tuple(
             CheckpointLine(
-                one.name, one.kind, time_of_day(one.at) or "", one.cells, one.size, _lost(one.lost), one.told
+                one.name,
+                one.kind,
+                (time_of_day(one.at) or "") if one.size else "",
+                one.cells,
+                one.size,
+                _lost(one.lost),
+                one.told,
+                one.verified,
             )
-            for one in await attached.client.checkpoints.summaries()
+            for one in await attached.client.checkpoints.summaries(verify=verify)
         )
     )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import (
     CheckpointSaved,
     CheckpointSummary,
@@ -39,6 +40,21 @@ async def test_checkpoints_are_listed_with_what_they_lack(connected: Agent, kern
     assert json.loads(resource.contents[0].text)["checkpoints"][0]["lost"] == [LOST_LINE]  # type: ignore[union-attr]  # text
     kernel.checkpoints = []
     assert "no checkpoint" in (await connected("list_checkpoints")).text
+
+
+async def test_a_list_says_which_data_is_as_it_was_saved_only_if_asked(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.checkpoints = [
+        CheckpointSummary("lunch", "named", 0.0, 11, 2_500_000, verified="whole"),
+        CheckpointSummary("old", "named", 0.0, 0, 0, verified="[checkpoint_broken] It was changed."),
+    ]
+    listed = (await connected("list_checkpoints", verify=True)).text.splitlines()
+    assert listed[0].endswith(" · 11 cells · 2.5 MB · whole")
+    assert listed[1] == "- old · [checkpoint_broken] It was changed."
+    await connected("list_checkpoints")
+    asked = [request.verify for request in kernel.requests if isinstance(request, wire.ListCheckpoints)]
+    assert asked == [True, False]
 
 
 async def test_a_save_says_what_was_saved_and_what_cannot_be(connected: Agent, kernel: FakeKernel) -> None:

@@ -2,11 +2,15 @@
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from marimo_kernel_bridge.checkpoints.store import Store
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 from tests.unit.kernel.checkpoints.lives import Lives
 
 NOTEBOOK = {
@@ -274,3 +278,49 @@ def test_what_a_preview_would_bring_back_is_not_there_after_it(lives: Lives) -> 
     lives.die()
     lives.restore(preview=True)
     assert lives.cells() == {}
+
+
+def test_a_list_says_on_demand_which_checkpoints_are_as_they_were_saved(lives: Lives, tmp_path: Path) -> None:
+    lives.run({"data": "import numpy as np\ndata = np.arange(100_000)"})
+    for name in ("changed", "first"):
+        lives.save(name)
+    lives.run({"data": "import numpy as np\ndata = np.arange(200_000)"})
+    lives.save("whole")
+    blob = min(path for path in tmp_path.glob("checkpoints/blobs/*") if path.stat().st_size == 800_000)
+    content = blob.read_bytes()
+    blob.write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    next(tmp_path.glob("checkpoints/*/changed.json")).write_text("{}")
+
+    def listed(*, verify: bool) -> dict[str, str]:
+        reply = lives.lab.ask(wire.ListCheckpoints(verify=verify))
+        return {each.name: each.verified for each in wire.decode_reply(reply, list[CheckpointSummary])}
+
+    assert listed(verify=False) == {"whole": "", "first": ""}
+    told = listed(verify=True)
+    assert list(told) == ["whole", "first", "changed"]
+    assert told.pop("whole") == "whole"
+    assert {name: why.partition("]")[0] for name, why in told.items()} == {
+        "first": "[checkpoint_broken",
+        "changed": "[checkpoint_broken",
+    }
+
+
+def test_others_are_answered_while_checkpoints_are_verified(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify, answered = Store.verify, threading.Event()
+
+    def verify_slowly(self: Store, shelf: str) -> dict[str, BridgeError | None]:
+        assert answered.wait(60)
+        return verify(self, shelf)
+
+    monkeypatch.setattr(Store, "verify", verify_slowly)
+    lives.run({"data": "data = 1"})
+    lives.save()
+    lab, request = lives.lab, wire.encode_request(wire.ListCheckpoints(verify=True))
+    asked = lab.session.msg(wire.REQUEST, request)
+    lives.kernel.control(lab.session.serialize(asked, lab.ident))
+    assert wire.decode_reply(lives.lab.ask(wire.ListCheckpoints()), list[CheckpointSummary])
+    answered.set()
+    (one,) = wire.decode_reply(lab._reply(asked["header"]["msg_id"])["content"], list[CheckpointSummary])
+    assert one.verified == "whole"
