@@ -32,11 +32,12 @@ from benchmarks.measuring import (
     run_alone,
     say,
 )
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 from marimo_kernel_bridge.protocol import messages as wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
 _BOUND = 120.0
 _REST = 1.5  # seconds, in which the kernel forgets that somebody looked (`quick_switches`)
@@ -53,7 +54,7 @@ class Server:
         result = await self.client.call_tool(tool, arguments)
         text = "".join(part.text for part in result.content if part.type == "text")
         check(not result.is_error, f"{tool}: {text[:300]}")
-        return {"text": text, **as_objects(result.structured_content or {})}
+        return {"text": text, **objects_of(tool, result.structured_content or {})}
 
     def cpu(self) -> float:
         times = self.process.cpu_times()
@@ -137,18 +138,16 @@ def _as_agent(kernel: Kernel, code: str) -> None:
 
 
 @asynccontextmanager
-async def _jupyter_server() -> AsyncIterator[tuple[str, str]]:
-    """Start a Jupyter server of jupyter-mcp-server's environment; yields its address and token."""
+async def jupyter_server(root: Path) -> AsyncIterator[tuple[str, str]]:
+    """Start a Jupyter server of jupyter-mcp-server's environment in a folder; yields its address and token."""
     import secrets  # noqa: PLC0415
     import socket  # noqa: PLC0415
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    root = BUILD / "benchmarks" / "notebooks"
-    root.mkdir(exist_ok=True)
     token = secrets.token_hex(16)
-    env = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "JUPYTER_PATH"}}
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     with (BUILD / "benchmarks" / "jupyter-server.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(
@@ -184,7 +183,9 @@ async def _jupyter_server() -> AsyncIterator[tuple[str, str]]:
 
 async def _jupyter_mcp(count: int) -> list[Sample]:
     samples: list[Sample] = []
-    async with _jupyter_server() as (url, token):
+    root = BUILD / "benchmarks" / "notebooks"
+    root.mkdir(exist_ok=True)
+    async with jupyter_server(root) as (url, token):
         command = [str(peer_python(JUPYTER_MCP)), "-m", "jupyter_mcp_server", "start", "--transport", "stdio"]
         command += ["--jupyter-url", url, "--jupyter-token", token]
         env = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "JUPYTER_PATH"}}

@@ -28,6 +28,7 @@ from benchmarks.measuring import (
     BUBBLEWRAP,
     FLOW,
     LIGHT,
+    MARIMO_CODE,
     NOT_RECORDED,
     OURS,
     POOL,
@@ -54,6 +55,7 @@ _PEERS = {
     "jupyter-mcp-server": ["jupyter-mcp-server", "jupyterlab"],
     "buckaroo": ["buckaroo", "pandas", "polars", "pyarrow", "six", "tornado"],  # which its server imports
     "marimo": ["marimo", "polars", "pyarrow"],
+    MARIMO_CODE: ["marimo[mcp]", "altair", "matplotlib", "numpy", "pandas"],
     # Client and server must be of the same version, and npm has the client's.
     "perspective-python": ["perspective-python==5.5.1", "tornado", "pyarrow"],
 }
@@ -92,8 +94,9 @@ def peer_python(peer: str) -> Path:
     return python
 
 
-def version_of(peer: str) -> str:
-    code = f"import importlib.metadata as m; print(m.version({peer!r}))"
+def version_of(peer: str, distribution: str = "") -> str:
+    """Return the version of a distribution in a peer's environment; of the peer itself, if it is named like it."""
+    code = f"import importlib.metadata as m; print(m.version({distribution or peer!r}))"
     return subprocess.check_output([peer_python(peer), "-c", code], env=_plain_env(), text=True).strip()
 
 
@@ -149,12 +152,12 @@ def slug(name: str) -> str:
 class Kernel:
     """A running kernel and a client on it."""
 
-    def __init__(self, name: str) -> None:
-        """Start the kernel; its client is connected, and nothing was sent."""
+    def __init__(self, name: str, connection_file: str = "") -> None:
+        """Start the kernel; its client is connected, and nothing was sent. `connection_file` is by default a temporary one."""
         if name in _PEER_OF:
             peer_python(_PEER_OF[name])
         self.name = name
-        self.manager = KernelManager(kernel_name=slug(name))
+        self.manager = KernelManager(kernel_name=slug(name), connection_file=connection_file)
         env = _plain_env() if name in _PEER_OF else None
         log = (BUILD / "benchmarks" / f"{slug(name)}.log").open("ab")
         with log:

@@ -25,7 +25,7 @@ from mcp.client.streamable_http import streamable_http_client
 from benchmarks.contenders import BUILD
 from benchmarks.measuring import OURS, Row, Sample, Settings, check, p95, run_alone, say
 from marimo_kernel_bridge.launch.pool.status import running_pools, stop_pools
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -63,7 +63,7 @@ async def _call(client: Client, tool: str, **arguments: Any) -> tuple[dict[str, 
     taken = Sample(time.perf_counter() - start)
     text = "".join(part.text for part in result.content if part.type == "text")
     check(not result.is_error, f"{tool}: {text[:300]}")
-    return {"text": text, **as_objects(result.structured_content or {})}, taken
+    return {"text": text, **objects_of(tool, result.structured_content or {})}, taken
 
 
 async def _crowd(count: int, calls: int) -> list[Row]:

@@ -25,6 +25,7 @@ SUBJECTS = (
     "reactive",
     "large",
     "agents",
+    "jobs",
     "crowd",
     "documents",
     "live",
@@ -52,6 +53,7 @@ FLOW = "ipyflow"
 MARIMO = "marimo, in process"
 MARIMO_IPC = "marimo._ipc"
 JUPYTER_MCP = "jupyter-mcp-server"
+MARIMO_CODE = "marimo-code-mode"
 
 Kind = Literal["wall", "cpu"]
 _T = TypeVar("_T")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1] / "docs"
 BEGIN, END = "<!-- figures: made by `make bench` -->", "<!-- end -->"
+_COUNTED = {"calls", "tokens"}
 _VERSIONS = ("marimo-kernel-bridge", "marimo", "ipykernel", "jupyter_client", "pyzmq", "mcp")
 
 
@@ -37,6 +38,8 @@ def _number(value: float, unit: str) -> str:
 
 
 def _summary(name: str, samples: list[Sample], row: Row) -> str:
+    if row.sample_unit in _COUNTED:
+        return f"{name} {median(samples) or 0:,.0f}"
     if row.sample_unit == "MiB":
         return f"{name} {(median(samples) or 0) / 2**20:.0f} MiB"
     wall, cpu = median(samples), median(samples, "cpu")

@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 import sys
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 
 from marimo_kernel_bridge.errors import MEANINGS
+from marimo_kernel_bridge.mcp_server.answers.tables import names_of
 from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS
 from marimo_kernel_bridge.mcp_server.hosts.installing import config_for
 from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
@@ -26,7 +28,7 @@ from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from mcp.types import Prompt, ResourceTemplate, Tool
 
@@ -91,7 +93,7 @@ def permission(declaration: ToolDeclaration, schema: Mapping[str, Any]) -> str:
 
 def _tool_row(tool: Tool, declaration: ToolDeclaration) -> tuple[str, ...]:
     needs = permission(declaration, tool.input_schema)
-    return f"[`{tool.name}`](#{tool.name})", needs, tool.title or ""
+    return f"[`{tool.name}`](#{tool.name})", needs, declaration.title
 
 
 def _tool(tool: Tool, declaration: ToolDeclaration) -> str:
@@ -109,18 +111,23 @@ def _tool(tool: Tool, declaration: ToolDeclaration) -> str:
         for name, argument, default in _fields("", tool.input_schema)
     ]
     table = _table(("argument", "type", "default", ""), arguments) if arguments else "It takes no arguments."
-    answer = f"Answer: {' · or '.join(_answers(tool.output_schema or {}))}."
+    names = frozenset().union(
+        *(names_of(view) for view in schemas.answer_of(declaration.function)[0] if is_dataclass(view))
+    )
+    answer = f"Answer: {' · or '.join(_answers(tool.output_schema or {}, names))}."
     return "\n\n".join(
-        [f"### {tool.name}", f"**{tool.title}** · {facts}", tool.description or "", table, answer]
+        [f"### {tool.name}", f"**{declaration.title}** · {facts}", tool.description or "", table, answer]
     )
 
 
-def _answers(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the fields of each form of an answer's structured content, and which of them are tables."""
+def _answers(schema: Mapping[str, Any], names: Collection[str]) -> Iterator[str]:
+    """Yield the fields of each form of an answer's structured content, and which of them are tables, or `names`: one text with commas."""
     for form in schema.get("anyOf", [schema]):
         required = form.get("required", ())
         yield ", ".join(
-            f"`{name}`" + ("" if name in required else "?") + (" (table)" if _is_table(field) else "")
+            f"`{name}`"
+            + ("" if name in required else "?")
+            + (" (table)" if _is_table(field) else " (names)" if name in names else "")
             for name, field in form.get("properties", {}).items()
         )
 

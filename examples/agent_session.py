@@ -11,7 +11,7 @@ import sys
 
 from mcp import Client, StdioServerParameters
 
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 
 SERVER = StdioServerParameters(
     command=sys.executable,
@@ -28,7 +28,7 @@ async def main() -> None:
             print(f"\n> {tool}\n{result.content[0].text}")
             if result.is_error:
                 raise SystemExit(1)
-            return as_objects(result.structured_content)  # lists of objects are sent as tables
+            return objects_of(tool, result.structured_content)  # lists of objects are sent as tables
 
         await call("start_kernel")
         try:

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import gc
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server import MCPServer
 
 from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from marimo_kernel_bridge.mcp_server.attachments import Kernels, allow_many_files, attach_client
 from marimo_kernel_bridge.mcp_server.callers import begin_session, caller_of
 from marimo_kernel_bridge.mcp_server.completions import add_completions
@@ -32,6 +33,7 @@ from marimo_kernel_bridge.mcp_server.sdk.apps import hide_from_models, view_page
 from marimo_kernel_bridge.mcp_server.sdk.identity import CACHED, DESCRIPTION, ICON, honest_capabilities
 from marimo_kernel_bridge.mcp_server.sdk.listing import without
 from marimo_kernel_bridge.mcp_server.sdk.log_messages import serve_log_levels
+from marimo_kernel_bridge.mcp_server.sdk.schemas import answer_of
 from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions
 from marimo_kernel_bridge.mcp_server.sdk.tasks import Tasks
@@ -98,6 +100,12 @@ NO_PLUGINS: Final = Plugins()
 
 TOOLS: Final = (*OWN, *made(Origin("cell"), visualizing()).tools)
 """All tools that are part of this package, with those of its own plugin."""
+
+
+def objects_of(tool: str, content: Any, more: Sequence[ToolDeclaration] = ()) -> Any:  # JSON
+    """Return the structured content of a tool's answer with its tables as lists of objects, for programs. `more` are tools of plugins."""
+    kinds = (answer_of(one.function)[0] for one in (*TOOLS, *more) if one.name == tool)
+    return as_objects(content, *next(kinds, ()))
 
 
 def build_server(

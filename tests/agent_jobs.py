@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 from tests.tokens import tokens
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FIND_AND_FIX_CALLS, FIND_AND_FIX_TOKENS = 10, 3000
 BUILD_CALLS, BUILD_TOKENS = 12, 2500
-STRUCTURED = 1.2
+STRUCTURED = 1.1
 """Tokens of structured answers per token of their text: some hosts show a model these alone. The text as JSON alone is 1.06."""
 
 # Job (a): the notebook with the wrong groupby. (type, text) of 25 cells.
@@ -83,6 +83,14 @@ BUYERS = "customer,region,age\n" + "".join(
 )
 
 
+def page_cells(cells: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Return a notebook as a page in memory has it: texts by keys, Markdown with a mark."""
+    return {
+        f"{number:08x}": f"#%md {text}" if kind == "markdown" else text
+        for number, (kind, text) in enumerate(cells)
+    }
+
+
 @dataclass
 class Cost:
     """What a job has cost so far."""
@@ -130,7 +138,7 @@ class CountingAgent:
         cost.structured += tokens(compact(data))
         cost.images += images
         cost.by_tool.setdefault(tool, []).append(spent)
-        return Reply(text, as_objects(data), images)
+        return Reply(text, objects_of(tool, data), images)
 
 
 def compact(value: object) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 from marimo_kernel_bridge.protocol.own_python import module_command, python_environment
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Agent:
         if result.is_error:
             text = " ".join(part.text for part in result.content if part.type == "text")
             raise ToolFailedError(f"{tool}: {text}")
-        answer: dict[str, Any] = as_objects(result.structured_content or {})
+        answer: dict[str, Any] = objects_of(tool, result.structured_content or {})
         return answer
 
 

@@ -5,14 +5,13 @@ Owns what the link requires of a transport. Moves no messages: `zmq_channels` an
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from marimo_kernel_bridge.client.message_contents import check_content
-from marimo_kernel_bridge.protocol.names import FOR_AGENT
+from marimo_kernel_bridge.protocol.names import FOR_AGENT, OF_CLIENT
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 if TYPE_CHECKING:
@@ -23,31 +22,27 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.messages import Content
 
 
-_UNNAMED: Final = frozenset({"", "username"})
-"""What Jupyter's clients call a person whose name they do not know."""
-
-
 class _Header(msgspec.Struct, frozen=True):
     msg_type: str
     session: str | None = None
 
 
-class _Parent(msgspec.Struct, frozen=True, rename={"for_agent": FOR_AGENT}):
+class _Parent(msgspec.Struct, frozen=True, rename={"for_agent": FOR_AGENT, "of_client": OF_CLIENT}):
     msg_id: str | None = None
     msg_type: str | None = None
     username: Any = ""
     for_agent: Any = None
+    of_client: Any = None
 
     @property
     def user(self) -> str:
-        """Who has sent the request: an agent or a person by name, or "notebook" for a person whom the front end does not name.
+        """Who has sent the request: an agent by name, or "notebook" for the person, as kernels call them in what they report.
 
-        Jupyter's clients send the account's name, or "username", for whoever uses them; agents have names.
+        Front ends send many names for whoever uses them: the account's, that of a user of JupyterHub, or "username".
         """
         name = self.username if isinstance(self.username, str) else ""
-        if self.msg_id is None or self.for_agent is not None:
-            return name
-        return NOTEBOOK if name in _UNNAMED or name == os.environ.get("USER") else name
+        is_agent = self.for_agent is not None or self.of_client is not None
+        return name if self.msg_id is None or is_agent else NOTEBOOK
 
 
 class BadSignature(Exception):  # noqa: N818  # named for what came in, like zmq.Again

@@ -24,6 +24,7 @@ from tornado.websocket import WebSocketClosedError, websocket_connect
 from marimo_kernel_bridge.client.channels import Message, NotConnected, Request
 from marimo_kernel_bridge.client.received_json import read_json
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.names import OF_CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -71,7 +72,7 @@ class WebsocketChannels:
 
     def request(self, msg_type: str, content: Content, metadata: Content | None = None) -> Request:
         self._requests += 1
-        header = self._session.msg_header(msg_type)
+        header = self._session.msg_header(msg_type) | {OF_CLIENT: True}
         header["msg_id"] = (
             f"{self.session[:8]}-{self._requests}"  # short: language models repeat these ids, and pay for each token
         )

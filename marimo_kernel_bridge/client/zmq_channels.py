@@ -25,6 +25,7 @@ from marimo_kernel_bridge.client.connection import listens, malformed
 from marimo_kernel_bridge.client.received_json import read_json
 from marimo_kernel_bridge.client.replays import Replays
 from marimo_kernel_bridge.client.starting_kernels import require_listening
+from marimo_kernel_bridge.protocol.names import OF_CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -74,7 +75,7 @@ class ZmqChannels:
 
     def request(self, msg_type: str, content: Content, metadata: Content | None = None) -> Request:
         self._requests += 1
-        header = self._session.msg_header(msg_type)
+        header = self._session.msg_header(msg_type) | {OF_CLIENT: True}
         # Short: Session's ids have 44 characters, and language models that repeat ids pay for each token.
         header["msg_id"] = f"{self.session[:8]}-{self._requests}"
         message = self._session.msg(msg_type, content, header=header, metadata=metadata)

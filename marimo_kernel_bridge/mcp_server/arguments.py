@@ -33,7 +33,7 @@ LimitsArg = Annotated[
 ]
 SandboxArg = Annotated[
     dict[str, Any] | None,
-    Field(description="{}: its folder alone, no network. network: all or [hosts]; files: read."),
+    Field(description="{}: only its folder, no network. May have network: all or [hosts]; files: read."),
 ]
 AsInStart = Annotated[dict[str, Any] | None, Field(description="As in start_kernel.")]
 OffsetArg = Annotated[int, Field(ge=0, description="Where to read on.")]

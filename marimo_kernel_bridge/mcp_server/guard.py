@@ -24,6 +24,7 @@ from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, clien
 from marimo_kernel_bridge.mcp_server.callers import caller_of
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 from marimo_kernel_bridge.mcp_server.safety.marks import require_no_mark
+from marimo_kernel_bridge.mcp_server.sdk.schemas import answer_of
 from marimo_kernel_bridge.mcp_server.sessions.ceilings import bounds_kept_by
 from marimo_kernel_bridge.mcp_server.tools.edits import Edit
 from marimo_kernel_bridge.mcp_server.which_kernel import handle_of
@@ -95,7 +96,7 @@ class Guard:
                         _require_not_paused(ctx, declaration, arguments)
                     self._log.write({**call, "effect": "begins"})
                 result = await function(ctx, **arguments)
-                effect = _effect(result)
+                effect = _effect(result, declaration)
             except BridgeError as refusal:
                 effect = {"effect": f"refused: {refusal.code}"}
                 redact = kernels_of(ctx).redactor.text
@@ -298,9 +299,9 @@ def _require_size(ctx: Ctx, content: str | bytes) -> None:
         )
 
 
-def _effect(result: CallToolResult) -> dict[str, Any]:
+def _effect(result: CallToolResult, declaration: ToolDeclaration) -> dict[str, Any]:
     """Return the effect of a call, for the audit log, from its answer."""
-    data = as_objects(result.structured_content or {})
+    data = as_objects(result.structured_content or {}, *answer_of(declaration.function)[0])
     effect: dict[str, Any] = {"effect": data.get("status") or data.get("state") or "ok"}
     for key in ("kernel", "run_id", "cell_id"):
         if data.get(key):

@@ -12,7 +12,7 @@ from mcp.server.mcpserver.resources import ResourceSecurity
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded
 from marimo_kernel_bridge.mcp_server.answers.deaths import died
-from marimo_kernel_bridge.mcp_server.answers.view import as_data
+from marimo_kernel_bridge.mcp_server.answers.view import as_data, who
 from marimo_kernel_bridge.mcp_server.arguments import (
     Ctx,  # the SDK evaluates annotations
     attached_to,
@@ -78,7 +78,7 @@ async def read_history(ctx: Ctx, kernel: str) -> str:
         [
             ({"run_id": run.run_id} if agent.in_session and run.client == agent.name else {})
             | {
-                "client": run.client,
+                "client": who(run.client),
                 "started_at": round(run.started_at, 3),
                 "finished": run.finished,
                 "requested": list(run.requested),
@@ -118,7 +118,7 @@ def event_view(event: Event, handle: str, agent: Caller) -> dict[str, Any]:
     """Return an event as JSON. Without a session it names no runs: they may be those of another program of this name."""
     view: dict[str, Any] = {"number": event.number, "at": round(event.at, 3), "kind": event.kind}
     if event.client:
-        view["client"] = event.client
+        view["client"] = who(event.client)
     if event.cell_id is not None:
         view |= {"cell_id": event.cell_id, "read": f"marimo://{handle}/cells/{event.cell_id}"}
     elif event.ours and agent.in_session:

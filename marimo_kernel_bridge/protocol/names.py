@@ -48,6 +48,9 @@ LIVE_TARGET: Final = "marimo_kernel_bridge.live"
 FOR_AGENT: Final = "marimo_kernel_bridge_agent"
 """A key that the kernel adds to the header of an agent's request: what it sends in answer to that request is redacted."""
 
+OF_CLIENT: Final = "marimo_kernel_bridge_client"
+"""A key in the header of a request of this package's client, which every kernel repeats: that request is no person's."""
+
 _LONGEST_NAME: Final = 40
 _LONGEST_READ: Final = 400
 _PUNCTUATION: Final = frozenset(" .,_-+/@()")

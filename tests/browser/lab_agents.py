@@ -18,7 +18,7 @@ from mcp import Client, StdioServerParameters
 from mcp.shared.subscriptions import ResourceUpdated
 from mcp.types import Implementation
 
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport
 from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription, RunReport
@@ -117,7 +117,7 @@ class McpAgent:
         assert result.structured_content is not None
         if tool == "connect_to_kernel":
             self._joined.append(result.structured_content["kernel"])
-        return as_objects(result.structured_content)
+        return objects_of(tool, result.structured_content)
 
     def plays(self, job: Callable[[CountingAgent], Awaitable[object]]) -> Cost:
         """Do a job, and return what it has cost."""

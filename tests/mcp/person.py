@@ -14,7 +14,7 @@ from mcp import Client
 
 from marimo_kernel_bridge.client.front_end import FrontEnd
 from marimo_kernel_bridge.errors import CODES
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 from tests.answer_fields import answer_fields
 
 BOUND = 60.0  # seconds for any single wait, on a machine that computes something else too
@@ -119,7 +119,9 @@ class Agent:
         assert text.type == "text"
         if tool in {"connect_to_kernel", "start_kernel"} and not result.is_error:
             self._joined.add((result.structured_content or {})["kernel"])
-        return Answer(text.text, as_objects(result.structured_content or {}), images, bool(result.is_error))
+        return Answer(
+            text.text, objects_of(tool, result.structured_content or {}), images, bool(result.is_error)
+        )
 
     async def sees_busy(self, **arguments: Any) -> dict[str, Any]:
         """Wait until the kernel's status is busy, and return it."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult, Implementation, TextContent
 
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,4 +66,4 @@ class Server:
         assert isinstance(result, CallToolResult)
         text = "".join(block.text for block in result.content if isinstance(block, TextContent))
         assert not result.is_error, text
-        return {"text": text, **as_objects(result.structured_content or {})}
+        return {"text": text, **objects_of(tool, result.structured_content or {})}

@@ -252,7 +252,7 @@ STORY: tuple[Step, ...] = (
                 {"action": "add", "type": "markdown", "code": "The heaviest are Gentoo.", "after": "mean"},
             ]
         },
-        ("in the document in JupyterLab", "because of it"),
+        ("in the document;", "because of it"),
         "A text inside a cell, and Markdown: both are in Ada's notebook, unsaved, and what depends on them has run.",
     ),
     Sees("mean", "Gentoo: 2 birds, 5350 g"),

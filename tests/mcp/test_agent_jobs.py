@@ -20,6 +20,7 @@ from tests.agent_jobs import (
     CountingAgent,
     build,
     find_and_fix,
+    page_cells,
     within,
 )
 
@@ -48,10 +49,7 @@ def file_of(manager) -> str:
 async def test_a_wrong_cell_in_an_unknown_notebook_is_found_and_mended_in_few_calls_and_tokens(
     opened, serve, reactive_kernel
 ):
-    cells = {
-        f"{number:08x}": f"#%md {text}" if kind == "markdown" else text
-        for number, (kind, text) in enumerate(ORDERS)
-    }
+    cells = page_cells(ORDERS)
     page = opened(cells, "orders.ipynb")
     keys = [key for key, text in cells.items() if not text.startswith("#%md ")]
     page.do(lambda: [page.document.run(key) for key in keys])

@@ -102,7 +102,7 @@ async def test_a_busy_kernel_is_named_with_whose_code_runs(plain_kernel, attach,
     person.send("aaaa", gate.code)
     await until(lambda: client.runs.others and client.runs.others[0].code)
     (work,) = client.runs.others
-    assert (work.client, work.code) == ("ada", gate.code)
+    assert (work.client, work.code) == ("notebook", gate.code)
     assert not await client.shell_is_free(0.1)
 
     run = await client.execute("'mine'")

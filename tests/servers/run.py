@@ -26,7 +26,7 @@ from places import (
     kernel_gateway,
 )
 
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -51,7 +51,7 @@ class Agent:
         """Return the structured content. Raises `AssertionError` with the text of an error."""
         result = await self._client.call_tool(tool, arguments)
         assert not result.is_error, f"{tool}: {result.content[0].text}"
-        return as_objects(result.structured_content)
+        return objects_of(tool, result.structured_content)
 
     async def refused(self, tool: str, **arguments: Any) -> str:
         result = await self._client.call_tool(tool, arguments)

@@ -8,7 +8,8 @@ from typing import Final
 from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
 from marimo_kernel_bridge.mcp_server.answers.durations import took
 from marimo_kernel_bridge.mcp_server.answers.origin import Origin  # noqa: TC001  # pydantic looks at it
-from marimo_kernel_bridge.mcp_server.answers.view import one_line, who, whole_line
+from marimo_kernel_bridge.mcp_server.answers.tables import NAMES, count_of
+from marimo_kernel_bridge.mcp_server.answers.view import one_line, whole_line
 
 SYNC: Final = {
     "changed": "changed since it ran",
@@ -36,13 +37,13 @@ class CellLine:
     status: str = "ok"
     stale: bool = False
     lines: int = 1
-    defines: tuple[str, ...] = ()
-    uses: tuple[str, ...] = ()
+    defines: tuple[str, ...] = field(default=(), metadata=NAMES)
+    uses: tuple[str, ...] = field(default=(), metadata=NAMES)
     edited_by: str | None = None
     run_by: str | None = None
     error: str | None = None
     seconds: float | None = None
-    not_watched: tuple[str, ...] = ()
+    not_watched: tuple[str, ...] = field(default=(), metadata=NAMES)
     type: str = "code"
     sync: str | None = None
 
@@ -52,7 +53,7 @@ class CellList:
     """Cells `offset` to `offset + len(cells)` of `total`, in the order of what `origin` says."""
 
     cells: tuple[CellLine, ...]
-    total: int
+    total: int = field(metadata=count_of("cells"))
     origin: Origin
     offset: int = 0
     note: str = ""
@@ -75,8 +76,8 @@ class CellView:
 
     `not_watched` are names of objects that are too large to see whether the cell changes them: what the code does not show
     of such changes runs no other cell.
-    `full` is the resource with all outputs, if these are incomplete or images were scaled. `type` and `sync` are as in
-    list_cells; outputs are of the code that ran.
+    `full` is the resource with all outputs, if these are incomplete or images were scaled. `edited_by` is an agent; `type`
+    and `sync` are as in list_cells; outputs are of the code that ran. `origin` is missing for the open document.
     """
 
     cell_id: str
@@ -86,11 +87,11 @@ class CellView:
     status: str = "ok"
     images: int = 0
     stale: bool = False
-    defines: tuple[str, ...] = ()
-    uses: tuple[str, ...] = ()
-    upstream: tuple[str, ...] = ()
-    downstream: tuple[str, ...] = ()
-    not_watched: tuple[str, ...] = ()
+    defines: tuple[str, ...] = field(default=(), metadata=NAMES)
+    uses: tuple[str, ...] = field(default=(), metadata=NAMES)
+    upstream: tuple[str, ...] = field(default=(), metadata=NAMES)
+    downstream: tuple[str, ...] = field(default=(), metadata=NAMES)
+    not_watched: tuple[str, ...] = field(default=(), metadata=NAMES)
     edited_by: str | None = None
     run_by: str | None = None
     seconds: float | None = None
@@ -134,14 +135,14 @@ class CellsRead:
     """Several cells, each as read_cell gives one. Images are in the order of the cells. `not_read` says why cells are missing."""
 
     cells: tuple[CellView, ...]
-    origin: Origin
+    origin: Origin | None = None
     note: str = ""
     not_read: tuple[str, ...] = ()
 
     def text(self) -> str:
         parts = [self.note] if self.note else []
         parts += ["\n".join(self.not_read)] if self.not_read else []
-        parts += [f"from {self.origin.brief}"] if self.origin.brief else []
+        parts += [f"from {self.origin.brief}"] if self.origin is not None and self.origin.brief else []
         number = 1
         for cell in self.cells:
             parts.append(cell.described(number))
@@ -180,7 +181,7 @@ def _last_run(run_by: str | None, ran_at: str | None, seconds: float | None) -> 
     if run_by is None:
         return []
     told = "" if seconds is None else f", {took(seconds)}"
-    return [f"run by {who(run_by)}{f' at {ran_at}' if ran_at else ''}{told}"]
+    return [f"run by {run_by}{f' at {ran_at}' if ran_at else ''}{told}"]
 
 
 def _numbered(first: int, number: int) -> str:

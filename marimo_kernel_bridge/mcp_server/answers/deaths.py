@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.protocol.deaths import sentence
 
@@ -56,11 +56,8 @@ class Died:
         return "\n".join(self.lines())
 
 
-if TYPE_CHECKING:
-    DeathField = Died | None
-else:
-    DeathField = Any
-    """A death in another answer. Its schema would be a tenth of the list of tools, which models read in each session."""
+DeathField = Died | None
+"""A death in another answer."""
 
 
 def died(death: Death | None) -> Died | None:

@@ -122,7 +122,7 @@ class ChangedCell:
 
 @dataclass(frozen=True)
 class ChangesSince:
-    """What changed after a point, by cell and author. `point` is where to go on; `by` "notebook" is the person.
+    """What changed after a point, by cell and author. `point` is where to go on; `by` is "the person" or an agent.
 
     `incomplete`: older changes are not kept any more.
     """
@@ -139,8 +139,7 @@ class ChangesSince:
         lines.append(f"{count} changed; diff_since(point={self.point}) goes on from here.{older}")
         for cell in self.cells:
             for change in cell.changes:
-                who = "the person" if change.by == "notebook" else change.by
-                lines.append(f"--- {cell.cell_id}, {change.kind} by {who} at {change.at}")
+                lines.append(f"--- {cell.cell_id}, {change.kind} by {change.by} at {change.at}")
                 lines += [change.diff] if change.diff else []
         return "\n".join(lines)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.durations import took
-from marimo_kernel_bridge.mcp_server.answers.view import quoted, who
+from marimo_kernel_bridge.mcp_server.answers.tables import NAMES
+from marimo_kernel_bridge.mcp_server.answers.view import quoted
 from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 
 _NO_KERNEL: Final = (
@@ -114,8 +115,10 @@ class WorkLine:
 class KernelState:
     """A connected kernel. `state` is idle, busy, silent (it may or may not be alive) or dead.
 
-    `front_end` has attached its document, so that edits go into the notebook that the person has open. `death` is how the
-    kernel died, or the process before the present one; `memory` a warning where little is left.
+    `front_end` has attached its document, so that edits go into the notebook that the person has open. `mode` is autorun if it is
+    missing. `death` is how the
+    kernel died, or the process before the present one; `memory` a warning where little is left. `python` is its version, if that of
+    `implementation` is another one.
     """
 
     kernel: str
@@ -126,12 +129,12 @@ class KernelState:
     message: str = ""
     notebook: str | None = None
     front_end: str | None = None
-    mode: str | None = None
+    mode: str | None = "autorun"
     cells: int | None = None
-    stale: tuple[str, ...] = ()
+    stale: tuple[str, ...] = field(default=(), metadata=NAMES)
     queued: int | None = None
     working_on: tuple[WorkLine, ...] = ()
-    our_runs: tuple[str, ...] = ()
+    our_runs: tuple[str, ...] = field(default=(), metadata=NAMES)
     pid: int | None = None
     python: str | None = None
     interpreter: str | None = None
@@ -158,9 +161,10 @@ class KernelState:
         lines += [f"works on: {_work_line(work)}" for work in self.working_on]
         if self.our_runs:
             lines.append(f"our runs that are not over: {', '.join(self.our_runs)} (read_run waits for them)")
-        if self.pid is not None and self.python:
-            python = f"Python {self.python}" + (f" ({self.interpreter})" if self.interpreter else "")
-            lines.append(f"pid {self.pid}, {python}, in {self.cwd or 'a folder that was deleted'}")
+        if self.pid is not None:
+            python = " ".join(filter(None, (self.python and f"Python {self.python}", self.interpreter)))
+            facts = [f"pid {self.pid}", python, f"in {self.cwd or 'a folder that was deleted'}"]
+            lines.append(", ".join(filter(None, facts)))
         if self.memory:
             lines.append(self.memory)
         if self.limits:
@@ -205,7 +209,7 @@ def _kernel_line(kernel: KernelLine) -> str:
 
 
 def _work_line(work: WorkLine) -> str:
-    facts = [f"run {work.run_id} of ours" if work.run_id else f"a request of {who(work.client)}"]
+    facts = [f"run {work.run_id} of ours" if work.run_id else f"a request of {work.client}"]
     if work.cell_id:
         facts.append(f"cell {work.cell_id}")
     if work.code:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.durations import took
 from marimo_kernel_bridge.mcp_server.answers.origin import Origin  # noqa: TC001  # pydantic looks at it
+from marimo_kernel_bridge.mcp_server.answers.tables import NAMES, SENT, count_of
 from marimo_kernel_bridge.mcp_server.answers.view import one_line, quoted
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import MissingImport  # noqa: TC001  # pydantic looks at it
@@ -26,12 +27,12 @@ class FoundLine:
 class SearchResult:
     """Lines that match. `unread` are cells with outputs too long to search completely; `origin` is missing for the open document."""
 
-    query: str
     matches: tuple[FoundLine, ...]
-    total: int
+    total: int = field(metadata=count_of("matches"))
     origin: Origin | None = None
     unread: tuple[str, ...] = ()
     note: str = ""
+    query: str = field(default="", metadata=SENT)
 
     def text(self) -> str:
         lines = [self.note] if self.note else []
@@ -54,7 +55,7 @@ class FlowCell:
     cell_id: str
     code: str
     distance: int
-    names: tuple[str, ...]
+    names: tuple[str, ...] = field(metadata=NAMES)
     status: str = "ok"
     stale: bool = False
 
@@ -64,7 +65,7 @@ class Dataflow:
     """What a cell or a variable depends on, and what depends on it. `cells` are the starting points."""
 
     about: str
-    cells: tuple[str, ...]
+    cells: tuple[str, ...] = field(metadata=NAMES)
     upstream: tuple[FlowCell, ...] = ()
     downstream: tuple[FlowCell, ...] = ()
     note: str = ""
@@ -94,7 +95,7 @@ class VariableList:
     """Variables `offset` to `offset + len(variables)` of `total`, and the imported modules."""
 
     variables: tuple[VariableLine, ...]
-    total: int
+    total: int = field(metadata=count_of("variables"))
     modules: tuple[str, ...] = ()
     offset: int = 0
     note: str = ""
@@ -132,7 +133,7 @@ class UiElementList:
     """UI elements `offset` to `offset + len(elements)` of `total`."""
 
     elements: tuple[UiElementLine, ...]
-    total: int
+    total: int = field(metadata=count_of("elements"))
     offset: int = 0
     note: str = ""
 
@@ -162,7 +163,6 @@ class ColumnLine:
 class VariableView:
     """A variable and a sample of its content. Values are text; `<Name>` represents an object that was not converted."""
 
-    name: str
     type: str
     summary: str = ""
     cell_id: str | None = None
@@ -176,6 +176,7 @@ class VariableView:
     offset: int = 0
     facts: tuple[str, ...] = ()
     note: str = ""
+    name: str = field(default="", metadata=SENT)
 
     def text(self) -> str:
         origin = f", defined by cell {self.cell_id}" if self.cell_id else ""
@@ -216,7 +217,7 @@ class Problem:
     line: int | None = None
     code: str = ""
     hint: str = ""
-    blocks: tuple[str, ...] = ()
+    blocks: tuple[str, ...] = field(default=(), metadata=NAMES)
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ class ErrorList:
     errors: tuple[Problem, ...]
     cells: int
     missing: tuple[MissingImport, ...] = ()
-    stale: tuple[str, ...] = ()
+    stale: tuple[str, ...] = field(default=(), metadata=NAMES)
     note: str = ""
     death: DeathField = None
 

@@ -19,12 +19,12 @@ _DAY: Final = 86_400
 class Origin:
     """Where the cells are from, and how old that is.
 
-    `shows` is document (open in a front end, unsaved text included), file (the saved one; the code of cells that ran is the
+    `shows` is document if it is missing (open in a front end, unsaved text included), file (the saved one; the code of cells that ran is the
     kernel's), given (texts of the call), or kernel (only cells that ran, in the kernel's order). `person_in` is the cell in
     which the person is.
     """
 
-    shows: str
+    shows: str = "document"
     path: str | None = None
     front_end: str | None = None
     seconds_old: float | None = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.mcp_server.answers.bounds import PAGED
 from marimo_kernel_bridge.mcp_server.answers.durations import took
+from marimo_kernel_bridge.mcp_server.answers.tables import NAMES
 from marimo_kernel_bridge.mcp_server.answers.view import quoted, whole_line
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import PackageChange  # noqa: TC001  # pydantic looks at it
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RanCell:
-    """A cell that ran, or should have. `outputs` are those of a dependent, if they changed; `seconds` is missing if it was quick."""
+    """A cell that ran, or should have. `outputs` are those of a dependent, if they changed; `outputs_changed`: they did, and are not here.
+
+    `seconds` is missing if it was quick.
+    """
 
     cell_id: str
     status: str = "ok"
@@ -26,6 +30,10 @@ class RanCell:
     seconds: float | None = None
     error: str | None = None
     outputs: str = ""
+
+    @property
+    def changed(self) -> bool:
+        return self.outputs_changed or bool(self.outputs)
 
 
 @dataclass(frozen=True)
@@ -41,10 +49,10 @@ class RunView:
     """A run: code executed, a cell edited, or cells run.
 
     `status` is ok, error, refused, proposed, interrupted, aborted, cancelled, queued, running or lost; `message` explains the
-    status and says what to do, and is missing if it is done and there is no more to say. `where` is the new code: document (`front_end` shows it), kept (the kernel has it, the
-    person's notebook does not and will be offered it), proposed (the person decides), kernel_only (no notebook has it), saved (this server saves
+    status and says what to do, and is missing if it is done and there is no more to say. `where` is the new code: document (the person has it open), kept (the kernel has it, the
+    person's notebook does not and will be offered it), proposed (the person decides; `front_end` shows it), kernel_only (no notebook has it), saved (this server saves
     it in the notebook's file) or no_notebook (none shows this kernel; said once).
-    `op_id` names it for undo_edit or wait_for_decision; `conflicts` are cells that the person has changed meanwhile. `ran` are the requested cells if there are several, but for new ones that ran to their end, `reran` the dependents
+    `op_id` names it for undo_edit or wait_for_decision, and is missing where that is the run's id; `conflicts` are cells that the person has changed meanwhile. `ran` are the requested cells if there are several, but for new ones that ran to their end, `reran` the dependents
     with what they show now, `added` new cells. `outputs` are those of the requested code or cells, or of the installer. `packages` are those that an
     installation changed. `to_run` are cells that should be run: they lacked a package, or read an ipywidget. `full` is
     the resource with all outputs, if these are incomplete.
@@ -60,11 +68,11 @@ class RunView:
     seconds: float | None = None
     ran: tuple[RanCell, ...] = ()
     reran: tuple[RanCell, ...] = ()
-    added: tuple[str, ...] = ()
+    added: tuple[str, ...] = field(default=(), metadata=NAMES)
     packages: tuple[PackageChange, ...] = ()
-    to_run: tuple[str, ...] = ()
+    to_run: tuple[str, ...] = field(default=(), metadata=NAMES)
     problems: tuple[GraphProblem, ...] = ()
-    still_stale: tuple[str, ...] = ()
+    still_stale: tuple[str, ...] = field(default=(), metadata=NAMES)
     full: str | None = None
     where: str | None = None
     op_id: str | None = None
@@ -104,8 +112,8 @@ class RunView:
     def _whereabouts(self) -> Iterator[str]:
         match self.where:
             case "document":
-                undo = f"; undo_edit(op_id={self.op_id!r})" if self.op_id else ""
-                yield f"in the document in {self.front_end or 'the front end'}{undo}"
+                undo = f"undo_edit(op_id={self.op_id or self.run_id!r})"
+                yield f"in the document; {undo}"
             case "kept":
                 yield (
                     "Kept for the document: the kernel has this code, the person's notebook does not. It is offered to them when "
@@ -128,7 +136,7 @@ class RunView:
 
 def _dependents(cells: tuple[RanCell, ...]) -> Iterator[str]:
     """Return the dependents as lines: those with nothing new in one, of the others what they show now."""
-    same = [cell.cell_id for cell in cells if cell.status == "ok" and not cell.outputs_changed]
+    same = [cell.cell_id for cell in cells if cell.status == "ok" and not cell.changed]
     for cell in cells:
         if cell.cell_id not in same:
             yield _ran_line(cell)
@@ -140,7 +148,7 @@ def _dependents(cells: tuple[RanCell, ...]) -> Iterator[str]:
 
 def _ran_line(cell: RanCell) -> str:
     facts = [cell.cell_id, *([] if cell.status == "ok" else [cell.status])]
-    facts += ["outputs changed"] if cell.outputs_changed else []
+    facts += ["outputs changed"] if cell.changed else []
     facts += [took(cell.seconds)] if cell.seconds is not None else []
     facts += [cell.error] if cell.error else []
     facts += [quoted(cell.code)] if cell.code else []

@@ -11,7 +11,7 @@ from dataclasses import Field, fields, is_dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Final, Protocol
 
-from marimo_kernel_bridge.mcp_server.answers.tables import as_table, tables_of
+from marimo_kernel_bridge.mcp_server.answers.tables import as_table, as_text, names_of, tables_of, untold_of
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 
 CODE_WIDTH: Final = 80
@@ -60,7 +60,7 @@ def quoted(code: str) -> str:
 
 
 def who(client: str) -> str:
-    """Return a client's name as it is told: the person, whom front ends have no name for, or an agent."""
+    """Return a client's name as every answer and resource tells it: the person, or an agent's."""
     return "the person" if client == NOTEBOOK else client or "another client"
 
 
@@ -72,8 +72,12 @@ def _plain(value: Any, *, tables: bool) -> Any:
             if (item := getattr(value, field.name)) != field.default
         }
         if tables:
-            named = plain.keys() & tables_of(type(value))  # type: ignore[arg-type]  # likewise
-            plain |= {name: as_table(plain[name]) for name in named if plain[name] is not None}
+            kind = type(value)
+            lists = {name: of for name, of in tables_of(kind).items() if plain.get(name) is not None}
+            plain |= {name: as_table(plain[name], of) for name, of in lists.items()}
+            plain |= {name: as_text(plain[name]) for name in plain.keys() & names_of(kind)}
+            for name in untold_of(value):
+                plain.pop(name, None)
         return plain
     if isinstance(value, tuple):
         return [_plain(item, tables=tables) for item in value]

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 _ABSENT = object()
 _EMPTY: Final[tuple[Any, ...]] = (None, "", [], ())
-_LIMITS: Final = frozenset({"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"})
+_LIMITS: Final = frozenset(
+    {"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"}
+)
+_ABSENT_IS_NO: Final[tuple[Any, ...]] = (None, False, {})
+"""Defaults that an argument which is left out has by nature."""
 
 
 @dataclass(frozen=True)
@@ -46,21 +50,26 @@ def of_arguments(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def published(schema: Mapping[str, Any], brief: Iterable[str] = ()) -> dict[str, Any]:
-    """Return what clients are told of the schema of a tool's arguments: all but limits and the defaults of numbers.
+    """Return what clients are told of the schema of a tool's arguments: all but limits, also of names, and defaults that go without saying.
 
-    `brief` are lists of objects whose fields are not repeated. All of the schema still holds.
+    An unknown name is refused with the one that is meant; many converters of schemas add `additionalProperties` themselves, and some
+    models' interfaces do not take it. `brief` are lists of objects whose fields are not repeated. All of the schema still holds.
     """
 
-    def told(part: Any) -> Any:  # JSON
+    def is_told(key: str, value: Any) -> bool:  # JSON
+        if key == "default":
+            return type(value) not in {int, float} and value not in _ABSENT_IS_NO
+        return key not in _LIMITS and key != "additionalProperties"
+
+    def told(part: Any, *, fields: bool = False) -> Any:  # JSON; fields: an object's, by their names
         if isinstance(part, list):
             return [told(item) for item in part]
         if not isinstance(part, dict):
             return part
         return {
-            key: told(value)
+            key: told(value, fields=key == "properties" and not fields)
             for key, value in part.items()
-            if isinstance(value, dict)  # a field named like a keyword
-            or not (key in _LIMITS or (key == "default" and type(value) in {int, float}))
+            if fields or is_told(key, value)
         }
 
     short: dict[str, Any] = told(dict(schema))
@@ -78,6 +87,7 @@ def of_tool(function: ToolFunction) -> dict[str, Any]:
     return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
+@cache
 def answer_of(function: ToolFunction) -> tuple[tuple[type[Any], ...], Without]:
     """Return what a tool is annotated with: the classes of its answers, and the fields that these never have."""
     view, *parts = get_type_hints(function, include_extras=True)["return"].__metadata__

@@ -53,9 +53,9 @@ class StrictTool(Tool):
         )
         described = cls.from_function(
             function,
-            title=declaration.title,
+            title=declaration.title if declaration.title != _in_words(declaration.name) else None,
             description=declaration.description,
-            annotations=annotations,
+            annotations=annotations if annotations.model_dump(exclude_none=True) else None,
             meta=meta_of(declaration),
             structured_output=False,  # the SDK would generate its own schema for each tool
         )
@@ -100,6 +100,11 @@ class StrictTool(Tool):
             raise
 
 
+def _in_words(name: str) -> str:
+    """Return a name as hosts show it to people where a tool has no title."""
+    return name.replace("_", " ").capitalize()
+
+
 class _StrictMetadata(FuncMetadata):
     """Metadata that passes arguments as they are meant, and checks answers: `takes` is the schema of all, `views` the answer's classes."""
 
@@ -111,7 +116,7 @@ class _StrictMetadata(FuncMetadata):
 
     def convert_result(self, result: Any) -> Any:
         if isinstance(result, CallToolResult) and not result.is_error:
-            content = as_objects(result.structured_content)
+            content = as_objects(result.structured_content, *self.views)
             *others, last = self.views
             for view in others:
                 with suppress(msgspec.ValidationError):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _PROGRESS_EVERY: Final = 5.0  # seconds
 _LONGEST_NAME: Final = 100
-CheckpointArg = Annotated[str, Field(max_length=_LONGEST_NAME, description="Its name.")]
+CheckpointArg = Annotated[str, Field(max_length=_LONGEST_NAME, description="The checkpoint's name.")]
 
 
 @tool("List checkpoints", needs="read", reads=True)
@@ -51,7 +51,7 @@ async def list_checkpoints(
     return answer(listed, attached.redactor, budget=LIST_BUDGET)
 
 
-@tool("Save a checkpoint", needs="run", runs_code=True, idempotent=True)
+@tool("Save checkpoint", needs="run", runs_code=True, idempotent=True)
 async def save_checkpoint(
     ctx: Ctx, *, name: CheckpointArg, kernel: KernelArg = None
 ) -> Annotated[CallToolResult, SavedCheckpoint]:
@@ -65,12 +65,14 @@ def _of_restore(arguments: Arguments) -> Tier:
     return "read" if arguments.get("preview") else "run"
 
 
-@tool("Restore a checkpoint", needs=_of_restore, runs_code=True, listed_from="run")
+@tool("Restore checkpoint", needs=_of_restore, runs_code=True, listed_from="run")
 async def restore_checkpoint(
     ctx: Ctx,
     *,
-    name: Annotated[str | None, Field(max_length=_LONGEST_NAME, description="Else the newest.")] = None,
-    preview: Annotated[bool, Field(description="Only say what.")] = False,
+    name: Annotated[
+        str | None, Field(max_length=_LONGEST_NAME, description="Its name; else the newest.")
+    ] = None,
+    preview: Annotated[bool, Field(description="Only say what would come back.")] = False,
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, RestoredCheckpoint]:
     """Bring saved values back into a new kernel; cells whose code or inputs changed become stale."""
@@ -80,7 +82,7 @@ async def restore_checkpoint(
     return answer(restored_checkpoint(done), attached.redactor, budget=LIST_BUDGET)
 
 
-@tool("Delete a checkpoint", needs="all", destroys=True, joins=False)
+@tool("Delete checkpoint", needs="all", destroys=True, joins=False)
 async def delete_checkpoint(
     ctx: Ctx, *, name: CheckpointArg, kernel: KernelArg = None
 ) -> Annotated[CallToolResult, CheckpointDeleted]:

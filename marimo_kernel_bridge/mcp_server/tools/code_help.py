@@ -20,7 +20,7 @@ _HELP_BUDGET = 1000
 async def complete_code(
     ctx: Ctx,
     *,
-    code: Annotated[str, Field(max_length=100_000, description="Up to there.")],
+    code: Annotated[str, Field(max_length=100_000, description="Code up to the cursor.")],
     kernel: KernelArg = None,
     limit: Annotated[int, Field(ge=1, le=500, description="How many.")] = 30,
 ) -> Annotated[CallToolResult, CompletionList]:
@@ -37,7 +37,7 @@ async def inspect_code(
         str,
         Field(
             max_length=100_000,
-            description="A name, or df.groupby.",
+            description="A name, such as df.groupby.",
         ),
     ],
     kernel: KernelArg = None,

@@ -30,7 +30,7 @@ from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of, texts_of
-from marimo_kernel_bridge.mcp_server.tools.given import CodeArg, StructureArg, given_of
+from marimo_kernel_bridge.mcp_server.tools.given import AsInOutline, CodeAsInOutline, given_of
 from marimo_kernel_bridge.mcp_server.tools.installing_code import require_no_installing
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import finish_edit, wait
 from marimo_kernel_bridge.mcp_server.views import proposals
@@ -42,7 +42,7 @@ from marimo_kernel_bridge.mcp_server.views.window import Window
 
 _PROGRESS_EVERY: Final = 5.0  # seconds
 
-OpArg = Annotated[str, Field(max_length=1000, description="From its answer.")]
+OpArg = Annotated[str, Field(max_length=1000, description="op_id of its answer, else run_id.")]
 
 
 ProposedEdit = Annotated[
@@ -67,23 +67,22 @@ ProposedEdit = Annotated[
 SyncRun = Annotated[CallToolResult, RunView, Without(("packages", "added", "problems", "conflicts"))]
 
 
-@tool("Propose edits", needs="propose", brief=("edits",))
+@tool("Propose edit", needs="propose", brief=("edits",))
 async def propose_edit(
     ctx: Ctx,
     *,
     edits: EditsArg,
     note: Annotated[str, Field(max_length=2000, description="Why, for the person.")] = "",
     kernel: KernelArg = None,
-    max_chars: BudgetArg = BUDGET,
 ) -> ProposedEdit:
     """Show edits to the person, to accept, edit or reject each; accepted code runs. Returns at once."""
     await require_no_installing(ctx, texts_of(edits))
     attached = attached_to(ctx, kernel)
     view = await proposed(attached, await changes_of(attached, edits), note)
-    return answer(view, attached.redactor, budget=max_chars)
+    return answer(view, attached.redactor, budget=BUDGET)
 
 
-@tool("Wait for a decision", needs="read", reads=True, listed_from="propose")
+@tool("Wait for decision", needs="read", reads=True, listed_from="propose")
 async def wait_for_decision(
     ctx: Ctx,
     *,
@@ -109,7 +108,7 @@ async def wait_for_decision(
     return answer(view, attached.redactor, budget=max_chars)
 
 
-@tool("Withdraw a proposal", needs="propose", idempotent=True, while_paused=True)
+@tool("Withdraw proposal", needs="propose", idempotent=True, while_paused=True)
 async def withdraw_proposal(
     ctx: Ctx, *, op_id: OpArg, kernel: KernelArg = None
 ) -> Annotated[CallToolResult, ProposalState]:
@@ -124,8 +123,8 @@ async def withdraw_proposal(
 async def detect_sync_needed(
     ctx: Ctx,
     *,
-    structure_override: StructureArg = None,
-    code_override: CodeArg = None,
+    structure_override: AsInOutline = None,
+    code_override: CodeAsInOutline = None,
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, SyncState]:
@@ -173,7 +172,7 @@ async def diff_since(
     return answer(await changes_since(attached, point), attached.redactor, budget=max_chars)
 
 
-@tool("Undo an edit", needs="run", runs_code=True)
+@tool("Undo edit", needs="run", runs_code=True)
 async def undo_edit(
     ctx: Ctx,
     *,
@@ -189,18 +188,18 @@ async def undo_edit(
     return await finish_edit(ctx, attached, started, timeout, Window(max_chars))
 
 
-@tool("Save the notebook", needs="edit", destroys=True, idempotent=True)
+@tool("Save notebook", needs="edit", destroys=True, idempotent=True)
 async def save_notebook(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, DocumentSaved]:
     """Have the front end save the open notebook, with the person's unsaved text."""
     attached = attached_to(ctx, kernel)
     return answer(await saved(attached, None), attached.redactor)
 
 
-@tool("Rename the notebook", needs="edit", destroys=True)
+@tool("Rename notebook", needs="edit", destroys=True)
 async def rename_notebook(
     ctx: Ctx,
     *,
-    new_name: Annotated[str, Field(max_length=200, description="With .ipynb.")],
+    new_name: Annotated[str, Field(max_length=200, description="The new name, with .ipynb.")],
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, DocumentSaved]:
     """Have the front end rename the open notebook. Only where the person asked."""

@@ -24,7 +24,7 @@ _BY_HAND = "Ask them to run %marimo open in a cell: it shows an address."
 async def open_editor(
     ctx: Ctx,
     *,
-    app: Annotated[bool, Field(description="Without code.")] = False,
+    app: Annotated[bool, Field(description="As an app, without code.")] = False,
     kernel: KernelArg = None,
 ) -> Annotated[CallToolResult, EditorOpened]:
     """Open the notebook in marimo's editor in the person's browser. Only where they asked."""

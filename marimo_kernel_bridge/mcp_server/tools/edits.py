@@ -33,10 +33,10 @@ class Edit(BaseModel):
     action: Annotated[Literal["add", "change", "delete", "move"], Field(description="What to do.")]
     cell_id: Annotated[str | None, Field(description="From list_cells.")] = None
     version: Annotated[int | None, Field(description="As last read.")] = None
-    code: Annotated[str | None, Field(description="Whole text.")] = None
+    code: Annotated[str | None, Field(description="The whole text.")] = None
     old: Annotated[str | None, Field(description="A text that the cell has once.")] = None
     new: Annotated[str | None, Field(description="In place of old.")] = None
-    type: Annotated[Literal["code", "markdown", "raw"] | None, Field(description="Else code.")] = None
+    type: Annotated[Literal["code", "markdown", "raw"] | None, Field(description="By default code.")] = None
     after: Annotated[
         str | None,
         Field(
@@ -45,11 +45,11 @@ class Edit(BaseModel):
     ] = None
 
 
-WholeEditsArg = Annotated[list[Edit], Field(description="All hold or none.", max_length=100)]
+WholeEditsArg = Annotated[list[Edit], Field(description="All are made, or none.", max_length=100)]
 EditsArg = Annotated[
     list[Edit],
     Field(
-        description="As for edit_cells: action, cell_id, version, code or old, new, type, after.",
+        description="As edit_cells takes them: {action, cell_id, version, code}, ...",
         max_length=100,
     ),
 ]

@@ -35,7 +35,7 @@ FormatArg = Annotated[
     ExportFormat,
     Field(description="py: marimo. md: marimo's Markdown. script: plain Python."),
 ]
-OverwriteArg = Annotated[bool, Field(description="Replace output.")]
+OverwriteArg = Annotated[bool, Field(description="Replace a file that is there.")]
 
 
 _PYTHON: Final = frozenset({"py", "script"})
@@ -57,7 +57,7 @@ def _of_kernel(arguments: Arguments) -> bool:
     return arguments.get("file") is None
 
 
-@tool("Export a notebook", needs=_of_export, destroys=True, idempotent=True, joins=_of_kernel)
+@tool("Export notebook", needs=_of_export, destroys=True, idempotent=True, joins=_of_kernel)
 async def export_notebook(
     ctx: Ctx,
     *,
@@ -68,7 +68,7 @@ async def export_notebook(
         Field(description="File beside the notebook; else the text is returned."),
     ] = None,
     overwrite: OverwriteArg = False,
-    include_outputs: Annotated[bool, Field(description="With outputs.")] = True,
+    include_outputs: Annotated[bool, Field(description="With the cells' outputs.")] = True,
     kernel: KernelArg = None,
     offset: OffsetArg = 0,
     max_chars: BudgetArg = BUDGET,
@@ -96,18 +96,18 @@ async def import_notebook(
     *,
     file: Annotated[str | None, Field(description="The .ipynb, .md or .py.")] = None,
     content: Annotated[
-        str | None, Field(max_length=4_000_000, description="Its text, instead of a file.")
+        str | None, Field(max_length=4_000_000, description="The notebook's text, instead of a file.")
     ] = None,
-    format: Annotated[TextFormat | None, Field(description="Of content.")] = None,  # noqa: A002  # the natural name for callers
+    format: Annotated[TextFormat | None, Field(description="Format of content.")] = None,  # noqa: A002  # the natural name for callers
     target: Annotated[
         Literal["marimo", "bridge"] | None,
         Field(description="A .py for marimo, or an .ipynb for this kernel."),
     ] = None,
-    output: Annotated[str | None, Field(description="Else beside it.")] = None,
-    open: Annotated[bool, Field(description="Start its kernel.")] = False,  # noqa: A002  # likewise
-    keep_outputs: Annotated[bool, Field(description="With outputs.")] = False,
-    check: Annotated[bool, Field(description="Only report.")] = False,
-    verify: Annotated[bool, Field(description="Run both and compare.")] = False,
+    output: Annotated[str | None, Field(description="File to write; else beside file.")] = None,
+    open: Annotated[bool, Field(description="Start a kernel for it.")] = False,  # noqa: A002  # likewise
+    keep_outputs: Annotated[bool, Field(description="Keep the cells' outputs.")] = False,
+    check: Annotated[bool, Field(description="Only report, write nothing.")] = False,
+    verify: Annotated[bool, Field(description="Run old and new, compare outputs.")] = False,
     overwrite: OverwriteArg = False,
 ) -> Annotated[CallToolResult, ImportedNotebook]:
     """Make a Jupyter notebook reactive, and report what was changed in each cell."""

@@ -29,6 +29,8 @@ StructureArg = Annotated[
 CodeArg = Annotated[
     dict[str, str] | None, Field(description="Your editor's unsaved texts, by id.", max_length=2000)
 ]
+AsInOutline = Annotated[list[EditorCell] | None, Field(description="As in list_cells.", max_length=2000)]
+CodeAsInOutline = Annotated[dict[str, str] | None, Field(description="As in list_cells.", max_length=2000)]
 
 
 def given_of(structure: Sequence[EditorCell] | None, code: Mapping[str, str] | None) -> Given:

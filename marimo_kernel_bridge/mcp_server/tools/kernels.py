@@ -65,7 +65,7 @@ async def list_kernelspecs(ctx: Ctx) -> Annotated[CallToolResult, KernelspecList
     )
 
 
-@tool("Connect to a kernel", needs=needed_for, idempotent=True)
+@tool("Connect to kernel", needs=needed_for, idempotent=True)
 async def connect_to_kernel(
     ctx: Ctx,
     *,
@@ -98,7 +98,7 @@ async def connect_to_kernel(
     return answer(await kernel_state(attached), attached.redactor)
 
 
-@tool("Start a kernel", needs="all", in_sandbox=True)
+@tool("Start kernel", needs="all", in_sandbox=True)
 async def start_kernel(
     ctx: Ctx,
     *,
@@ -109,7 +109,7 @@ async def start_kernel(
         str | None,
         Field(description="Or a Python, or an environment, with marimo-kernel-bridge."),
     ] = None,
-    directory: Annotated[str | None, Field(description="Where it works.")] = None,
+    directory: Annotated[str | None, Field(description="Its working directory.")] = None,
     limits: LimitsArg = None,
     sandbox: SandboxArg = None,
 ) -> Annotated[CallToolResult, KernelState, Without((*_OF_OLDER, *_OF_DEATH))]:

@@ -45,15 +45,15 @@ SessionArg = Annotated[str, Field(description="Id from list_notebooks, or path."
 InterpreterArg = Annotated[str | None, Field(description="A Python with marimo-kernel-bridge.")]
 
 
-@tool("Create a notebook", needs="all", in_sandbox=True)
+@tool("Create notebook", needs="all", in_sandbox=True)
 async def create_notebook(
     ctx: Ctx,
     *,
-    name: Annotated[str, Field(max_length=200, description="The file's.")],
+    name: Annotated[str, Field(max_length=200, description="Name of the file.")],
     description: Annotated[str, Field(max_length=500, description="What it is for.")] = "",
-    folder: Annotated[str | None, Field(description="Where.")] = None,
+    folder: Annotated[str | None, Field(description="Folder of the file.")] = None,
     template: Annotated[str, Field(description="From list_templates.")] = "blank",
-    parameters: Annotated[dict[str, Any], Field(description="Values by variable.")] = {},  # noqa: B006  # never changed
+    parameters: Annotated[dict[str, Any], Field(description="Values for the template's variables.")] = {},  # noqa: B006  # never changed
     interpreter: InterpreterArg = None,
     ttl: Annotated[
         float, Field(ge=1, le=30 * 86400, description="Idle seconds until its kernel ends.")
@@ -92,7 +92,7 @@ def _of_opening(arguments: Arguments) -> Tier:
     return "read" if len(found) == 1 and found[0].state == "active" else "all"
 
 
-@tool("Open a notebook", needs=_of_opening, idempotent=True, in_sandbox=True)
+@tool("Open notebook", needs=_of_opening, idempotent=True, in_sandbox=True)
 async def open_notebook(
     ctx: Ctx,
     *,
@@ -116,12 +116,12 @@ async def open_notebook(
     return answer(await views.opened(kernels, session.id, client, bounds, interpreter), kernels.redactor)
 
 
-@tool("Close a notebook", needs="all", destroys=True, idempotent=True, in_sandbox=True)
+@tool("Close notebook", needs="all", destroys=True, idempotent=True, in_sandbox=True)
 async def close_notebook(
     ctx: Ctx,
     *,
     notebook: SessionArg,
-    save: Annotated[bool, Field(description="First.")] = True,
+    save: Annotated[bool, Field(description="Save the file first.")] = True,
 ) -> Annotated[CallToolResult, NotebookDone]:
     """Save a notebook and end its kernel; variables are lost."""
     kernels = kernels_of(ctx)
@@ -176,7 +176,7 @@ def _said(consent: ElicitationResult[DeleteConsent]) -> str:
 
 
 @tool(
-    "Delete a notebook",
+    "Delete notebook",
     needs="all",
     destroys=True,
     in_sandbox=True,
@@ -187,7 +187,7 @@ async def delete_notebook(
     *,
     notebook: SessionArg,
     consent: Annotated[ElicitationResult[DeleteConsent], Resolve(ask_about_file)],
-    delete_file: Annotated[bool, Field(description="Too; the person is asked.")] = False,
+    delete_file: Annotated[bool, Field(description="Delete the file, too; the person is asked.")] = False,
 ) -> Annotated[CallToolResult, NotebookDone]:
     """End a notebook's kernel and forget it."""
     kernels = kernels_of(ctx)

@@ -33,7 +33,13 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.tools.edits import EditsArg, changes_of
-from marimo_kernel_bridge.mcp_server.tools.given import CodeArg, StructureArg, given_of
+from marimo_kernel_bridge.mcp_server.tools.given import (
+    AsInOutline,
+    CodeArg,
+    CodeAsInOutline,
+    StructureArg,
+    given_of,
+)
 from marimo_kernel_bridge.mcp_server.views import cells as cell_views
 from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
 from marimo_kernel_bridge.mcp_server.views import search
@@ -62,15 +68,15 @@ async def list_cells(
     return answer(replace(view, note=attached.news()), attached.redactor, budget=max_chars)
 
 
-@tool("Read cells", needs="read", reads=True)
+@tool("Read cell", needs="read", reads=True)
 async def read_cell(
     ctx: Ctx,
     *,
     cell_id: Annotated[str | None, Field(description="From list_cells.")] = None,
-    cell_ids: Annotated[list[str], Field(max_length=100, description="Or several.")] = [],  # noqa: B006  # never changed
+    cell_ids: Annotated[list[str], Field(max_length=100, description="Or several cells.")] = [],  # noqa: B006  # never changed
     kernel: KernelArg = None,
     offset: OffsetArg = 0,
-    code_override: CodeArg = None,
+    code_override: CodeAsInOutline = None,
     max_chars: BudgetArg = BUDGET,
 ) -> Annotated[CallToolResult, CellView | CellsRead]:
     """Read a cell or several: the text that the person sees, version, outputs, pictures, place in the graph."""
@@ -93,12 +99,12 @@ async def read_cell(
 async def search_cells(
     ctx: Ctx,
     *,
-    query: Annotated[str, Field(min_length=1, max_length=200, description="Text, in any case.")],
-    regex: Annotated[bool, Field(description="query is a pattern.")] = False,
+    query: Annotated[str, Field(min_length=1, max_length=200, description="Text to find, in any case.")],
+    regex: Annotated[bool, Field(description="query is a regular expression.")] = False,
     kernel: KernelArg = None,
     limit: LimitArg = 50,
-    structure_override: StructureArg = None,
-    code_override: CodeArg = None,
+    structure_override: AsInOutline = None,
+    code_override: CodeAsInOutline = None,
     max_chars: BudgetArg = LIST_BUDGET,
 ) -> Annotated[CallToolResult, SearchResult]:
     """Find text in code, Markdown and outputs: which cell, which line."""
@@ -112,7 +118,7 @@ async def search_cells(
 async def read_dataflow(
     ctx: Ctx,
     *,
-    cell_id: Annotated[str | None, Field(description="Give this or variable.")] = None,
+    cell_id: Annotated[str | None, Field(description="A cell; or give variable.")] = None,
     variable: Annotated[str | None, Field(description="A global name.")] = None,
     kernel: KernelArg = None,
     max_chars: BudgetArg = LIST_BUDGET,
@@ -154,7 +160,7 @@ async def list_ui_elements(
     return answer(view, attached.redactor, budget=max_chars)
 
 
-@tool("Read a variable", needs="read", reads=True)
+@tool("Read variable", needs="read", reads=True)
 async def read_variable(
     ctx: Ctx,
     *,

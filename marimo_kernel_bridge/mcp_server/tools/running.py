@@ -61,7 +61,7 @@ def _of_code(arguments: Arguments) -> Tier:
 async def execute_code(
     ctx: Ctx,
     *,
-    code: Annotated[str, Field(description="Python.")],
+    code: Annotated[str, Field(description="Python code.")],
     scratch: Annotated[
         bool,
         Field(description="Only look: nothing joins the graph or re-runs."),
@@ -79,7 +79,7 @@ async def execute_code(
     return await finish(ctx, attached, run, timeout, Window(max_chars))
 
 
-@tool("Read a run", needs="read", reads=True)
+@tool("Read run", needs="read", reads=True)
 async def read_run(
     ctx: Ctx,
     *,
@@ -96,11 +96,11 @@ async def read_run(
     return await run_answer(attached, run, Window(max_chars, offset))
 
 
-@tool("Interrupt a run", needs="scratch", idempotent=True, while_paused=True)
+@tool("Interrupt run", needs="scratch", idempotent=True, while_paused=True)
 async def interrupt_run(
     ctx: Ctx,
     *,
-    run_id: Annotated[str, Field(description="Which.")],
+    run_id: Annotated[str, Field(description="From its answer.")],
     kernel: KernelArg = None,
 ) -> StoppedRun:
     """Stop a run of yours (KeyboardInterrupt); one that waits never starts."""
@@ -127,7 +127,7 @@ async def edit_cells(
     ctx: Ctx,
     *,
     edits: WholeEditsArg,
-    run: Annotated[bool, Field(description="Run it all; else it becomes stale.")] = True,
+    run: Annotated[bool, Field(description="Run them; else they become stale.")] = True,
     kernel: KernelArg = None,
     timeout: TimeoutArg = WAIT,  # noqa: ASYNC109
     max_chars: BudgetArg = BUDGET,

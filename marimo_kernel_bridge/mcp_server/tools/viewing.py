@@ -43,7 +43,7 @@ async def view_data(
     ],
     sort: Annotated[list[str] | None, Field(description='As ["state", "revenue desc"].')] = None,
     filter: Annotated[  # noqa: A002  # the natural name for callers
-        list[ViewFilter] | None, Field(description="All hold.")
+        list[ViewFilter] | None, Field(description="Conditions, all of which hold.")
     ] = None,
     search: Annotated[str | None, Field(description="Text in any column.")] = None,
     kernel: KernelArg = None,
@@ -96,7 +96,7 @@ def _message(opened: viewing.Opened, state: Shown) -> str:
 async def read_view(
     ctx: Ctx,
     *,
-    view: Annotated[str | None, Field(description="Else the newest.")] = None,
+    view: Annotated[str | None, Field(description="Which view; else the newest.")] = None,
 ) -> Annotated[CallToolResult, ViewRead]:
     """Tell how the person sorted, filtered and selected, and give Python for those rows."""
     return answer(await viewing.view_read(ctx, view), kernels_of(ctx).redactor)

@@ -14,7 +14,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList, CellsRead, CellView
 from marimo_kernel_bridge.mcp_server.answers.durations import worth_telling
 from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL, Origin
-from marimo_kernel_bridge.mcp_server.answers.view import first_line
+from marimo_kernel_bridge.mcp_server.answers.view import first_line, who
 from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, cut
 from marimo_kernel_bridge.mcp_server.views.notebook_source import (
     NOTHING_GIVEN,
@@ -116,11 +116,13 @@ async def cells_read(
     note = " ".join(filter(None, (view.note for view in views)))
     why = tuple(f"[{refusal.code}] {refusal}" for refusal in not_read)
     cells = tuple(replace(view, note="", origin=None) for view in views)
-    return CellsRead(cells, views[0].origin or KERNEL, note, why), tuple(images)
+    return CellsRead(cells, views[0].origin, note, why), tuple(images)
 
 
-def _brief(origin: Origin) -> Origin:
-    """Return where a single cell is from, without what the list of cells says of it."""
+def _brief(origin: Origin) -> Origin | None:
+    """Return where a single cell is from, without what the list of cells says of it; None for the document."""
+    if origin.shows == "document":
+        return None
     return Origin(origin.shows, seconds_old=origin.seconds_old if origin.shows == "file" else None)
 
 
@@ -171,7 +173,7 @@ async def _kernels_view(
         downstream=cell.downstream,
         not_watched=cell.not_watched,
         edited_by=_agent(cell.edited_by),
-        run_by=cell.last_run_by if over else None,
+        run_by=who(cell.last_run_by) if over and cell.last_run_by is not None else None,
         seconds=worth_telling(cell.duration) if over else None,
         error=error_line(cell.error),
         ran_at=time_of_day(cell.last_run_at) if over else None,

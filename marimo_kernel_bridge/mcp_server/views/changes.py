@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.mcp_server.answers.document import AuthorsChange, ChangedCell, ChangesSince
+from marimo_kernel_bridge.mcp_server.answers.view import who
 from marimo_kernel_bridge.mcp_server.media.text_differences import line_differences
 from marimo_kernel_bridge.mcp_server.views.cells import time_of_day
 
@@ -43,7 +44,7 @@ async def changes_since(attached: Attached, point: int | None) -> ChangesSince:
         newest = in_a_row[-1]
         if _edits(newest) and not text:
             continue  # it was changed back
-        made = AuthorsChange(newest.by, _kind(in_a_row), time_of_day(newest.at) or "", text)
+        made = AuthorsChange(who(newest.by), _kind(in_a_row), time_of_day(newest.at) or "", text)
         cells.setdefault(cell_id, []).append(made)
     return ChangesSince(
         tuple(ChangedCell(cell_id, tuple(made)) for cell_id, made in cells.items()),

@@ -21,7 +21,7 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
     UnusableFile,
     WorkLine,
 )
-from marimo_kernel_bridge.mcp_server.answers.view import first_line
+from marimo_kernel_bridge.mcp_server.answers.view import first_line, who
 from marimo_kernel_bridge.mcp_server.views.run_messages import asks_for_input
 from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
@@ -153,7 +153,7 @@ def _state(
         working_on=working_on,
         our_runs=tuple(run.run_id for run in attached.listed_runs if not run.over),
         pid=description.pid if description else None,
-        python=description.python_version if description else None,
+        python=_version(description, info.language_version),
         interpreter=description.interpreter if description else None,
         cwd=description.cwd if description else None,
         warnings=client.connection.warnings,
@@ -161,6 +161,13 @@ def _state(
         memory=description.memory if description else "",
         limits=told_of(description.limits, description.sandbox) if description else "",
     )
+
+
+def _version(description: KernelDescription | None, known: str) -> str | None:
+    """Return the version of a kernel's Python, unless its implementation says it."""
+    if description is None or description.python_version == known:
+        return None
+    return description.python_version
 
 
 async def _follow_renaming(attached: Attached) -> None:
@@ -192,11 +199,11 @@ async def _work(
         if await client.shell_is_free(_SHELL_BOUND):
             return False, ()
         # Messages may have arrived in the meantime; otherwise the work began before this client connected.
-        return True, await _seen_work(attached, cell) or (WorkLine("another client"),)
+        return True, await _seen_work(attached, cell) or (WorkLine(who("")),)
     if not description.busy:
         return False, ()
     since = time.time() - description.running_since if description.running_since else None
-    return True, (WorkLine("another client", since, None, cell),)
+    return True, (WorkLine(who(""), since, None, cell),)
 
 
 async def _seen_work(attached: Attached, cell: str | None) -> tuple[WorkLine, ...]:
@@ -204,7 +211,7 @@ async def _seen_work(attached: Attached, cell: str | None) -> tuple[WorkLine, ..
     working = client.runs.others
     codes = await attached.redacted_codes([work.code or "" for work in working])
     others = tuple(
-        WorkLine(work.client, now - work.since, first_line(code) or None, cell)
+        WorkLine(who(work.client), now - work.since, first_line(code) or None, cell)
         for work, code in zip(working, codes, strict=True)
     )
     ours = tuple(

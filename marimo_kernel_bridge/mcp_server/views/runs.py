@@ -153,8 +153,7 @@ async def run_view(attached: Attached, run: Run, window: Window) -> tuple[RunVie
         still_stale=facts.report.still_stale if facts.report else (),
         full=None if window.shows_all(text, shown) else _address(attached, facts),
         where=None if place is None or not facts.has_changed else place.where,
-        op_id=None if place is None else place.op_id,
-        front_end=None if place is None else place.front_end,
+        op_id=None if place is None or place.op_id == run.run_id else place.op_id,
         note=attached.news(),
     )
     return view, (*shown.images, *pictures)
@@ -291,5 +290,5 @@ async def _dependents(
         room -= len(text)
         new = [image for image in shown.images if image not in above and image not in images]
         images += new[: _MOST_PICTURES - len(images)]
-        cells[number] = replace(cells[number], outputs=text)
+        cells[number] = replace(cells[number], outputs=text, outputs_changed=not text)
     return tuple(cells), tuple(images)

@@ -42,7 +42,7 @@ async def search_result(
     if source is None and not regex:
         matches = await attached.client.reads.search(query, limit)
         lines, total, unread = map(_line, matches.found[:limit]), matches.total, matches.unread
-        return SearchResult(query, tuple(lines), total, KERNEL, unread, attached.news())
+        return SearchResult(tuple(lines), total, KERNEL, unread, attached.news(), query)
     cells = source.cells if source is not None else of_kernel(await attached.list_cells())
     texts: list[_Text] = [
         (cell.cell_id, "code" if cell.type == "code" else cell.type, cell.code) for cell in cells
@@ -59,7 +59,7 @@ async def search_result(
     found.sort(key=lambda line: places.get(line.cell_id, len(places)))
     origin = source.origin if source is not None else KERNEL
     told = None if origin.shows == "document" else origin
-    return SearchResult(query, tuple(found[:limit]), total, told, unread, attached.news())
+    return SearchResult(tuple(found[:limit]), total, told, unread, attached.news(), query)
 
 
 async def _found(

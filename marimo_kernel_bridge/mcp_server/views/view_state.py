@@ -6,10 +6,10 @@ An agent names columns; a state has their indexes. Pure: the process that has th
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import UNSET
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import (
@@ -47,13 +47,15 @@ Scalar = str | int | float | bool
 
 
 class ViewFilter(BaseModel):
-    """A condition on a column: one_of takes a list, null and not_null nothing."""
+    """A condition on a column."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    column: str
-    op: Operator = "="
-    value: Any = None  # a JSON text, number or boolean, or a list of them: schemas of unions take much room
+    column: Annotated[str, Field(description="Its name.")]
+    op: Annotated[Operator, Field(description="How to compare.")] = "="
+    value: Annotated[Any, Field(description="A list for one_of; none for null, not_null.")] = (
+        None  # a JSON text, number or boolean, or a list of them: schemas of unions take much room
+    )
 
 
 def change_of(

@@ -38,7 +38,7 @@ async def visualize(
     kernel: Kernel,
     *,
     data: Annotated[str, Field(max_length=1000, description="A variable, or a cell's id.")],
-    type: Annotated[Shape, Field(description="Of the picture.")] = "auto",  # noqa: A002  # the natural name for callers
+    type: Annotated[Shape, Field(description="What to draw.")] = "auto",  # noqa: A002  # the natural name for callers
     options: Annotated[
         dict[str, Any],
         Field(description="x, y, color (columns), mark, aggregate, title, rows."),

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from mcp.types import CallToolResult, ImageContent
 
-from marimo_kernel_bridge.cli import call_command
+from marimo_kernel_bridge.cli import call_answers
 from marimo_kernel_bridge.cli.main import main
 
 
@@ -144,7 +144,7 @@ def test_a_kernel_that_would_end_with_the_command_is_not_started() -> None:
 
 def test_exit_codes_tell_what_became_of_code() -> None:
     codes = {
-        status: call_command._exit_code(CallToolResult(content=[], structured_content={"status": status}))
+        status: call_answers.exit_code(CallToolResult(content=[], structured_content={"status": status}))
         for status in ("ok", "error", "interrupted", "running", "queued", "proposed")
     }
     assert codes == {"ok": 0, "error": 4, "interrupted": 4, "running": 5, "queued": 5, "proposed": 0}
@@ -155,6 +155,6 @@ def test_pictures_of_an_answer_are_saved_under_names_that_are_free(tmp_path: Pat
     result = CallToolResult(content=[picture, picture], structured_content={"a": 1})
     folder = tmp_path / "pictures"
     for first in (1, 3):
-        saved = call_command._as_json(result, folder)["pictures"]
+        saved = call_answers.as_json(None, result, folder)["pictures"]
         assert saved == [str(folder / f"picture-{number}.png") for number in (first, first + 1)]
     assert (folder / "picture-4.png").read_bytes() == b"hello"

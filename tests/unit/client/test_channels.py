@@ -55,7 +55,7 @@ def frames(key: bytes = KEY, **changes: Any) -> list[bytes]:
 async def test_a_signed_message_is_read(channels: ZmqChannels) -> None:
     message = channels._decode(frames(session="process-1"), "iopub")
     assert message == Message(
-        "stream", {"name": "stdout", "text": "hi"}, "process-1", "r-1", "execute_request", "ada"
+        "stream", {"name": "stdout", "text": "hi"}, "process-1", "r-1", "execute_request", "notebook"
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mcp.types import CallToolResult, ImageContent, ResourceLink, TextContent
 
 from marimo_kernel_bridge.errors import CODES
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
+from marimo_kernel_bridge.mcp_tools import objects_of
 from tests.answer_fields import answer_fields, fields_of
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ class Agent:
     def __init__(self, client: Client, more: Iterable[ToolDeclaration] = ()) -> None:
         """`more` are tools of plugins."""
         self.client = client
-        self._more = {declaration.name: fields_of(declaration) for declaration in more}
+        self._plugins = tuple(more)
+        self._more = {declaration.name: fields_of(declaration) for declaration in self._plugins}
 
     async def __call__(self, tool: str, **arguments: Any) -> Answer:  # JSON
         result = await self.client.call_tool(tool, arguments)
@@ -51,7 +52,7 @@ class Agent:
         assert isinstance(first, TextContent)
         return Answer(
             first.text,
-            as_objects(result.structured_content or {}),
+            objects_of(tool, result.structured_content or {}, self._plugins),
             tuple(block for block in result.content if isinstance(block, ImageContent)),
             tuple(str(block.uri) for block in result.content if isinstance(block, ResourceLink)),
             bool(result.is_error),

@@ -31,7 +31,7 @@ from marimo_kernel_bridge.protocol.inspection import (
     VariableContent,
 )
 from marimo_kernel_bridge.protocol.lines import split_lines
-from marimo_kernel_bridge.protocol.names import FOR_AGENT
+from marimo_kernel_bridge.protocol.names import FOR_AGENT, OF_CLIENT
 from marimo_kernel_bridge.protocol.notebook import (
     Cell,
     CellError,
@@ -499,7 +499,7 @@ class _Channels:
 
     def request(self, msg_type: str, content: Json, metadata: Json | None = None) -> Request:
         msg_id = f"{self._username}-{next(self._numbers)}"
-        header = {"msg_id": msg_id, "msg_type": msg_type, "username": self._username}
+        header = {"msg_id": msg_id, "msg_type": msg_type, "username": self._username, OF_CLIENT: True}
         return Request(msg_id, {"header": header, "content": content, "metadata": metadata or {}})
 
     async def send(self, channel: Channel, request: Request) -> None:

@@ -68,11 +68,12 @@ async def test_an_edit_goes_into_the_document_and_the_front_ends_runs_are_one_an
     document.front_end_runs("r1", cell_run("aaaa"), cell_run("bbbb"))
     document.front_end_runs("r2", cell_run("new1"))
     answer = await connected("edit_cells", edits=[CHANGE, ADD])
-    assert (answer.data["status"], answer.data["where"], answer.data["op_id"]) == ("ok", "document", "op-1")
+    assert (answer.data["status"], answer.data["where"], answer.data["run_id"]) == ("ok", "document", "op-1")
+    assert "op_id" not in answer.data, "it is the run's id"
     assert [ran["cell_id"] for ran in answer.data["ran"]] == ["aaaa"]
     assert [ran["cell_id"] for ran in answer.data["reran"]] == ["bbbb"]
     assert answer.data["added"] == ["new1"]
-    assert "in the document in JupyterLab; undo_edit(op_id='op-1')" in answer.text
+    assert "in the document; undo_edit(op_id='op-1')" in answer.text
     assert edits_sent(document) == [
         wire.EditDocument(changes=[ChangeCell("aaaa", 7, "x = 2"), AddCell("z = 3")], client="ann")
     ]

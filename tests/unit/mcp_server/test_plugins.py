@@ -195,9 +195,7 @@ async def test_a_named_plugin_has_its_tools_beside_ours_with_their_schema_and_ti
     assert set(look.input_schema["properties"]) == {"name", "rows", "kernel"}
     assert look.annotations is not None
     assert look.annotations.read_only_hint
-    assert count.annotations is not None
-    assert not count.annotations.read_only_hint
-    assert count.annotations.destructive_hint is not False  # the protocol's default
+    assert count.annotations is None, "all hints have the protocol's defaults"
 
 
 @pytest.mark.parametrize(

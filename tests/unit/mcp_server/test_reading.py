@@ -361,7 +361,7 @@ async def test_a_look_takes_no_more_questions_than_it_needs(
 async def test_an_idle_kernel_says_what_it_is(connected: Agent, chain: FakeKernel) -> None:
     chain.add("aaaa", "x = 1", stale=True)
     answer = await connected("kernel_status")
-    assert (answer.data["state"], answer.data["mode"], answer.data["stale"]) == ("idle", "autorun", ["aaaa"])
+    assert (answer.data["state"], answer.data["stale"]) == ("idle", ["aaaa"])
     assert "3 cells, autorun; stale: aaaa" in answer.text
 
 
@@ -370,7 +370,7 @@ async def test_a_busy_kernel_says_with_whose_request(connected: Agent, kernel: F
     status = await connected("kernel_status")
     assert status.data["state"] == "busy"
     (work,) = status.data["working_on"]
-    assert (work["client"], work["code"]) == ("ada", "train()")
+    assert (work["client"], work["code"]) == ("the person", "train()")
     end()
     assert (await connected("kernel_status")).data["state"] == "idle"
 

@@ -46,7 +46,6 @@ async def test_code_becomes_a_cell_and_its_dependents_are_listed(
     assert dependent == {
         "cell_id": "below",
         "code": "y = x + 1",
-        "outputs_changed": True,
         "seconds": 0.5,
         "outputs": "42",
     }
@@ -283,7 +282,7 @@ async def test_a_queued_run_says_who_is_in_its_way(connected: Agent, kernel: Fak
     end = kernel.somebody_else_runs("train()")
     answer = await connected("execute_code", code="1", timeout=0.05)
     assert answer.data["status"] == "queued"
-    assert "ada's `train()`" in answer.text
+    assert "the person's `train()`" in answer.text
     end()
     assert (await connected("read_run", run_id=answer.data["run_id"])).data["status"] == "ok"
 

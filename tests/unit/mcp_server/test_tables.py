@@ -1,12 +1,20 @@
 """Lists of objects in structured answers are tables, and can be read as objects again."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, is_dataclass
-from typing import Any, get_args, get_origin, get_type_hints
+from collections.abc import Iterable
+from dataclasses import dataclass, field, is_dataclass
+from typing import Any
 
+import msgspec
 import pytest
 
-from marimo_kernel_bridge.mcp_server.answers.tables import as_objects, tables_of
+from marimo_kernel_bridge.mcp_server.answers.tables import (
+    NAMES,
+    SENT,
+    as_objects,
+    count_of,
+    names_of,
+    tables_of,
+)
 from marimo_kernel_bridge.mcp_server.answers.view import as_data
 from marimo_kernel_bridge.mcp_server.sdk import schemas
 from marimo_kernel_bridge.mcp_tools import TOOLS
@@ -18,8 +26,10 @@ class Cell:
     id: str
     version: int = 0
     stale: bool = False
-    before: str | None = ""
+    before: str | None = None
     inner: "tuple[Cell, ...]" = ()
+    defines: tuple[str, ...] = field(default=(), metadata=NAMES)
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -27,19 +37,33 @@ class Cells:
     cells: tuple[Cell, ...]
     names: tuple[str, ...] = ()
     more: tuple[Cell, ...] | None = None
+    one: Cell | None = None
+    query: str = field(default="", metadata=SENT)
+    total: int = field(default=0, metadata=count_of("cells"))
 
     def text(self) -> str:
         return ""
 
 
-CELLS = (Cell("a", 1), Cell("b", 2, stale=True), Cell("c"))
+CELLS = (Cell("a", 1, defines=("x", "y")), Cell("b", 2, stale=True), Cell("c", error="bad"))
 
 
 def test_a_list_of_objects_names_each_field_once_and_rows_end_early() -> None:
-    assert as_data(Cells(CELLS, ("x",)), tables=True) == {
-        "cells": {"columns": ["id", "version", "stale"], "rows": [["a", 1], ["b", 2, True], ["c"]]},
+    assert as_data(Cells(CELLS, ("x",), query="sent"), tables=True) == {
+        "cells": [
+            ["id", "version", "defines", "stale", "error"],
+            ["a", 1, "x, y"],
+            ["b", 2, "", True],
+            ["c", None, "", None, "bad"],
+        ],
         "names": ["x"],
     }
+
+
+def test_names_are_one_text_also_outside_of_tables() -> None:
+    data = as_data(Cells((), one=CELLS[0]), tables=True)
+    assert data == {"cells": [], "one": {"id": "a", "version": 1, "defines": "x, y"}}
+    assert as_objects(data, Cells)["one"]["defines"] == ["x", "y"]
 
 
 @pytest.mark.parametrize(
@@ -47,64 +71,69 @@ def test_a_list_of_objects_names_each_field_once_and_rows_end_early() -> None:
     [
         (),
         (Cell("a"),),
-        (Cell("a", before=None), Cell("b")),
+        (Cell("a", before="x"), Cell("b")),
+        (Cell("", before="", error=""), Cell("b", error="bad")),
         (Cell("a", inner=CELLS), Cell("b", inner=(Cell("c"),))),
+        CELLS,
     ],
-    ids=["none", "one", "a null", "tables inside"],
+    ids=["none", "one", "a null", "empty texts", "tables inside", "names"],
 )
-def test_a_list_of_objects_has_one_form_whatever_is_in_it(cells: tuple[Cell, ...]) -> None:
-    view = Cells(cells, more=cells)
+def test_a_list_of_objects_has_one_form_whatever_is_in_it_and_comes_back(cells: tuple[Cell, ...]) -> None:
+    view = Cells(cells, more=cells, total=len(cells))
     data = as_data(view, tables=True)
-    assert data["cells"].keys() == data["more"].keys() == {"columns", "rows"}
-    plain = as_data(view)
-    for part in plain["cells"] + plain["more"]:
-        if part.get("before", "") is None:
-            del part["before"]
-    assert as_objects(data) == plain
+    assert all(isinstance(row, list) for row in data["cells"] + data["more"])
+    assert msgspec.convert(as_objects(data, Cells), Cells) == view
 
 
-def test_a_list_that_has_objects_by_chance_is_none() -> None:
+def test_a_number_is_told_where_the_list_does_not_show_it() -> None:
+    assert "total" not in as_data(Cells(CELLS, total=3), tables=True)
+    assert as_data(Cells(CELLS, total=9), tables=True)["total"] == 9
+    assert as_data(Cells(CELLS, total=3))["total"] == 3, "resources have it"
+    assert as_objects(as_data(Cells(CELLS, total=3), tables=True), Cells)["total"] == 3
+
+
+def test_the_class_decides_what_is_a_table() -> None:
     chance: Any = ({"columns": ["a"]},)
-    assert as_data(Cells((), chance), tables=True)["names"] == list(chance)
-
-
-def hints_of(kind: Any) -> dict[str, set[Any]]:
-    """What the fields of an answer, and of its parts, are made of, by `Class.field`."""
-    found: dict[str, set[Any]] = {}
-    waiting = [kind]
-    while waiting:
-        hint = waiting.pop()
-        waiting += get_args(hint)
-        if is_dataclass(hint) and isinstance(hint, type):
-            for name, field in get_type_hints(hint).items():
-                if (key := f"{hint.__name__}.{name}") not in found:
-                    found[key] = {part for part in flat(field) if part is dict or part is Any}
-                    waiting.append(field)
-    return found
-
-
-def flat(hint: Any) -> Iterator[Any]:
-    yield get_origin(hint) or hint
-    for part in get_args(hint):
-        yield from flat(part)
-
-
-def test_no_object_of_an_answer_can_be_taken_for_a_table() -> None:
-    # A JSON object that a kernel's code makes up could have the two keys of a table.
-    views = [view for declaration in TOOLS for view in schemas.answer_of(declaration.function)[0]]
-    free = {name for view in views for name, parts in hints_of(view).items() if parts}
-    assert free == {
-        "KernelState.death",  # of a fixed form
-        "ErrorList.death",  # likewise
-        "FilterLine.value",  # a text, a number, or a list of them
-    }
+    data = as_data(Cells((), chance), tables=True)
+    assert as_objects(data, Cells)["names"] == list(chance)
+    assert as_objects({"other": [["a"], [1]]}, Cells) == {"other": [["a"], [1]]}, "no answer of this class"
+    assert as_objects({"cells": [{"id": "a"}]}, Cells)["cells"] == [{"id": "a"}], "a plugin's"
 
 
 @pytest.mark.anyio
-async def test_a_list_without_anything_in_it_is_a_table(connected: Agent) -> None:
+async def test_a_list_without_anything_in_it_is_an_empty_list(connected: Agent) -> None:
     result = await connected.client.call_tool("list_errors", {})
     assert result.structured_content is not None
-    assert result.structured_content["errors"] == {"columns": [], "rows": []}
+    assert result.structured_content["errors"] == []
+
+
+def test_names_have_no_comma() -> None:
+    """Each field that is sent as one text has ids or Python names."""
+    named = {
+        f"{view.__name__}.{name}"
+        for declaration in TOOLS
+        for view in parts_of(schemas.answer_of(declaration.function)[0])
+        for name in names_of(view)
+    }
+    assert named == {
+        *(f"CellLine.{name}" for name in ("defines", "uses", "not_watched")),
+        *(f"CellView.{name}" for name in ("defines", "uses", "upstream", "downstream", "not_watched")),
+        *(f"RunView.{name}" for name in ("added", "to_run", "still_stale")),
+        *("FlowCell.names", "Dataflow.cells", "Problem.blocks", "ErrorList.stale"),
+        *("KernelState.stale", "KernelState.our_runs"),
+    }
+
+
+def parts_of(views: Iterable[type[Any]]) -> set[type[Any]]:
+    """The classes of answers and of the objects in them."""
+    found: set[type[Any]] = set()
+    waiting = [view for view in views if is_dataclass(view)]
+    while waiting:
+        view = waiting.pop()
+        if view not in found:
+            found.add(view)
+            waiting += tables_of(view).values()
+    return found
 
 
 def test_all_lists_of_objects_are_known() -> None:
