@@ -144,3 +144,25 @@ def test_a_cell_of_the_result_that_does_not_end_stops_the_verification_and_is_a_
         "cell 2: time: 'ends' became 'does not end in 1800 s'"
     ]
     assert verdict.first.compared == 1
+
+
+def test_a_cell_of_nothing_but_comments_that_the_result_shows_as_text_is_no_difference(monkeypatch):
+    async def original(_folder, codes, _done):
+        return {cell: [] if code.startswith("#") else printed(code) for cell, code in codes.items()}
+
+    @asynccontextmanager
+    async def running(_folder, codes, *, strict):
+        yield Endless(codes)
+
+    monkeypatch.setattr(verifying, "original", original)
+    monkeypatch.setattr(verifying, "running", running)
+    sources = ["# your solution\n\n  # here", "print()"]
+    notebook = Notebook(
+        tuple(NotebookCell(number, f"c{number}", "code", source) for number, source in enumerate(sources, 1)),
+        {},
+    )
+    conversion = convert(notebook)
+    assert "your solution" in conversion.codes[1]
+    assert "mo.md" in conversion.codes[1]
+    verdict = verifying.verify(notebook, conversion, lambda _steps, _now: None)
+    assert (verdict.same, verdict.first.compared) == (True, 1)

@@ -32,6 +32,7 @@ from marimo_kernel_bridge.importing.verifying.running import (
 )
 from marimo_kernel_bridge.importing.verifying.texts_and_pictures import markdown_check, picture_check
 from marimo_kernel_bridge.importing.verifying.verdict import Check, Difference, Verdict
+from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -154,7 +155,14 @@ class _Verification:
         return Verdict(first, tuple(self._shown_checks(before)), stopped=True)
 
     def _compared(self, before: Mapping[int, Outputs], again: Mapping[int, Outputs]) -> FirstRun:
-        return compare(before, again, [(self.made_of[cell], outputs) for cell, outputs in self.first.items()])
+        shown = ((self.made_of[cell], outputs) for cell, outputs in self.first.items())
+        return compare(before, again, [each for each in shown if not self._are_comments(each[0])])
+
+    def _are_comments(self, positions: tuple[int, ...]) -> bool:
+        """Whether cells of the original have nothing but comments. The result shows these as text: marimo has no such cells."""
+        sources = (cell.source for cell in self.notebook.cells if cell.position in positions)
+        lines = (line.strip() for source in sources for line in split_lines(source))
+        return all(line.startswith("#") for line in lines if line)
 
     def _shown_checks(self, before: Mapping[int, Outputs]) -> list[Check]:
         made_of = {cell: self.made_of[cell] for cell in self.ran}
