@@ -59,7 +59,7 @@ def _pretty(value, printer, cycle):  # as IPython shows values after init_printi
 
 _Printable._repr_pretty_ = _pretty"""
 _WHY_NO_FUTURE: Final = "its `from __future__` line is a comment: marimo compiles cells without it"
-_HIDES_FIGURES: Final = re.compile(r"\s*%%capture(?: +--no-std(?:out|err))* *\n")
+_CAPTURES_FIGURES: Final = re.compile(r"\s*%%capture(?: +--no-std(?:out|err)| +(?P<name>\w+))* *\n")
 _DOCUMENTATION: Final = "Automatically created module for IPython interactive environment"
 
 
@@ -166,9 +166,19 @@ def _with_settings(prepared: Prepared, cells: Sequence[NotebookCell], codes: lis
     return [result.code for result in placed]
 
 
+def _hides_figures(number: int, cells: Sequence[NotebookCell]) -> bool:
+    """Whether a cell captures its figures, and no cell can show them: IPython's captured output has no figures in marimo."""
+    captures = _CAPTURES_FIGURES.match(cells[number].source)
+    name = captures and captures["name"]
+    others = (cell.source for place, cell in enumerate(cells) if place != number)
+    return captures is not None and not (
+        name and any(re.search(rf"\b{re.escape(name)}\b", source) for source in others)
+    )
+
+
 def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
     past = history.named([_with_pretty_values(code) for code in codes])
-    hidden = {number for number, cell in enumerate(cells) if _HIDES_FIGURES.match(cell.source)}
+    hidden = {number for number in range(len(cells)) if _hides_figures(number, cells)}
     display = prepared.called.get("display", "display")
     valued = _with_values(prepared, cells, past.codes)
     codes = figures.shown(valued, hidden, display)
