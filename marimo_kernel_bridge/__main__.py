@@ -25,7 +25,7 @@ from marimo_kernel_bridge.startup import gc_pauses
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marimo_kernel_bridge.sandbox.entering import Entered
+    from marimo_kernel_bridge.sandbox.prepared import Entered
 
 
 def main() -> None:
@@ -63,7 +63,10 @@ def run_kernel(
         if forked is None and entered is None and "--sandbox" in {each.partition("=")[0] for each in asking}:
             from marimo_kernel_bridge.sandbox.variables import leave_secrets, named_in  # noqa: PLC0415  # these alone
 
-            leave_secrets(named_in(arguments))
+            if not any(
+                "image" in argument for argument in asking
+            ):  # whose engine needs its own settings, outside
+                leave_secrets(named_in(arguments))
         from marimo_kernel_bridge.kernel.limits.starting import bounded  # noqa: PLC0415  # kernels with bounds only
 
         arguments, bounds, entered = bounded(arguments, asking, forked=forked is not None, entered=entered)

@@ -18,6 +18,7 @@ from marimo_kernel_bridge.inspecting import packages, variables
 from marimo_kernel_bridge.inspecting.cell_search import search
 from marimo_kernel_bridge.inspecting.value_text import shorten, texts_passed_through
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.environment import PID_VARIABLE
 from marimo_kernel_bridge.protocol.inspection import Redacted, RunOutcome
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, KernelDescription
 from marimo_kernel_bridge.protocol.output_log import shortened
@@ -200,7 +201,7 @@ class BridgeReads:
             bridge_version=__version__,
             marimo_version=getattr(marimo, "__version__", None),
             python_version=platform.python_version(),
-            pid=os.getpid(),
+            pid=int(pid) if (pid := os.environ.get(PID_VARIABLE, "")).isdecimal() else os.getpid(),
             cwd=working_directory(),
             notebook=host.file.path(),
             mode=notebook.mode,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.sandbox import bubblewrap, light
+from marimo_kernel_bridge.sandbox import bubblewrap, containers, light
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marimo_kernel_bridge.protocol.bounds import Sandbox
+    from marimo_kernel_bridge.sandbox.containers import ContainerEngine, Found
 
 Engine = Literal["light", "bubblewrap"]
 _ENGINES: Final[dict[Engine, Callable[[], str]]] = {
@@ -18,23 +20,41 @@ _ENGINES: Final[dict[Engine, Callable[[], str]]] = {
     "bubblewrap": lambda: bubblewrap.missing(),  # noqa: PLW0108
 }
 """The engines in the order in which they are tried, and what this machine lacks for each."""
+_OF_IMAGES: Final[tuple[ContainerEngine, ...]] = ("podman", "docker")
 
 
-def engine_for(sandbox: Sandbox) -> Engine:
-    """Return the engine of a sandbox on this machine. Starts nothing.
+def engine_for(sandbox: Sandbox) -> Engine | Found:
+    """Return the engine of a sandbox on this machine, with an image what runs containers of it. Starts no kernel.
 
     Raises `BridgeError`: sandbox_unavailable, if it would be less than asked.
     """
-    if sandbox.image is not None or sandbox.engine in {"podman", "docker"}:
-        raise _unavailable("containers by `image` do not exist in this version")
-    if sandbox.packages:
-        raise _unavailable("packages cannot be installed in a sandbox of this version")
+    if sandbox.image is not None or sandbox.engine in _OF_IMAGES:
+        return _of_image(sandbox)
     reasons = []
     for engine, missing in _ENGINES.items():
         if sandbox.engine in {"auto", engine}:
             if not (reason := missing()):
                 return engine
             reasons.append(f"the engine {engine} cannot be used: {reason}")
+    raise _unavailable("; ".join(reasons))
+
+
+def _of_image(sandbox: Sandbox) -> Found:
+    if sandbox.image is None:
+        raise _unavailable(f"{sandbox.engine} needs an image, such as image=my-notebooks:1")
+    if sandbox.engine in _ENGINES:
+        raise _unavailable(f"the engine {sandbox.engine} runs no image; {' and '.join(_OF_IMAGES)} do")
+    if sandbox.files == "read":
+        raise _unavailable("a container has the files of its image to read, and none of this machine's")
+    if sys.platform != "linux":
+        raise _unavailable("sandboxes need Linux")
+    reasons = []
+    for engine in _OF_IMAGES:
+        if sandbox.engine in {"auto", engine}:
+            found = containers.look(engine, sandbox.image)
+            if isinstance(found, containers.Found):
+                return found
+            reasons.append(found)
     raise _unavailable("; ".join(reasons))
 
 

@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+from msgspec.structs import replace as replace_struct
+
+from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.checkpoints.places import folder_of_sandbox
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.own_python import module_command
-from marimo_kernel_bridge.sandbox import bubblewrap, environment, files, handed_sockets, light, own_places
+from marimo_kernel_bridge.sandbox import (
+    bubblewrap,
+    containers,
+    environment,
+    files,
+    handed_sockets,
+    light,
+    own_places,
+    placeholders,
+)
+from marimo_kernel_bridge.sandbox.containers import Found
 from marimo_kernel_bridge.sandbox.engines import engine_for
+from marimo_kernel_bridge.sandbox.placeholders import Placeholders
+from marimo_kernel_bridge.sandbox.prepared import Entered, Prepared
 from marimo_kernel_bridge.sandbox.supervising import supervise
 from marimo_kernel_bridge.sandbox.variables import cleaned, leave_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from typing import NoReturn
 
     from marimo_kernel_bridge.protocol.bounds import Limits, Sandbox
+    from marimo_kernel_bridge.sandbox.engines import Engine
     from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
     from marimo_kernel_bridge.sandbox.proxy import Outside
 
@@ -30,19 +47,8 @@ _HELD: Final = frozenset({"temporary"})
 """The limits that the engines hold: the size of the file systems in memory."""
 
 
-@dataclass(frozen=True)
-class Entered:
-    """What a confined process goes on with. `sockets`: the descriptors that listen, by their ports."""
-
-    sockets: Mapping[int, int] = field(default_factory=dict)
-    user_namespace: bool = True
-    """Whether the processes of this kernel are counted apart from the user's others."""
-    holds: frozenset[str] = frozenset()
-    """Names of the limits that the engine holds."""
-
-
 def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, forked: bool = False) -> Entered:
-    """Confine this process, in which no thread has been started; or replace it by an engine's program.
+    """Confine this process, in which no thread has been started: return in what becomes the kernel, or replace it by an engine's program.
 
     `forked`: it is the child of a pool, which cannot execute itself anew. Raises `BridgeError`: sandbox_unavailable.
     """
@@ -51,41 +57,144 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
         leave_secrets(sandbox.environment)
     folder = os.getcwd()  # noqa: PTH109
     path = os.path.abspath(connection_file)  # noqa: PTH100
+    held = Placeholders()
     try:
         connection = handed_sockets.connection_in(path)
-        own = own_places.make(path, folder_of_sandbox(sandbox.key, folder))
+        own = own_places.make(path, folder_of_sandbox(sandbox.key, folder), packages=sandbox.packages)
         access = files.access(sandbox, folder, own)
         _require_here(sandbox, access)
+        held = placeholders.put([place.path for place in access.looked_at], files.RUN_BY_OTHERS)
+        access = access.and_kept(held.paths)
         handed = handed_sockets.listening(connection, isolated=sandbox.network != "all")
+        return _in_engine(
+            engine,
+            sandbox,
+            limits,
+            _Outside(own, access, folder, connection_file, handed, held),
+            forked=forked,
+        )
     except OSError as error:
+        held.give_back()
         raise BridgeError(
             "sandbox_unavailable", f"The kernel cannot listen: {error}; nothing was started."
         ) from error
-    temporary = _temporary(limits)
-    connects = handed.accept_only
-    proxy = _proxy(sandbox, own)
+    except BridgeError:
+        held.give_back()
+        raise
+
+
+@dataclass(frozen=True)
+class _Outside:
+    """What a sandbox is made of: places, files, the working directory, the connection file, sockets, and names that are kept."""
+
+    own: OwnPlaces
+    access: files.Access
+    folder: str
+    connection_file: str
+    handed: handed_sockets.Handed
+    held: Placeholders
+
+    def descriptors(self, proxy: Outside | None) -> list[int]:
+        """Return what the kernel gets: its sockets, and the connection to its proxy."""
+        return [*self.handed.sockets.values(), *([] if proxy is None else [proxy.connection])]
+
+
+def _in_engine(
+    engine: Engine | Found, sandbox: Sandbox, limits: Limits | None, outside: _Outside, *, forked: bool
+) -> Entered:
+    """Return in the kernel, in the sandbox. This process never returns."""
+    dies_with_parent = not forked and "JPY_PARENT_PID" in os.environ
+    if isinstance(engine, Found):
+        return _in_container(engine, sandbox, limits, outside, dies_with_parent=dies_with_parent)
+    temporary, proxy = _temporary(limits), _proxy(sandbox, outside.own)
     if engine == "light":
-        light.enter(sandbox, own, access, folder, temporary, connects=connects, proxy=proxy)
-        return Entered(handed.sockets, holds=_HELD)
-    prepared = {
-        "home": own.home,
-        "variables": environment.inside(own, home=sandbox.files != "read") | {"JPY_PARENT_PID": None},
-        "sockets": {str(port): descriptor for port, descriptor in handed.sockets.items()},
-        "connects": connects,
-        "proxy": None if proxy is None else [proxy.connection, proxy.port],
-        "holds": sorted(_HELD),
-        "places": [(place.path, place.device, place.number) for place in access.looked_at],
-    }
-    handed_sockets.set_inherited(handed.sockets.values(), inherited=True)
-    if proxy is not None:
-        handed_sockets.set_inherited([proxy.connection], inherited=True)
-    inner = module_command("sandboxed-kernel", json.dumps(prepared), *_arguments(connection_file, path))
-    return supervise(
-        bubblewrap.command(sandbox, own, access, folder, inner, temporary=temporary),
-        cleaned(os.environ, sandbox.environment),
-        leaving=[*handed.sockets.values(), *([] if proxy is None else [proxy.connection])],
-        dies_with_parent="JPY_PARENT_PID" in os.environ,
+        light.enter(
+            sandbox,
+            outside.own,
+            outside.access,
+            outside.folder,
+            temporary,
+            variables=_variables(outside.own, home=sandbox.files != "read"),
+            connects=outside.handed.accept_only,
+            proxy=proxy,
+            held=outside.held,
+            dies_with_parent=dies_with_parent,
+        )
+        return Entered(outside.handed.sockets, holds=_HELD)
+    prepared = _prepared(
+        outside.own, outside, proxy, variables=_variables(outside.own, home=sandbox.files != "read")
     )
+    descriptors = outside.descriptors(proxy)
+    handed_sockets.set_inherited(descriptors, inherited=True)
+    path = os.path.abspath(outside.connection_file)  # noqa: PTH100
+    inner = module_command(*_inside(prepared, outside.connection_file, path))
+    return supervise(
+        bubblewrap.command(sandbox, outside.own, outside.access, outside.folder, inner, temporary=temporary),
+        cleaned(os.environ, sandbox.environment),
+        leaving=descriptors,
+        dies_with_parent=dies_with_parent,
+        at_end=outside.held.give_back,
+    )
+
+
+def _in_container(
+    engine: Found, sandbox: Sandbox, limits: Limits | None, outside: _Outside, *, dies_with_parent: bool
+) -> NoReturn:
+    own = replace(outside.own, home=containers.HOME)
+    held = containers.limits_of(engine, limits)
+    proxy = _proxy(sandbox, own)
+    prepared = replace_struct(
+        _prepared(own, outside, proxy, variables=_variables(own, home=True)),
+        sent=True,
+        own_users=engine.maps_users,
+        holds=tuple(sorted(_HELD | ({"processes"} & held.keys() if "pids" in engine.counts else set()))),
+    )
+    path = os.path.realpath(outside.connection_file)  # where it is mounted
+    made = partial(
+        containers.command,
+        engine,
+        sandbox,
+        own,
+        outside.access,
+        outside.folder,
+        inner=_inside(prepared, outside.connection_file, path),
+        temporary=_temporary(limits),
+        limits=held,
+    )
+    containers.run(
+        engine,
+        made,
+        containers.variables_of(os.environ, sandbox.environment),
+        outside.descriptors(proxy),
+        dies_with_parent=dies_with_parent,
+        at_end=outside.held.give_back,
+    )
+
+
+def _variables(own: OwnPlaces, *, home: bool) -> dict[str, str | None]:
+    return environment.inside(own, home=home, pid=os.getpid())
+
+
+def _prepared(
+    own: OwnPlaces, outside: _Outside, proxy: Outside | None, *, variables: dict[str, str | None]
+) -> Prepared:
+    return Prepared(
+        version=__version__,
+        home=own.home,
+        variables=variables,
+        sockets={str(port): descriptor for port, descriptor in outside.handed.sockets.items()},
+        connects=outside.handed.accept_only,
+        proxy=None if proxy is None else (proxy.connection, proxy.port),
+        holds=tuple(sorted(_HELD)),
+        places=tuple((place.path, place.device, place.number) for place in outside.access.looked_at),
+        packages=own.packages,
+    )
+
+
+def _inside(prepared: Prepared, connection_file: str, path: str) -> list[str]:
+    """Return the arguments of this package's command line in the sandbox."""
+    text = msgspec.json.encode(prepared).decode()
+    return ["sandboxed-kernel", text, *_arguments(connection_file, path)]
 
 
 def _proxy(sandbox: Sandbox, own: OwnPlaces) -> Outside | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -62,7 +62,7 @@ _HIDDEN: Final = (
     "/boot",
     "/lost+found",
 )
-_RUN_BY_OTHERS: Final = (
+RUN_BY_OTHERS: Final = (
     *(".git", ".husky", ".pre-commit-config.yaml", ".envrc", "mise.toml", ".mise.toml", ".devcontainer"),
     *(".vscode", ".idea", ".claude", ".cursor", ".mcp.json", "CLAUDE.md", "AGENTS.md"),
     *("jupyter_config.py", "jupyter_config.json", "jupyter_server_config.py", "jupyter_server_config.json"),
@@ -100,6 +100,10 @@ class Access:
     looked_at: tuple[Place, ...] = ()
     """The writable folders that were looked at: code in another sandbox may put a link in place of one meanwhile."""
 
+    def and_kept(self, paths: Iterable[str]) -> Access:
+        """Return the same with more that is only read."""
+        return replace(self, kept=tuple(dict.fromkeys((*self.kept, *paths))))
+
 
 def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     """Return what a sandbox gives of the files of this machine. Raises `BridgeError`: sandbox_unavailable."""
@@ -116,7 +120,7 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     _refuse_paths_of_python(given)
     kept = [path for path in python if any(is_below(path, outer) for outer in given)]
     for outer in given:
-        kept += (path for name in _RUN_BY_OTHERS if os.path.lexists(path := f"{outer}/{name}"))
+        kept += (path for name in RUN_BY_OTHERS if os.path.lexists(path := f"{outer}/{name}"))
         kept += (os.path.dirname(path) for path in _found(outer, _ENVIRONMENTS))  # noqa: PTH120
     readable = [*_PROGRAMS, *_SETTINGS, *_SYSTEM, *python, *own.readable]
     if sandbox.network == "all":

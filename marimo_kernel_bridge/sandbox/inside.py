@@ -13,54 +13,57 @@ from typing import Final
 
 import msgspec
 
+from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.sandbox import environment, landlock, seccomp
-from marimo_kernel_bridge.sandbox.entering import Entered
+from marimo_kernel_bridge.sandbox.containers import taken
 from marimo_kernel_bridge.sandbox.files import Place
+from marimo_kernel_bridge.sandbox.first_process import fork_kernel
 from marimo_kernel_bridge.sandbox.handed_sockets import set_inherited
-from marimo_kernel_bridge.sandbox.streams import leave_streams
-
-
-class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What was prepared outside. `sockets`: ports, as JSON has them, and descriptors; `connects`: code may connect by TCP.
-
-    `proxy`: the descriptor of the connection to it, and its port; `places`: which folders are writable.
-    """
-
-    home: str
-    variables: dict[str, str | None]
-    sockets: dict[str, int]
-    connects: bool
-    proxy: tuple[int, int] | None
-    holds: tuple[str, ...]
-    places: tuple[tuple[str, int, int], ...] = ()
-
+from marimo_kernel_bridge.sandbox.overlay import use as use_packages
+from marimo_kernel_bridge.sandbox.prepared import Entered, Prepared
+from marimo_kernel_bridge.sandbox.streams import close_all_but, leave_streams
 
 _PREPARED: Final = msgspec.json.Decoder(Prepared)
 
 
 def entered(text: str) -> Entered:
     """Finish a sandbox from within. Ends the process if that is not possible."""
-    prepared = _PREPARED.decode(text)
-    # Jupyter interrupts the whole process group, of which the engine's program had to ignore it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        for place in prepared.places:
-            if Place.at(place[0]) != Place(*place):
-                raise OSError(errno.ESTALE, f"{place[0]} was replaced meanwhile")  # noqa: TRY301  # as the others
-        environment.furnish(prepared.home, {})
-        leave_streams()
-        proxied = {}
-        if prepared.proxy is not None:
-            from marimo_kernel_bridge.sandbox.proxy import Outside, listen_inside  # noqa: PLC0415  # lists of hosts only
-
-            proxied = listen_inside(Outside(*prepared.proxy))
-        environment.apply(prepared.variables | proxied)
-        if not prepared.connects:
-            landlock.restrict_connections(() if prepared.proxy is None else prepared.proxy[1:])
-        seccomp.confine(own_ipc=True)
-    except OSError as error:
+        return _entered(_PREPARED.decode(text))
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"The kernel was not started: [sandbox_unavailable] {error}\n")
         raise SystemExit(1) from None
+
+
+def _entered(prepared: Prepared) -> Entered:
+    if prepared.version != __version__:
+        raise ValueError(
+            f"marimo-kernel-bridge is {__version__} in the sandbox, and {prepared.version} outside"
+        )
     sockets = {int(port): descriptor for port, descriptor in prepared.sockets.items()}
+    proxy = prepared.proxy
+    if prepared.sent:
+        outside, descriptors = taken((*sockets, *([] if proxy is None else [proxy])))
+        sockets = dict(zip(sockets, descriptors, strict=False))
+        proxy = None if proxy is None else (descriptors[-1], proxy[1])
+        fork_kernel(outside, lambda: close_all_but({outside.fileno()}))
+    # Jupyter interrupts the whole process group, of which an engine's program had to ignore it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for place in prepared.places:
+        if Place.at(place[0]) != Place(*place):
+            raise OSError(errno.ESTALE, f"{place[0]} was replaced meanwhile")
+    environment.furnish(prepared.home, {})
+    leave_streams()
+    proxied = {}
+    if proxy is not None:
+        from marimo_kernel_bridge.sandbox.proxy import Outside, listen_inside  # noqa: PLC0415  # lists of hosts only
+
+        proxied = listen_inside(Outside(*proxy))
+    environment.apply(prepared.variables | proxied)
+    if not prepared.connects:
+        landlock.restrict_connections(() if proxy is None else proxy[1:])
+    seccomp.confine(own_ipc=True)
+    if prepared.packages:
+        environment.apply(use_packages(prepared.packages))
     set_inherited(sockets.values(), inherited=False)
-    return Entered(sockets, holds=frozenset(prepared.holds))
+    return Entered(sockets, user_namespace=prepared.own_users, holds=frozenset(prepared.holds))

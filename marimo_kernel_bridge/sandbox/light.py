@@ -1,7 +1,8 @@
-"""The engine `light`: this process leaves the person's network, files, signals and environment, and becomes the kernel.
+"""The engine `light`: a fork of this process leaves the person's network, files, processes and environment, and becomes the kernel.
 
-Needs no program: namespaces, a read-only view of the file system, Landlock, a filter of system calls. It has one thread when
-it does that: a new interpreter, or the forked child of a pool. Nothing of it can be taken back.
+Needs no program: namespaces, a read-only view of the file system, Landlock, a filter of system calls. This process has one thread when
+it does that: a new interpreter, or the forked child of a pool. Nothing of it can be taken back. Two small processes stay with the kernel:
+this one, which whoever started it knows, and the first of the kernel's own processes.
 """
 
 from __future__ import annotations
@@ -9,22 +10,31 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import socket
 import stat
 import sys
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.sandbox import environment, landlock, namespaces, seccomp
 from marimo_kernel_bridge.sandbox.files import DEVICES, steps
+from marimo_kernel_bridge.sandbox.first_process import fork_kernel
 from marimo_kernel_bridge.sandbox.landlock import DEVICE, READ, WRITE
-from marimo_kernel_bridge.sandbox.streams import leave_streams
+from marimo_kernel_bridge.sandbox.overlay import use as use_packages
+from marimo_kernel_bridge.sandbox.streams import close_all_but, leave_streams
+from marimo_kernel_bridge.sandbox.supervising import end_with, stand_for
 from marimo_kernel_bridge.sandbox.system_calls import machine
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from marimo_kernel_bridge.protocol.bounds import Sandbox
     from marimo_kernel_bridge.sandbox.files import Access
     from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
+    from marimo_kernel_bridge.sandbox.placeholders import Placeholders
     from marimo_kernel_bridge.sandbox.proxy import Outside
 
 _SHARED_MEMORY: Final = "/dev/shm"  # noqa: S108
@@ -57,25 +67,32 @@ def enter(
     folder: str,
     temporary: int,
     *,
+    variables: Mapping[str, str | None],
     connects: bool,
     proxy: Outside | None,
+    held: Placeholders,
+    dies_with_parent: bool,
 ) -> None:
-    """Confine this process. `proxy`: what connects for it to the hosts of a list.
+    """Return in a new process that is confined; this one stands for it outside. `proxy`: what connects for it to the hosts of a list.
 
     `temporary` is the size of all file systems in memory; `connects`: code may connect by TCP, which is to its own loopback alone where it has no network.
+    `held` are given back when the new process has ended.
 
     Raises `BridgeError`: sandbox_unavailable; the process is of no use then, and ends.
     """
     fonts = environment.fonts()
     isolated = sandbox.network != "all"
+    own_processes = namespaces.processes_can_be_shown()
+    parent = os.getppid()
     try:
-        namespaces.enter(own_network=isolated)
+        namespaces.enter(own_network=isolated, own_processes=own_processes)
     except OSError as error:
         raise BridgeError(
             "sandbox_unavailable",
             f"The system refuses namespaces to this user ({_why(error)}); nothing was started.",
             "The administrator can allow user namespaces.",
         ) from error
+    _fork(held, parent if dies_with_parent else None)
     try:
         proxied = {}
         if proxy is not None:
@@ -83,24 +100,55 @@ def enter(
 
             proxied = listen_inside(proxy)
         namespaces.make_read_only(files.writable, steps(files.kept, files.writable), files.kept)
+        if own_processes:
+            namespaces.show_own_processes()
         namespaces.own_terminals()
         namespaces.mount_temporary(own.home, temporary * 3 // 4)
         if os.path.isdir(_SHARED_MEMORY):  # noqa: PTH112
             namespaces.mount_temporary(os.path.realpath(_SHARED_MEMORY), temporary // 4)
         environment.furnish(own.home, fonts)
         leave_streams()
-        environment.apply(environment.inside(own, home=sandbox.files != "read") | proxied)
+        environment.apply({**variables, **proxied})
         os.chdir(own.home if sandbox.files == "none" else folder)
         namespaces.drop_capabilities()
         ports = () if proxy is None else (proxy.port,)
         landlock.restrict(_rules(own, files), None if connects else ports)
         _require_writable(files)
         seccomp.confine(own_ipc=True)
+        if own.packages:
+            environment.apply(use_packages(own.packages))
     except OSError as error:
         raise BridgeError(
             "sandbox_unavailable",
             f"The sandbox cannot be entered here: {error}; nothing was started.",
         ) from error
+
+
+def _fork(held: Placeholders, parent: int | None) -> None:
+    """Return in the process that becomes the kernel. This one, which whoever started it knows, ends when that does, and the other way round."""
+    outside, inside = socket.socketpair()
+    first = os.fork()
+    if first:
+        close_all_but({outside.fileno(), *held.descriptors()})
+        if parent is not None:
+            end_with(parent, first)
+        stand_for(outside, first, at_end=partial(_give_back, held))
+    outside.close()
+    for descriptor in held.descriptors():
+        os.close(descriptor)
+
+    def leave_the_rest() -> None:
+        close_all_but({inside.fileno()})
+        namespaces.drop_capabilities()
+
+    fork_kernel(inside, leave_the_rest)
+
+
+def _give_back(held: Placeholders) -> None:
+    for path in held.paths:
+        with suppress(OSError):
+            namespaces.unmount(path)
+    held.give_back()
 
 
 def _require_writable(files: Access) -> None:

@@ -18,20 +18,49 @@ from marimo_kernel_bridge.sandbox.system_calls import call, checked, control_pro
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_MOUNTS, _IPC, _USER, _NETWORK = 0x00020000, 0x08000000, 0x10000000, 0x40000000
+_MOUNTS, _IPC, _USER, _PROCESSES, _NETWORK = 0x00020000, 0x08000000, 0x10000000, 0x20000000, 0x40000000
 _PRIVATE, _RECURSIVE, _BIND = 1 << 18, 1 << 14, 1 << 12
-_NO_SUID, _NO_DEVICES = 2, 4
+_READ_ONLY_FILES, _NO_SUID, _NO_DEVICES, _NO_PROGRAMS = 1, 2, 4, 8
+_DETACHED: Final = 2
 _HERE, _WHOLE_TREE, _READ_ONLY = -100, 0x8000, 1  # AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 1
 _BOUNDING_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4
 _CAPABILITIES_VERSION: Final = 0x20080522
 _MOST_CAPABILITIES: Final = 64
+_EMPTY_IN_PROC: Final = frozenset({"/proc/sys/fs/binfmt_misc"})
+_OF_THE_KERNEL: Final = (
+    *(
+        "kcore",
+        "kallsyms",
+        "keys",
+        "key-users",
+        "kmsg",
+        "modules",
+        "sched_debug",
+        "slabinfo",
+        "sysrq-trigger",
+    ),
+    *(
+        "timer_list",
+        "vmallocinfo",
+        "kpagecgroup",
+        "kpagecount",
+        "kpageflags",
+        "latency_stats",
+        "iomem",
+        "ioports",
+    ),
+)
 
 
-def enter(*, own_network: bool) -> None:
-    """Enter namespaces of this process's own; its own network has a loopback and nothing else. Raises `OSError`."""
+def enter(*, own_network: bool, own_processes: bool) -> None:
+    """Enter namespaces of this process's own; its own network has a loopback and nothing else. Raises `OSError`.
+
+    With `own_processes`, the next process that it forks is the first of a namespace.
+    """
     user, group = os.getuid(), os.getgid()
-    call("unshare", _USER | _MOUNTS | _IPC | (_NETWORK if own_network else 0))
+    more = (_NETWORK if own_network else 0) | (_PROCESSES if own_processes else 0)
+    call("unshare", _USER | _MOUNTS | _IPC | more)
     # The same ids inside: files keep their owners.
     for name, text in (
         ("setgroups", "deny"),
@@ -64,6 +93,33 @@ def make_read_only(writable: Iterable[str], steps: Iterable[str], within: Iterab
     for place in map(os.fsencode, within):
         _bind(place)
         _set_read_only(place, whole_tree=True)
+
+
+def processes_can_be_shown(mounts: str | None = None) -> bool:
+    """Return whether users may mount a /proc of their own: not where something hides a part of this one, as in many containers.
+
+    `mounts` is /proc/self/mountinfo.
+    """
+    if mounts is None:
+        mounts = Path("/proc/self/mountinfo").read_text()
+    places = [line.split()[4] for line in mounts.splitlines()]
+    return not any(place.startswith("/proc/") and place not in _EMPTY_IN_PROC for place in places)
+
+
+def show_own_processes() -> None:
+    """Mount a /proc of this process's own namespace, without what it says of the machine's kernel. Raises `OSError`."""
+    flags = ctypes.c_ulong(_READ_ONLY_FILES | _NO_SUID | _NO_DEVICES | _NO_PROGRAMS)
+    checked("mount at /proc", libc().mount(b"proc", b"/proc", b"proc", flags, None))
+    for name in _OF_THE_KERNEL:
+        place = os.fsencode(f"/proc/{name}")
+        if os.path.isfile(place):  # noqa: PTH113
+            bound = libc().mount(b"/dev/null", place, None, ctypes.c_ulong(_BIND), None)
+            checked(f"mount at /proc/{name}", bound)
+
+
+def unmount(place: str) -> None:
+    """Take a mount away, whoever uses it. Raises `OSError`."""
+    checked(f"umount {place}", libc().umount2(os.fsencode(place), _DETACHED))
 
 
 def own_terminals() -> None:

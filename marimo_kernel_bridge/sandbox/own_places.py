@@ -29,6 +29,8 @@ class OwnPlaces:
     data: str
     """Jupyter's data directory, which stays the person's."""
     checkpoints: str
+    packages: str
+    """Where packages are installed, "" if none may be."""
     writable: tuple[str, ...]
     readable: tuple[str, ...]
 
@@ -40,14 +42,18 @@ class OwnPlaces:
         )
 
 
-def make(connection_file: str, checkpoints: Path) -> OwnPlaces:
-    """Make the folders of a kernel. Raises `BridgeError`: sandbox_unavailable."""
+def make(connection_file: str, checkpoints: Path, *, packages: bool) -> OwnPlaces:
+    """Make the folders of a kernel; `packages`: it may install some, which equal sandboxes share as they do `checkpoints`.
+
+    Raises `BridgeError`: sandbox_unavailable.
+    """
     data = os.path.realpath(jupyter_data_dir())
     ours = Path(data, "marimo_kernel_bridge")
     home, paused = ours / "sandbox" / HOME, ours / "paused"
     box = black_box.folder_of(connection_file)
+    shared = [checkpoints, *([ours / "sandbox" / "packages" / checkpoints.name] if packages else [])]
     try:
-        for folder in (home, paused, box, checkpoints):
+        for folder in (home, paused, box, *shared):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise BridgeError(
@@ -55,11 +61,12 @@ def make(connection_file: str, checkpoints: Path) -> OwnPlaces:
             f"{error.filename} cannot be made, where a sandboxed kernel keeps its files: {error.strerror}.",
             "Nothing was started. Set JUPYTER_DATA_DIR to a folder that you can write to.",
         ) from error
-    own = [os.path.realpath(folder) for folder in (box, checkpoints)]
+    own = [os.path.realpath(folder) for folder in (box, *shared)]
     return OwnPlaces(
         home=os.path.realpath(home),
         data=data,
         checkpoints=own[1],
+        packages=own[2] if packages else "",
         writable=tuple(own),
         readable=(str(paused), os.path.realpath(connection_file)),
     )

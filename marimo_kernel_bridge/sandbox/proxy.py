@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import urlsplit
 
 from marimo_kernel_bridge.sandbox.hosts import allows, may_be_reached_at
+from marimo_kernel_bridge.sandbox.streams import close_all_but
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,11 +84,7 @@ def _serve(hosts: Sequence[str], log: Path, kernel: socket.socket, taken: socket
     """Be the proxy, until the kernel ends."""
     try:
         os.setsid()  # interrupts are the kernel's
-        kept = {0, 1, 2, kernel.fileno(), taken.fileno()}
-        for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:  # noqa: PTH208  # numbers
-            if descriptor not in kept:
-                with suppress(OSError):  # that of the list itself
-                    os.close(descriptor)
+        close_all_but({kernel.fileno(), taken.fileno()})
         _, descriptors, _, _ = socket.recv_fds(kernel, 1, 1)
         if descriptors:
             with socket.socket(fileno=descriptors[0]) as listener:

@@ -1,9 +1,14 @@
-"""The standard streams of a kernel in a sandbox."""
+"""The streams and other open descriptors of the processes of a sandbox."""
 
 from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 
 def leave_streams() -> None:
@@ -18,3 +23,11 @@ def leave_streams() -> None:
         os.dup2(nothing, 2)
     os.dup2(2, 1)
     os.close(nothing)
+
+
+def close_all_but(kept: Container[int]) -> None:
+    """Close all descriptors of this process but some, and but its standard streams."""
+    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:  # noqa: PTH208  # numbers
+        if descriptor > 2 and descriptor not in kept:  # noqa: PLR2004  # stderr
+            with suppress(OSError):  # that of the list itself
+                os.close(descriptor)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import secrets
 import shlex
 import shutil
@@ -19,6 +20,7 @@ import pytest
 from jupyter_client import BlockingKernelClient
 from jupyter_client.connect import write_connection_file
 
+import marimo_kernel_bridge
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.bounds import Engine, Sandbox
 from marimo_kernel_bridge.protocol.own_python import module_command, python_command
@@ -27,6 +29,7 @@ from marimo_kernel_bridge.sandbox.engines import engine_for
 BOUND = 120.0
 """Seconds for anything, on a machine that computes something else."""
 NOBODY = 65534
+PACKAGE = Path(marimo_kernel_bridge.__file__).parents[1]
 USERS = ["root", "nobody"] if os.getuid() == 0 else ["user"]
 
 
@@ -144,6 +147,65 @@ def world(someone: User) -> Iterator[dict[str, Any]]:
         victim.communicate(timeout=BOUND)
 
 
+IMAGE = "mkb-test"
+
+
+def image(someone: User) -> None:
+    """Give podman an image for a user: an empty tree, into which the settings mount the system's programs and Python's packages.
+
+    No registry is asked. The store, the settings and the image are the user's alone, and end with the user.
+    """
+    if shutil.which("podman") is None:
+        pytest.skip("podman is not installed")
+    top = someone.home.parent / "podman"
+    if top.exists():
+        return
+    tree = top / "tree"
+    for name in ("usr", "etc", "proc", "sys", "dev", "tmp", "run", "var/tmp"):
+        (tree / name).mkdir(parents=True)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (tree / name).symlink_to(f"usr/{name}")
+    (top / "run").mkdir(mode=0o700)
+    mounted = {"/usr", "/etc/ld.so.cache", sys.base_prefix, sys.prefix, str(PACKAGE)}
+    volumes = [f"{path}:{path}:ro" for path in sorted(mounted) if Path(path).exists()]
+    most = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
+    highest = {name: resource.getrlimit(number)[1] for name, number in most.items()}
+    limits = {
+        name: 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096) for name, hard in highest.items()
+    }
+    settings = {
+        "containers.conf": "[containers]\n"
+        f"volumes = {json.dumps(volumes)}\n"
+        f"default_ulimits = {json.dumps([f'{name}={most}:{most}' for name, most in limits.items()])}\n"
+        '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n'
+        + ("" if shutil.which("crun") else 'runtime = "runc"\n'),
+        "storage.conf": f'[storage]\ndriver = "vfs"\nrunroot = "{top}/run"\ngraphroot = "{top}/store"\n'
+        '[storage.options.vfs]\nignore_chown_errors = "true"\n',
+    }
+    for name, text in settings.items():
+        (top / name).write_text(text)
+    someone.environment |= {
+        "CONTAINERS_CONF": str(top / "containers.conf"),
+        "CONTAINERS_STORAGE_CONF": str(top / "storage.conf"),
+        "XDG_RUNTIME_DIR": str(top / "run"),
+    }
+    subprocess.run(["tar", "-C", tree, "-cf", top / "image.tar", "."], check=True)
+    someone.give()
+    path = f"ENV PATH={Path(sys.executable).parent}:/usr/bin:/bin"
+    done = subprocess.run(
+        [*someone.prefix, "podman", "import", "--change", path, str(top / "image.tar"), IMAGE],
+        env=someone.environment,
+        cwd=top,
+        capture_output=True,
+        text=True,
+        timeout=BOUND,
+        check=False,
+    )
+    if done.returncode:
+        shutil.rmtree(top)
+        pytest.skip(f"podman does not run here: {done.stderr.strip().splitlines()[-1]}")
+
+
 def require(engine: Engine) -> None:
     """Skip a test where this machine has not what an engine needs."""
     try:
@@ -198,7 +260,10 @@ def _await(client: BlockingKernelClient, process: subprocess.Popen[str], log: Pa
 @contextmanager
 def kernel(someone: User, sandbox: dict[str, Any] | None, **environment: str) -> Iterator[Kernel]:
     """Start a kernel of a user, in a sandbox."""
-    if sandbox is not None:
+    if sandbox is not None and sandbox["engine"] in {"podman", "docker"}:
+        image(someone)
+        sandbox = {"image": IMAGE, **sandbox}
+    elif sandbox is not None:
         require(sandbox["engine"])
     path = someone.home / f"run/kernel-{secrets.token_hex(4)}.json"
     file, connection = write_connection_file(str(path), ip="127.0.0.1")

@@ -14,7 +14,7 @@ from marimo_kernel_bridge.protocol.own_python import python_command
 
 SOURCE = Path(escape_probes.__file__).read_text()
 ALL = sorted(escape_probes.PROBES)
-ENGINES = ["light", "bubblewrap"]
+ENGINES = ["light", "bubblewrap", "podman"]
 
 
 @pytest.fixture(scope="module")

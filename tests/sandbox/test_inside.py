@@ -256,7 +256,11 @@ def test_a_kernel_from_a_pool_is_in_its_sandbox_and_in_a_pool_of_its_own(
         client.start_channels()
         client.wait_for_ready(timeout=BOUND)
         pooled = Kernel(None, client, [])
-        assert pooled.run("import os; os.getppid()") in {str(pool.pid) for pool in _pools(pool_home)}
+        assert manager.provisioner.pid in {pid for pool in _pools(pool_home) for pid in pool.kernels}
+        assert (
+            pooled.run("import os; sorted(int(each) for each in os.listdir('/proc') if each.isdecimal())")
+            == "[1, 2]"
+        )
         assert pooled.run("os.environ.get('PERSONS_TOKEN')") == ""
         assert pooled.run("try: open('/root/x', 'w')\nexcept OSError as error: print(error.errno)") in {
             "13",

@@ -20,7 +20,7 @@ from marimo_kernel_bridge.protocol.written_bounds import bounds_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marimo_kernel_bridge.sandbox.entering import Entered
+    from marimo_kernel_bridge.sandbox.prepared import Entered
 
 _OPTIONS: Final = frozenset({"--limits", "--sandbox"})
 _CONNECTION_FILE: Final = frozenset(

@@ -50,23 +50,24 @@ def become(
     os.chdir(request.cwd)
     sys.argv = [sys.argv[0], "kernel", *request.arguments]
     _reseed()
-    run_kernel(request.arguments, forked=partial(_report_ready, request, requester))
+    # A kernel in a sandbox is a fork of this process, which stays.
+    run_kernel(request.arguments, forked=partial(_report_ready, request, requester, os.getpid()))
 
 
-def _report_ready(request: KernelRequest, requester: socket.socket) -> None:
+def _report_ready(request: KernelRequest, requester: socket.socket, pid: int) -> None:
     """Report to the requester that the kernel accepts connections: ZMQ retries a refused connection after 0.1 s.
 
     Only now is there a thread that watches the requester: a process with threads cannot enter a sandbox.
     """
     if request.sandboxed:
         with suppress(OSError):
-            send_line(requester, KernelReply(pid=os.getpid()))
+            send_line(requester, KernelReply(pid=pid))
         requester.close()  # on which its code could speak for the pool; the pool watches the requester
         return
     if request.dies_with_requester:
         threading.Thread(target=_end_with, args=(requester,), name="RequesterWatch", daemon=True).start()
     with suppress(OSError):  # the requester may have left
-        send_line(requester, KernelReply(pid=os.getpid()))
+        send_line(requester, KernelReply(pid=pid))
 
 
 def _reseed() -> None:

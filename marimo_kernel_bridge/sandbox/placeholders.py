@@ -1,0 +1,113 @@
+"""Names in a sandbox's folders that other programs would run or follow, and that are not there: code must not make them.
+
+Only what is there can be kept from being written. So each gets an empty folder, which is only read inside, and which is removed
+when the last kernel that holds it ends. One that was killed leaves it to the next kernel in that folder.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.errors import BridgeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_MODE: Final = 0o500
+_TRIES: Final = 10
+_CANNOT_BE_MADE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR})
+"""Code, which has the rights of this user, cannot make it, either."""
+
+
+@dataclass(frozen=True)
+class _Held:
+    """A placeholder: the open folder that it is in, its name, and itself, open and locked."""
+
+    folder: int
+    name: str
+    opened: int
+
+
+@dataclass
+class Placeholders:
+    """What this process holds."""
+
+    paths: list[str] = field(default_factory=list)
+    held: list[_Held] = field(default_factory=list)
+
+    def descriptors(self) -> set[int]:
+        """Return what has to stay open."""
+        return {descriptor for each in self.held for descriptor in (each.folder, each.opened)}
+
+    def give_back(self) -> None:
+        """Remove those that no other kernel holds."""
+        for each in self.held:
+            with suppress(OSError):
+                fcntl.flock(each.opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _is_at(each.opened, each.folder, each.name):
+                    os.rmdir(each.name, dir_fd=each.folder)
+            os.close(each.opened)
+        for folder in {each.folder for each in self.held}:
+            os.close(folder)
+        self.held.clear()
+
+
+def put(folders: Iterable[str], names: Iterable[str]) -> Placeholders:
+    """Make placeholders for the names that are not in the folders. Raises `BridgeError`: sandbox_unavailable."""
+    made = Placeholders()
+    try:
+        for path in folders:
+            folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            for name in names:
+                if (opened := _placeholder(folder, name)) is not None:
+                    made.paths.append(f"{path}/{name}")
+                    made.held.append(_Held(folder, name, opened))
+    except OSError as error:
+        made.give_back()
+        raise BridgeError(
+            "sandbox_unavailable",
+            f"What other programs would run cannot be kept from being made in the folder: {error}; nothing was started.",
+        ) from error
+    return made
+
+
+def _placeholder(folder: int, name: str) -> int | None:
+    """Return a placeholder, open and locked; None where something else is, or where none can be made. Raises `OSError`."""
+    for _ in range(_TRIES):
+        try:
+            os.mkdir(name, _MODE, dir_fd=folder)  # in the folder that is open
+        except FileExistsError:
+            if not _is_placeholder(os.lstat(name, dir_fd=folder)):
+                return None
+        except OSError as error:
+            if error.errno in _CANNOT_BE_MADE:
+                return None
+            raise
+        with suppress(FileNotFoundError):  # another kernel has removed it meanwhile
+            opened = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            fcntl.flock(opened, fcntl.LOCK_SH)
+            if _is_at(opened, folder, name):
+                return None if os.listdir(opened) else opened  # noqa: PTH208  # by its descriptor
+            os.close(opened)
+    raise OSError(errno.EAGAIN, f"{name} comes and goes")
+
+
+def _is_placeholder(status: os.stat_result) -> bool:
+    return (
+        stat.S_ISDIR(status.st_mode)
+        and stat.S_IMODE(status.st_mode) == _MODE
+        and status.st_uid == os.getuid()
+    )
+
+
+def _is_at(opened: int, folder: int, name: str) -> bool:
+    """Return whether an open folder is still what is at a name."""
+    with suppress(FileNotFoundError):
+        return os.path.samestat(os.fstat(opened), os.lstat(name, dir_fd=folder))
+    return False

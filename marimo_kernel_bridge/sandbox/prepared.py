@@ -1,0 +1,42 @@
+"""What is handed from outside of a sandbox to the kernel in it, and what a confined process goes on with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Entered:
+    """What a confined process goes on with. `sockets`: the descriptors that listen, by their ports."""
+
+    sockets: Mapping[int, int] = field(default_factory=dict)
+    user_namespace: bool = True
+    """Whether the processes of this kernel are counted apart from the user's others."""
+    holds: frozenset[str] = frozenset()
+    """Names of the limits that the engine holds."""
+
+
+class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What was prepared outside, by this `version`. `sockets`: ports, as JSON has them, and descriptors; `connects`: code may connect by TCP.
+
+    `proxy`: the descriptor of the connection to it, and its port; `places`: which folders are writable; `packages`: where some may be
+    installed. `sent`: the descriptors are sent, and this is the first process; `own_users`: the sandbox has users of its own.
+    """
+
+    version: str
+    home: str
+    variables: dict[str, str | None]
+    sockets: dict[str, int]
+    connects: bool
+    proxy: tuple[int, int] | None
+    holds: tuple[str, ...]
+    places: tuple[tuple[str, int, int], ...]
+    packages: str
+    sent: bool = False
+    own_users: bool = True
