@@ -481,6 +481,10 @@ class RuntimeLoader:
         kernel.shell.register_magics(
             MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing, kernel.editor, kernel.views)
         )
+        if kernel.bounds is not None and kernel.bounds.sandbox is not None:
+            from marimo_kernel_bridge.kernel.ipython import sandboxed_packages  # noqa: PLC0415  # kernels in a sandbox only
+
+            sandboxed_packages.register(kernel.shell, kernel.bounds.sandbox)
         after_runs = AfterRuns(kernel)
         after_runs.attach()
         kernel.session.redirect_outputs(notebook.outputs.route)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.environment import (
+    OVERLAY_VARIABLE,
     Environment,
     InstallReport,
     MissingImport,
@@ -115,6 +116,9 @@ def install(
     client is on another machine, and the folders of this one are used: HOME and its like.
     Called on the main thread, where a KeyboardInterrupt stops the installer. Raises `BridgeError`: no_installer.
     """
+    overlay = os.environ.get(OVERLAY_VARIABLE)
+    if overlay is not None:  # in a sandbox: what code may have set reaches no more than code
+        settings = {**os.environ, **settings}
     path = settings.get("PATH")
     tool = _installer(path)
     if tool is None or not sys.executable:
@@ -136,7 +140,7 @@ def install(
     if ignored := sorted(name for name in others if others[name] != settings.get(name)):
         show(f"Not used, as the person did not set it for agents: {', '.join(ignored)}\n")
     before = _versions()
-    exit_code = _run(_command(tool, path), requirements, show, settings)
+    exit_code = _run(_command(tool, path, overlay or sys.executable), requirements, show, settings)
     importlib.invalidate_caches()
     after = _versions()
     changes = tuple(
@@ -145,7 +149,12 @@ def install(
         if before.get(name) != after.get(name)
     )
     return InstallReport(
-        tool, sys.executable, exit_code, changes, tuple(_failed_without(cells())), _loaded_before(changes)
+        tool,
+        overlay or sys.executable,
+        exit_code,
+        changes,
+        tuple(_failed_without(cells())),
+        _loaded_before(changes),
     )
 
 
@@ -159,13 +168,14 @@ def _settings_beside_the_notebook() -> Path | None:
     )
 
 
-def _command(tool: Installer, path: str | None) -> list[str]:
+def _command(tool: Installer, path: str | None, python: str) -> list[str]:
     if tool == "uv":
         uv = _uv(path)
         assert uv is not None
-        return [uv, "pip", "install", "--no-progress", "--color", "never", "--python", sys.executable]
+        return [uv, "pip", "install", "--no-progress", "--color", "never", "--python", python]
     options = ("--no-input", "--no-color", "--progress-bar", "off", "--disable-pip-version-check")
-    return python_command("-m", "pip", "install", *options)
+    of_another = () if python == sys.executable else ("--python", python)
+    return python_command("-m", "pip", *of_another, "install", *options)
 
 
 def _run(

@@ -391,6 +391,13 @@ class BridgeHandler:
 
     def _install(self, request: wire.InstallPackages, sender: _Sender) -> InstallReport:
         wanted = requirements(request.requirements)
+        sandbox = None if self._host.bounds is None else self._host.bounds.sandbox
+        if sandbox is not None and not sandbox.packages:
+            raise BridgeError(
+                "sandbox_unavailable",
+                "Packages cannot be installed in this kernel's sandbox; nothing was installed.",
+                "A kernel started with sandbox packages=true has a place for them; the person may have to allow that.",
+            )
         show = partial(self._host.outputs.show_text, parent=sender.header)
         with self._host.interrupts.body():
             return packages.install(wanted, self._host.notebook.view.snapshot, show, request.settings)

@@ -35,7 +35,7 @@ def use(folder: str) -> dict[str, str | None]:
     # Only where this environment's interpreter runs: the kernel has read these already.
     theirs = [path for path in _site_packages() if path != str(packages)]
     (packages / _SEES).write_text(
-        f"import site, sys; sys.prefix == {str(top)!r} and [site.addsitedir(path) for path in {theirs!r}]\n"
+        f"import site, sys; sys.prefix == {str(top)!r} and list(map(site.addsitedir, {theirs!r}))\n"
     )
     _put_first(str(packages), theirs)
     return {

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -9,9 +10,11 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import psutil
 import pytest
 from jupyter_client import KernelManager
 from sandboxed import BOUND, USERS, Kernel, User, kernel, require, user
@@ -25,6 +28,7 @@ from marimo_kernel_bridge.protocol.bounds import Sandbox
 from marimo_kernel_bridge.protocol.own_python import module_command
 from marimo_kernel_bridge.sandbox import landlock
 from marimo_kernel_bridge.sandbox.engines import engine_for
+from marimo_kernel_bridge.sandbox.files import RUN_BY_OTHERS
 from tests.isolation import Home, Homes
 
 STORE = ".local/share/jupyter/marimo_kernel_bridge/checkpoints"
@@ -43,7 +47,10 @@ def person() -> Iterator[User]:
         yield found
 
 
-@pytest.fixture(scope="module", params=["light", "bubblewrap"])
+PODMAN = pytest.param("podman", marks=pytest.mark.long)
+
+
+@pytest.fixture(scope="module", params=["light", "bubblewrap", PODMAN])
 def sandboxed(request: pytest.FixtureRequest, person: User) -> Iterator[Kernel]:
     with kernel(person, {"engine": request.param}) as found:
         yield found
@@ -222,7 +229,106 @@ def test_the_first_code_of_a_kernel_with_bounds_is_interrupted_also_beside_its_c
         assert new.replied()["ename"] == "KeyboardInterrupt"
 
 
-@pytest.mark.parametrize("engine", ["light", "bubblewrap"])
+def made_by(code: str) -> str:
+    """Return code that prints the number of an error, or "made"."""
+    return f"import os\nfrom pathlib import Path\ntry:\n    {code}\n    print('made')\nexcept OSError as error: print(error.errno)"
+
+
+@pytest.mark.parametrize("engine", ["light", "bubblewrap", PODMAN])
+def test_names_that_other_programs_run_cannot_be_made_and_are_gone_afterwards(engine: str) -> None:
+    with user(USERS[0]) as someone:
+        (someone.folder / ".vscode").mkdir()
+        with kernel(someone, {"engine": engine}) as bounded:
+            bounded.run("open('other', 'w').close(); import os; os.mkdir('folder')")
+            for name in RUN_BY_OTHERS:
+                for way in (
+                    f"Path({name!r}).write_text('x')",
+                    f"os.mkdir({name!r})",
+                    f"os.rmdir({name!r})",
+                    f"os.rename('folder', {name!r})",
+                    f"os.rename('other', {name!r})",
+                    f"os.rename({name!r}, 'moved')",
+                    f"os.symlink('other', {name!r})",
+                    f"os.link('other', {name!r})",
+                    f"Path({name!r}, 'config').write_text('x')",
+                ):
+                    assert bounded.run(made_by(way), cell=False) != "made", way
+            with kernel(someone, {"engine": engine}) as second:
+                second.client.shutdown()
+                assert second.process is not None
+                second.process.wait(BOUND)
+            assert bounded.run(made_by("os.mkdir('.git')"), cell=False) != "made"
+            bounded.client.shutdown()
+            assert bounded.process is not None
+            bounded.process.wait(BOUND)
+        assert sorted(path.name for path in someone.folder.iterdir()) == [".vscode", "folder", "other"]
+
+
+@pytest.mark.parametrize("engine", ["light", "bubblewrap", PODMAN])
+def test_what_code_has_started_ends_with_a_kernel_that_is_killed(person: User, engine: str) -> None:
+    seconds = str(random.randrange(10_000, 1_000_000))
+    with kernel(person, {"engine": engine}) as first:
+        first.run(
+            f"import subprocess\nsubprocess.Popen(['setsid', 'sleep', '{seconds}'], start_new_session=True).pid"
+        )
+        assert _sleepers(seconds)
+    deadline = time.monotonic() + BOUND
+    while _sleepers(seconds):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # no event tells of it
+
+
+def _sleepers(seconds: str) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.cmdline() == ["sleep", seconds]:
+                found.append(process.pid)
+    return found
+
+
+@pytest.mark.long
+def test_dockers_command_line_starts_a_container_that_is_gone_afterwards(person: User) -> None:
+    with kernel(person, {"engine": "docker", "packages": True}) as bounded:
+        assert (
+            bounded.run("import os; os.path.exists('/run/.containerenv'), os.environ['HOME']")
+            == "(True, '/tmp/home')"
+        )
+        assert bounded.process is not None
+        os.kill(bounded.process.pid, signal.SIGINT)
+        assert bounded.run("40 + 2") == "42"
+        bounded.client.shutdown()
+        assert bounded.process.wait(BOUND) == 0
+    said = (person.home.parent / "podman/said").read_text()
+    assert "--read-only --cap-drop=all" in said
+    assert "--http-proxy" not in said  # which is podman's
+    listed = subprocess.run(
+        ["podman", "ps", "--all", "--quiet"],
+        env=person.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert listed.stdout == ""
+
+
+def test_only_its_own_processes_are_seen(sandboxed: Kernel) -> None:
+    shown = sandboxed.run(
+        "import os; sorted(int(name) for name in os.listdir('/proc') if name.isdecimal())[:1]", cell=False
+    )
+    assert shown == "[1]"
+    assert (
+        int(
+            sandboxed.run(
+                "sum(name.isdecimal() for name in os.listdir('/proc'))",
+                cell=False,
+            )
+        )
+        < 8
+    )
+
+
+@pytest.mark.parametrize("engine", ["light", "bubblewrap", PODMAN])
 def test_a_kernel_that_is_killed_leaves_its_ports_to_the_next(person: User, engine: str) -> None:
     with kernel(person, {"engine": engine, "network": ["example.org"]}) as first:
         first.run("import os; os.system('sleep 60 &')")

@@ -30,6 +30,8 @@ OTHERS = {
     "launch/pool/server.py": "what a pool says of itself",
     "launch/kernelspecs.py": "the interpreter of a kernelspec",
     "cli/doctor.py": "the interpreter of a kernelspec, in an empty folder",
+    "inspecting/packages.py": "whose packages are changed, for pip",
+    "sandbox/overlay.py": "the interpreter that an environment in a sandbox is of",
     "sandbox/files.py": "a folder that code in a sandbox may read",
     "sandbox/variables.py": "the command line of this process, anew",
 }
@@ -132,6 +134,7 @@ def test_our_processes_get_only_absolute_entries_of_pythonpath(
 
 WITH_ANOTHER_ENVIRONMENT = {
     "mcp_server/hosts/installing.py": "programs of agents, none of which is Python",
+    "sandbox/containers.py": "podman and docker, and no Python in their folder",
     "sandbox/bubblewrap.py": "bwrap, and no Python in it",
     "sandbox/entering.py": "the program of an engine, with what goes into the sandbox",
     "sandbox/variables.py": "this program anew, with what goes into the sandbox",

@@ -27,6 +27,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
 )
 from marimo_kernel_bridge.mcp_server.package_index import named, own_settings, printable
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
+from marimo_kernel_bridge.mcp_server.sessions.ceilings import bounds_kept_by
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import finish
 from marimo_kernel_bridge.mcp_server.views.window import Window
@@ -120,7 +121,9 @@ async def install_packages(
     """Install packages into the kernel's environment; the person is asked. Runs no cell again: the answer says which to run."""
     _require(consent, packages)
     attached = await to_run_in(ctx, kernel)
-    settings = own_settings() if attached.here else {}
+    # Addresses of indexes hold passwords: they are none of what code in a sandbox gets.
+    open_to_all = (await bounds_kept_by(attached.client)).sandbox is None
+    settings = own_settings() if attached.here and open_to_all else {}
     run = await attached.client.install(requirements(packages), settings)
     return await finish(ctx, attached, run, timeout, Window(max_chars))
 

@@ -15,7 +15,7 @@ from marimo_kernel_bridge.sandbox.variables import cleaned, named_in
 
 @pytest.fixture
 def own(tmp_path: Path) -> OwnPlaces:
-    return own_places.make(str(tmp_path / "kernel.json"), tmp_path / "checkpoints")
+    return own_places.make(str(tmp_path / "kernel.json"), tmp_path / "checkpoints", packages=False)
 
 
 @pytest.fixture

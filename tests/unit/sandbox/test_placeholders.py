@@ -1,0 +1,67 @@
+"""Names that code must not make are held by empty folders, which go when nobody holds them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.sandbox import placeholders
+from marimo_kernel_bridge.sandbox.namespaces import processes_can_be_shown
+
+
+def test_only_what_is_not_there_is_held_and_it_goes_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "CLAUDE.md").write_text("mine")
+    (tmp_path / ".envrc").symlink_to("nowhere")
+    held = placeholders.put([str(tmp_path)], [".git", "CLAUDE.md", ".envrc", ".vscode", "mise.toml"])
+    assert held.paths == [f"{tmp_path}/.vscode", f"{tmp_path}/mise.toml"]
+    assert [*(tmp_path / ".vscode").iterdir()] == []
+    held.give_back()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".envrc", ".git", "CLAUDE.md"]
+
+
+def test_one_that_another_kernel_holds_stays_until_that_ends(tmp_path: Path) -> None:
+    first = placeholders.put([str(tmp_path)], [".git"])
+    second = placeholders.put([str(tmp_path)], [".git"])
+    assert second.paths == first.paths
+    first.give_back()
+    assert (tmp_path / ".git").is_dir()
+    second.give_back()
+    assert not (tmp_path / ".git").exists()
+
+
+def test_one_that_a_killed_kernel_has_left_is_the_next_ones(tmp_path: Path) -> None:
+    left = placeholders.put([str(tmp_path)], [".git"])
+    for descriptor in left.descriptors():
+        os.close(descriptor)  # as the system does when a process is killed
+    placeholders.put([str(tmp_path)], [".git"]).give_back()
+    assert not (tmp_path / ".git").exists()
+
+
+def test_what_has_been_put_into_one_from_outside_is_the_persons(tmp_path: Path) -> None:
+    held = placeholders.put([str(tmp_path)], [".vscode"])
+    (tmp_path / ".vscode").chmod(0o700)
+    (tmp_path / ".vscode/settings.json").write_text("mine")
+    (tmp_path / ".vscode").chmod(0o500)
+    assert placeholders.put([str(tmp_path)], [".vscode"]).paths == []
+    held.give_back()
+    assert (tmp_path / ".vscode/settings.json").read_text() == "mine"
+
+
+def test_a_link_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "folder").symlink_to("elsewhere")
+    with pytest.raises(BridgeError) as refused:
+        placeholders.put([str(tmp_path / "folder")], [".git"])
+    assert refused.value.code == "sandbox_unavailable"
+    assert [*(tmp_path / "elsewhere").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [("/proc/sys/fs/binfmt_misc", True), ("/proc/kcore", False), ("/proc/sys", False), ("/process", True)],
+)
+def test_users_may_mount_a_proc_where_nothing_hides_a_part_of_this_one(place: str, shown: bool) -> None:
+    mounts = f"20 1 0:5 / /proc rw - proc proc rw\n21 20 0:6 / {place} rw - tmpfs none rw\n"
+    assert processes_can_be_shown(mounts) is shown
