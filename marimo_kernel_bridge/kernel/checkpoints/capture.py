@@ -116,7 +116,7 @@ def capture(session: NotebookSession) -> Captured:
                 texts={} if why else {name: texts[name] for name in held & texts.keys()},
                 observed=_observed(session, cell_id),
                 error=None if entry.cell.error is None else msgspec.to_builtins(entry.cell.error),
-                expected=session.execution.failures.is_expected(cell_id),
+                expects=session.execution.failures.expected_of(cell_id),
                 stopped=entry.stopped,
                 once=cell_id in graph.imperative,
             )

@@ -181,7 +181,7 @@ class Restoring:
         session, graph = self._session, self._graph
         outputs = self._outputs()
         for cell_id, saved in matches.saved.items():
-            entry = session.cells[cell_id]
+            entry, failed = session.cells[cell_id], ""
             if cell_id in planned.fresh and cell_id not in planned.live:
                 session.cells.change(
                     cell_id,
@@ -194,8 +194,8 @@ class Restoring:
                 )
                 entry.stopped = saved.stopped
                 if saved.status == "error" and entry.cell.error is not None:
-                    name = entry.cell.error.ename
-                    session.execution.failures.bring_back(cell_id, name, expected=saved.expected)
+                    failed = entry.cell.error.ename
+            session.execution.failures.bring_back(cell_id, failed=failed, expected=saved.expects)
             if cell_id not in planned.live and not entry.log.outputs():
                 for output in outputs.get(saved.cell_id, ()):
                     entry.log.apply(*_message(output))

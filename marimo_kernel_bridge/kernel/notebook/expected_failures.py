@@ -37,15 +37,16 @@ class ExpectedFailures:
         self._failed[cell_id] = type(error).__name__
         return self._expected.get(cell_id) == type(error).__name__
 
-    def is_expected(self, cell_id: str) -> bool:
-        """Return whether the cells below run after the failure of a cell."""
-        return cell_id in self._expected
+    def expected_of(self, cell_id: str) -> str:
+        """Return the name of the exception after which the cells below a cell run, whether or not it has raised it now; else ""."""
+        return self._expected.get(cell_id, "")
 
-    def bring_back(self, cell_id: str, error: str, *, expected: bool) -> None:
-        """Note how a cell failed in an earlier kernel, by the name of the exception's class."""
-        self._failed[cell_id] = error
+    def bring_back(self, cell_id: str, *, failed: str, expected: str) -> None:
+        """Note how a cell failed in an earlier kernel, and what was expected of it: names of exceptions, "" for none."""
+        if failed:
+            self._failed[cell_id] = failed
         if expected:
-            self._expected[cell_id] = error
+            self._expected[cell_id] = expected
 
     def forget(self, cell_id: str) -> None:
         """Drop a cell that is gone."""

@@ -76,7 +76,10 @@ def notebook(numbers: random.Random) -> dict[str, str]:
 
 def state(lives: Lives) -> State:
     """Return the state of a notebook."""
-    defined = {name for cell in lives.cells().values() if cell.status == "ok" for name in cell.defines}
+    cells = lives.cells().values()
+    defined = {name for cell in cells if cell.status == "ok" for name in cell.defines}
+    # What a stale cell has made or changed is not kept: it waits to be run.
+    defined -= {name for cell in cells if cell.stale for name in (*cell.defines, *cell.uses)}
     values = {name: lives.values[name] for name in sorted(defined & lives.values.keys())}
     mutable = {
         name: value

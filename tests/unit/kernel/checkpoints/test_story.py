@@ -324,3 +324,17 @@ def test_others_are_answered_while_checkpoints_are_verified(
     answered.set()
     (one,) = wire.decode_reply(lab._reply(asked["header"]["msg_id"])["content"], list[CheckpointSummary])
     assert one.verified == "whole"
+
+
+def test_the_notebook_goes_on_after_a_failure_that_was_expected_before_the_restore(lives: Lives) -> None:
+    """It was expected once; the cell has succeeded since."""
+    lives.run({"make": "x = 1\nf()", "read": "y = x + 1"})
+    assert lives.values["y"] == 2
+    lives.run({"function": "def f(): return 1"})
+    assert lives.cells()["make"].status == "ok"
+    lives.save()
+    lives.die()
+    lives.restore()
+    assert lives.ran_by("function", "g = 1") == ["make", "read", "function"]
+    assert lives.cells()["make"].status == "error"
+    assert lives.cells()["read"].status == "ok"
