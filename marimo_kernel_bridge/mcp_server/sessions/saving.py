@@ -34,13 +34,22 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
 
 _QUIET: Final = 0.3
-"""Seconds without a change after which a kernel is looked at."""
+"""Seconds from a change on until the kernel is looked at,"""
+_SHARE: Final = 10.0
+"""or so many times as long as the last look took: who runs one cell after another, in this or another session, waits for little of it;"""
+_LONGEST_QUIET: Final = 5.0
+"""but no longer."""
+_MOST_HELD: Final = 2_000_000
+"""Bytes of outputs of one session that are held, and need not be read again."""
 _LAST: Final = 2.0
 """Seconds for the last writing, before a server ends."""
 _ELSEWHERE: Final = (
     "export_notebook with output writes the kernel's cells to another file. close_notebook with save=false, "
     "then open_notebook, goes on with the file as it is."
 )
+
+_AT_WORK: Final = frozenset({"queued", "running"})
+"""The state of a cell whose outputs may grow, and nothing else of it changes."""
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +86,7 @@ class SessionSaver:
         self._root = root
         self._known: set[str] = set()
         self._codes: dict[str, str] = {}  # by cell, as last read for the file
+        self._held: dict[str, tuple[Cell, CellWithOutputs]] = {}  # by cell: as it was listed, and read then
         self._texts: list[
             tuple[TextEdits, Run | None]
         ] = []  # not in the file yet, with the runs that they follow
@@ -117,8 +127,10 @@ class SessionSaver:
             if kept in self._texts:
                 self._texts.remove(kept)
 
-    async def save(self) -> bool:
+    async def save(self, *, quickly: bool = False) -> bool:
         """Write the file if the kernel has something else; return whether it was written.
+
+        `quickly`: of cells that have neither run nor changed since they were last read, the outputs are those of then.
 
         Raises `BridgeError`: notebook_in_use, no_such_notebook, disk_full, bad_request, and those of a kernel that does not answer.
         """
@@ -127,10 +139,11 @@ class SessionSaver:
             self._codes = _codes(listed)
             content = await self._client.document.read()
             if content is not None and content.active is not None:  # the front end saves it
+                self._held = {}
                 async with self._registry.changing(self.session_id):
                     await asyncio.to_thread(self._note_file)
                 return False
-            cells = [await self._reads.read_cell(cell.cell_id) for cell in listed]
+            cells = await self._read(listed, self._held if quickly else {})
             try:
                 async with self._registry.changing(self.session_id):
                     written = await self._write(cells)
@@ -143,6 +156,23 @@ class SessionSaver:
                 with suppress(BridgeError):  # only what the next answer says of these cells
                     await self._client.document.load()  # they are the notebook's now
             return written
+
+    async def _read(
+        self, listed: list[Cell], held: Mapping[str, tuple[Cell, CellWithOutputs]]
+    ) -> list[CellWithOutputs]:
+        found: list[CellWithOutputs] = []
+        holding: dict[str, tuple[Cell, CellWithOutputs]] = {}
+        left = _MOST_HELD
+        for cell in listed:
+            then, read = held.get(cell.cell_id, (None, None))
+            if read is None or then != cell or cell.status in _AT_WORK:
+                read = await self._reads.read_cell(cell.cell_id)
+            found.append(read)
+            left -= len(msgspec.json.encode(read.outputs, enc_hook=str))
+            if left >= 0:
+                holding[cell.cell_id] = (cell, read)
+        self._held = holding
+        return found
 
     async def _write(self, cells: list[CellWithOutputs]) -> bool:
         session = self._registry.get(self.session_id)
@@ -222,21 +252,33 @@ class SessionSaver:
             ) from refusal
 
     async def _watch(self) -> None:
+        pause = _QUIET
         while True:
             await self._due.wait()
-            await asyncio.sleep(_QUIET)
+            await asyncio.sleep(pause)
             self._due.clear()
+            begun = time.monotonic()
             try:
-                if await self._settled() or await self._has_new_code():
-                    await self.save()
+                await self._look()
             except BridgeError as refusal:
                 logger.info("The file of session %s was not written: %s", self.session_id, refusal)
             except Exception:
                 logger.exception("The file of session %s was not written", self.session_id)
+            pause = min(max(_QUIET, _SHARE * (time.monotonic() - begun)), _LONGEST_QUIET)
 
-    async def _has_new_code(self) -> bool:
-        """Whether the file lacks code, which may run for hours."""
-        return _codes(await self._reads.list_cells()) != self._codes
+    async def _look(self) -> None:
+        """Write what the kernel has, if it has settled or there is new code, which may run for hours."""
+        settled, listed = await self._settled(), await self._reads.list_cells()
+        if _codes(listed) != self._codes or (settled and self._differ(listed)):
+            await self.save(quickly=True)
+            self._due.set()  # to look at all outputs, when no cell has run or changed since
+        elif settled:
+            await self.save()
+
+    def _differ(self, listed: Iterable[Cell]) -> bool:
+        """Return whether a cell has run or changed since it was last read."""
+        kept = {cell.cell_id: cell for cell in listed if _is_kept(cell)}
+        return any(kept.get(cell_id) != cell for cell_id, (cell, _) in self._held.items())
 
     async def _settled(self) -> bool:
         """Whether nothing runs; what does ends with a change."""

@@ -80,6 +80,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.chdir(folder)
     monkeypatch.setattr(saving, "_QUIET", 0.0)
+    monkeypatch.setattr(saving, "_SHARE", 0.0)
     return folder
 
 

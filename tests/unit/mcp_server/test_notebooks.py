@@ -69,6 +69,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "config"))
     monkeypatch.setattr(saving, "_QUIET", 0.0)
+    monkeypatch.setattr(saving, "_SHARE", 0.0)
     return folder
 
 
@@ -136,7 +137,7 @@ def exists(path: str) -> bool:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110  # a file tells nobody
             await asyncio.sleep(0.005)
 
@@ -480,6 +481,29 @@ async def test_the_file_of_a_busy_kernel_has_its_code_at_once_and_its_outputs_la
     kernel.description = DESCRIPTION
     kernel.something_ended()
     await until(lambda: on_disk(data["path"]) == ["print(6) -> 6"])
+
+
+async def test_while_an_agent_works_only_what_has_run_or_changed_is_read_for_the_file(
+    agent: Agent, kernel: FakeKernel
+) -> None:
+    def read() -> list[str]:
+        return [request.cell_id for request in kernel.requests if isinstance(request, wire.ReadCell)]
+
+    data = await created(agent)
+    for cell_id in ("Aaaa", "Bbbb", "Cccc"):
+        await run(agent, kernel, cell_id, f"print({cell_id!r})", cell_id)
+    shown = [f"print({name!r}) -> {name}" for name in ("Aaaa", "Bbbb", "Cccc")]
+    await until(lambda: on_disk(data["path"]) == shown)
+    kernel.description = replace(DESCRIPTION, busy=True)
+    await kernel.heard()
+    kernel.requests.clear()
+    await run(agent, kernel, "Dddd", "print(4)", "4")
+    await until(lambda: on_disk(data["path"]) == [*shown, "print(4) -> 4"])
+    assert set(read()) == {"Dddd"}
+    kernel.description = DESCRIPTION
+    kernel.outputs["Aaaa"] = ({"output_type": "stream", "name": "stdout", "text": "late"},)
+    kernel.something_ended()
+    await until(lambda: on_disk(data["path"])[0] == "print('Aaaa') -> late")
 
 
 async def test_a_server_that_ends_writes_what_is_not_written(
