@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zoneinfo
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
 import narwhals as nw
@@ -22,8 +23,18 @@ ORDERS: Final = frozenset({"<", "<=", ">", ">="})
 _LARGE: Final = 2**62
 _PLAIN_DIGITS: Final = (1e-4, 1e15)
 """Between these libraries write floats without an exponent, and alike."""
-_LETTERS: Final = {"datetime": frozenset("0123456789-:+. "), "duration": frozenset("0123456789-:. d")}
+_LETTERS: Final = {
+    "integer": frozenset("0123456789-"),
+    "number": frozenset("0123456789-+.einf"),
+    "boolean": frozenset("truefals"),
+    "date": frozenset("0123456789-"),
+    "datetime": frozenset("0123456789-:+. "),
+    "duration": frozenset("0123456789-:. d"),
+}
 """What the texts of such cells consist of."""
+_MANY: Final = 50_000
+_OTHERWISE: Final = frozenset({"datetime", "duration"})
+"""Kinds whose cells each library writes otherwise."""
 
 
 def mask(column: Column, dtype: Any, condition: Filter) -> Any:
@@ -37,7 +48,9 @@ def mask(column: Column, dtype: Any, condition: Filter) -> Any:
         return ~present
     if condition.op == "not_null":
         return present
-    text = this if column.kind == "text" else this.cast(nw.String)
+    # A cell has all digits that Python's float of 64 bits has
+    written = this.cast(nw.Float64) if dtype == nw.Float32 else this
+    text = this if column.kind == "text" else written.cast(nw.String)
     if condition.op in TEXT_OPERATORS:
         lowered = text.str.to_lowercase()
         needle = values[0].lower()
@@ -63,12 +76,35 @@ def searched(column: Column, text: str) -> Filter:
 
 def by_cells(column: Column, condition: Filter) -> bool:
     """Return whether a filter is by the text of cells that each library writes otherwise."""
-    return condition.op in TEXT_OPERATORS and column.kind in _LETTERS
+    return condition.op in TEXT_OPERATORS and column.kind in _OTHERWISE
 
 
-def may_be_in(column: Column, text: str) -> bool:
-    """Return whether cells of such a column may have the text."""
-    return _LETTERS[column.kind].issuperset(text.lower())
+def is_in_none(column: Column, condition: Filter) -> bool:
+    """Return whether no cell of such a column can have the text of a filter."""
+    letters = _LETTERS.get(column.kind)
+    return (
+        condition.op in TEXT_OPERATORS
+        and letters is not None
+        and not letters.issuperset(str(condition.value).lower())
+    )
+
+
+def numbers_to_write(frame: Any, column: Column, condition: Filter) -> Any:
+    """Return numbers whose texts are asked for as a frame of polars, which writes them ten times as fast as pandas; else None."""
+    if (
+        condition.op not in TEXT_OPERATORS
+        or column.kind not in {"integer", "number"}
+        or not frame.implementation.is_pandas()
+        or len(frame) < _MANY
+        or find_spec("polars") is None
+    ):
+        return None
+    values = frame[str(column.index)].to_native()
+    if getattr(values.dtype, "kind", "") not in {"i", "u", "f"} or not hasattr(values.dtype, "newbyteorder"):
+        return None
+    import polars as pl  # noqa: PLC0415  # only to search in many rows
+
+    return nw.from_native(pl.DataFrame({str(column.index): values.to_numpy()}), eager_only=True)
 
 
 def written_otherwise(column: Column) -> Any:

@@ -12,7 +12,13 @@ import narwhals as nw
 
 from marimo_kernel_bridge.protocol.views import Column, ColumnKind, Detail, Statistics
 from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Query
-from marimo_kernel_bridge.viewing.tables import frame_filters, frame_statistics, python_values, writing
+from marimo_kernel_bridge.viewing.tables import (
+    frame_filters,
+    frame_statistics,
+    moment_texts,
+    python_values,
+    writing,
+)
 from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS
 from marimo_kernel_bridge.viewing.tables.cells import cell, detail, nanoseconds_text, shown_cell, type_name
 from marimo_kernel_bridge.viewing.tables.orders import Orders
@@ -220,12 +226,18 @@ class FrameTable(WholeTable):
         column = self._columns[condition.column]
         if condition.column in self._as_python:
             return self._by_values(column, condition)
+        if frame_filters.is_in_none(column, condition):
+            return self._series([False] * self._length)
         if frame_filters.by_cells(column, condition):
-            if not frame_filters.may_be_in(column, str(condition.value)):
-                return self._series([False] * self._length)
-            return self._by_values(column, condition)
+            met = None
+            if column.kind == "datetime":
+                met = moment_texts.met(self._frame[str(column.index)], condition.op, str(condition.value))
+            return self._by_values(column, condition) if met is None else self._series(met)
         expression = frame_filters.mask(column, self._schema[column.index], condition)
-        mask = self._frame.select(mask=expression)["mask"]
+        written = frame_filters.numbers_to_write(self._frame, column, condition)
+        mask = (self._frame if written is None else written).select(mask=expression)["mask"]
+        if written is not None:
+            mask = self._series(mask.to_list())
         if column.kind == "number" and condition.op in TEXT_OPERATORS:
             return self._with_exponents(mask, column, condition)
         return mask

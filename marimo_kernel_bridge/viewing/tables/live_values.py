@@ -176,8 +176,17 @@ def _polars_lazy(frame: Any) -> Table:
 
     def load(cancellation: Cancellation) -> Table:
         most = _rows_in_memory(first.estimated_size() / max(1, first.height))
-        read = frame.head(most + 1).collect(engine="streaming")
-        cancellation.check()
+
+        def passed(part: Any) -> Any:
+            cancellation.check()
+            return part
+
+        # Polars ends no query; but what a function in it raises does, with the next rows that come out of the plan
+        watched = frame.head(most + 1).map_batches(passed, streamable=True)
+        try:
+            read = watched.collect(engine="streaming")
+        finally:
+            cancellation.check()
         cut = read.height > most
         notes = (f"Shown are the first {most:,} rows: more would fill the memory.",) if cut else ()
         read = read.head(most)

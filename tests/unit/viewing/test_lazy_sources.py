@@ -45,6 +45,30 @@ def test_a_lazy_frame_shows_its_first_rows_and_runs_its_plan_once() -> None:
     assert len(runs) == done
 
 
+def test_a_plan_that_nobody_waits_for_any_more_ends_with_its_next_rows() -> None:
+    heights: list[int] = []
+    loads, loading, go, ended = (threading.Event() for _ in range(4))
+
+    def slow(frame: pl.DataFrame) -> pl.DataFrame:
+        if loads.is_set():
+            heights.append(frame.height)
+            loading.set()
+            assert go.wait(60)
+        return frame
+
+    rows = 12_000_000
+    source = pl.select(a=pl.int_range(rows, dtype=pl.Int32)).lazy()
+    table: Any = open_value(source.map_batches(slow, streamable=True))
+    table.watch(ended.set)
+    loads.set()
+    table._begin()
+    assert loading.wait(60)
+    table.close()
+    go.set()
+    assert ended.wait(60)
+    assert sum(heights) < rows / 2, "some are on their way between its threads"
+
+
 def test_rows_of_lazy_sources_are_those_that_plain_python_finds(tmp_path: Path) -> None:
     _lazy().collect().write_parquet(tmp_path / "a.parquet")
     for value in (_lazy(), duckdb.connect().read_parquet(str(tmp_path / "a.parquet"))):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import random
 import sqlite3
 from contextlib import closing
 from decimal import Decimal
@@ -17,10 +18,10 @@ import pytest
 
 from marimo_kernel_bridge.protocol.views import Filter, Marked, Operator, SortKey
 from marimo_kernel_bridge.viewing.table import Cancellation, Query, Table
-from marimo_kernel_bridge.viewing.tables import excel_files, open_file, open_value
+from marimo_kernel_bridge.viewing.tables import excel_files, frame_filters, open_file, open_value
 from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.duck_table import loaded_table
-from tests.unit.viewing.rows_by_hand import all_ids
+from tests.unit.viewing.rows_by_hand import all_ids, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -236,3 +237,53 @@ def test_a_sheet_whose_first_heading_is_blank_has_its_headings() -> None:
     assert excel_files._header([["", "a", "b"], [0, 1, "x"]]) == (["A", "a", "b"], [[0, 1, "x"]])
     assert excel_files._header([["Report", "", ""], ["a", "b", 1]])[0] == ["A", "B", "C"]
     assert excel_files._header([[""], [1]])[0] == ["A"]
+
+
+def _parts(texts: list[str | None], count: int) -> list[str]:
+    """Return parts of texts, of all lengths and places."""
+    chosen = random.Random(7)
+    parts = []
+    for _ in range(count):
+        text = chosen.choice([one for one in texts if one])
+        start = chosen.randrange(len(text))
+        parts.append(text[start : start + chosen.randrange(1, len(text) + 1)].strip() or text)
+    return parts
+
+
+def _finds_what_is_shown(table: Table, count: int) -> None:
+    texts = [None if row[0] is None else _text(row[0]).lower() for row in shown(table)]
+    for part in _parts(texts, count):
+        for operator, test in (("contains", str.__contains__), ("starts", str.startswith)):
+            wanted = [row for row, text in enumerate(texts) if text is not None and test(text, part)]
+            assert all_ids(table, Query(filters=(Filter(0, operator, part),))) == wanted, (operator, part)  # type: ignore[arg-type]  # it is one
+
+
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin", "America/St_Johns"])
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+def test_moments_are_found_by_each_part_of_what_their_cells_show(unit: Any, zone: str | None) -> None:
+    moments = [
+        *(
+            "2024-03-31 01:59:59.999",
+            "2024-10-27 00:30:00",
+            "1969-12-31 23:59:59.5",
+            "2000-02-29 12:00:00.001",
+        ),
+        *("1880-01-01 00:00:00", "2024-07-01 20:24:07.07", "1999-12-31 00:00:00", None),
+    ]
+    column = pl.Series("a", moments).str.to_datetime(time_unit=unit)
+    column = column if zone is None else column.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+    days = pd.Series(moments, dtype=f"datetime64[{unit}]")
+    days = days if zone is None else days.dt.tz_localize("UTC").dt.tz_convert(zone)
+    for frame in (pl.DataFrame({"a": column}), pd.DataFrame({"a": days})):
+        _finds_what_is_shown(open_value(frame), 15)
+
+
+def test_numbers_of_pandas_are_found_alike_in_many_rows_and_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frame_filters, "_MANY", 0)
+    for values in (
+        [1.5, -0.25, 1e20, 1e-7, NAN, float("inf"), 12345.678, 100.0],
+        [1, -20, 2**40, 0],
+        np.array([7, 255], dtype="u1"),
+        np.array([0.1, 2.5], dtype="f4"),
+    ):
+        _finds_what_is_shown(open_value(pd.DataFrame({"a": values})), 15)
