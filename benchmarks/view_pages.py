@@ -5,6 +5,7 @@ What waits, waits for text on the page, which is known before: what the page sho
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +27,11 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.views import OpenedView
 
 BOUND: Final = 180_000  # milliseconds
+_LOOK: Final = 0.3  # seconds
+_LOOKS: Final = 100
+_IDLE: Final = 0.02  # seconds of a processor
+_RESTS: Final = 6
+"""Looks without work, in a row: allocators give memory back after a second."""
 SESSION: Final = "benchmarks"
 SIZE: Final = {"width": 2600, "height": 900}
 """Of a page on which 15 columns fit."""
@@ -81,6 +87,26 @@ def heap(page: Page) -> int:
     used = session.send("Runtime.getHeapUsage")["usedSize"]
     session.detach()
     return int(used)
+
+
+def at_rest(process: psutil.Process) -> psutil.Process:
+    """Return a process when it has nothing left to do for what was asked before."""
+    before, rests = -1.0, 0
+    for _ in range(_LOOKS):
+        now = sum(process.cpu_times()[:2])
+        rests = rests + 1 if now - before < _IDLE else 0
+        if rests == _RESTS:
+            break
+        before = now
+        time.sleep(_LOOK)
+    return process
+
+
+def new_tab(browser: Browser, process: psutil.Process) -> Page:
+    """Return an empty tab, when the process whose table it will show has nothing left to do for another one."""
+    page = browser.new_page(viewport=SIZE)
+    at_rest(process)
+    return page
 
 
 class Ours:
@@ -139,10 +165,10 @@ class Ours:
 class FileView(Ours):
     """A view of a file."""
 
-    def __init__(self, browser: Browser, path: Path, first: str) -> None:
+    def __init__(self, page: Page, path: Path, first: str) -> None:
         self.viewer = Viewer.started()
         opened = self.viewer.open_view(path, SESSION)
-        super().__init__(browser.new_page(viewport=SIZE), [one.name for one in opened.description.columns])
+        super().__init__(page, [one.name for one in opened.description.columns])
         self.view = opened.description.view
         self.show(opened, first)
 
@@ -158,11 +184,11 @@ class VariableView(Ours):
     """A view of a variable of a kernel."""
 
     def __init__(
-        self, browser: Browser, portal: BlockingPortal, client: KernelClient, name: str, first: str
+        self, page: Page, portal: BlockingPortal, client: KernelClient, name: str, first: str
     ) -> None:
         self._portal, self._client = portal, client
         opened = portal.call(client.views.open, name, SESSION)
-        super().__init__(browser.new_page(viewport=SIZE), [one.name for one in opened.description.columns])
+        super().__init__(page, [one.name for one in opened.description.columns])
         self.view = opened.description.view
         self.show(opened, first)
 

@@ -1,7 +1,8 @@
 """Tables on the person's screen, beside buckaroo, marimo's own table and Perspective: same machine, same run, in Chromium.
 
-A time ends when the page shows what was waited for. The peers' servers run before a table is opened in them, as ours does;
-what they cannot do, or do not show in three minutes, is noted. Memory is that of the server's processes after all of this, without
+A time ends when the page shows what was waited for. The servers, ours and the peers', run before a table is opened in them,
+have nothing else to do, and the browser has an empty tab for it. What a peer cannot do, or does not show in three minutes, is
+noted. Memory is that of the server's processes after all of this, when they have nothing left to do, without
 the table itself where they hold it.
 """
 
@@ -32,7 +33,7 @@ from benchmarks.measuring import (
     say,
 )
 from benchmarks.view_data import GROUP, MAKE, MANY, NUMBER, PART, ROWS, TEXT, VALUE, many, table
-from benchmarks.view_pages import FileView, VariableView, attached, heap, memory
+from benchmarks.view_pages import FileView, VariableView, at_rest, attached, heap, memory, new_tab
 from benchmarks.view_peers import PEERS
 from marimo_kernel_bridge.launch.viewer.client import Viewer
 from tests.browser.chromium import launch
@@ -138,15 +139,17 @@ def _files(browser: Browser, known: Known, first: str, settings: Settings, times
         for number in range(settings.pick(3, 1)):
             viewer = Viewer.started()
             views: list[FileView] = []
-            who = f"{OURS}, {kind}"
+            who, tab = f"{OURS}, {kind}", new_tab(browser, psutil.Process(viewer.process.pid))
             times.time(
-                _FIRST, who, lambda path=path, views=views: views.append(FileView(browser, path, first))
+                _FIRST,
+                who,
+                lambda path=path, views=views, tab=tab: views.append(FileView(tab, path, first)),
             )
             if kind == "CSV":  # sorts wait until it is loaded, once
                 times.time("CSV, loaded", who, lambda view=views[0]: view.loaded(ROWS))
             _looked_at(times, who, views[0], known)
             if kind == "Parquet" and number == 0:
-                taken = memory(psutil.Process(viewer.process.pid))
+                taken = memory(at_rest(psutil.Process(viewer.process.pid)))
                 held = heap(views[0].page)
             views[0].close()
     return taken, held
@@ -164,17 +167,19 @@ def _variables(
             "import pandas as pd\nframe = pd.DataFrame({name: table[name].to_numpy() for name in table.columns})",
             "pandas",
         )
+        process = kernel.process
         with start_blocking_portal() as portal, attached(portal, kernel) as client:
             last: VariableView | None = None
             for number in range(settings.pick(3, 1)):
                 for kind, name in (("pandas", "frame"), ("polars", "table")):
                     views: list[VariableView] = []
-                    who = f"{OURS}, {kind}"
+                    kernel.run(f"%marimo view {name} --close", "close")  # it keeps its statistics
+                    who, tab = f"{OURS}, {kind}", new_tab(browser, process)
                     if times.time(
                         _FIRST,
                         who,
-                        lambda name=name, views=views: views.append(
-                            VariableView(browser, portal, client, name, first)
+                        lambda name=name, views=views, tab=tab: views.append(
+                            VariableView(tab, portal, client, name, first)
                         ),
                     ):
                         _looked_at(times, who, views[0], known)
@@ -183,19 +188,25 @@ def _variables(
                         last = views[0]
                 del number
             if last is not None:
-                yield _cells_while_scrolling(kernel, last.page, settings)
+                other = FileView(new_tab(browser, process), known.parquet, first)
+                yield _cells_while_scrolling(kernel, last.page, other.page, settings)
+                other.close()
                 last.close()
     finally:
         kernel.close()
 
 
-def _cells_while_scrolling(kernel: Kernel, page: Page, settings: Settings) -> Row:
-    """Run `x = 1` in blocks, in turn while nothing happens and while the tab scrolls without a pause."""
-    samples: dict[str, list[Sample]] = {"quiet": [], "while a tab scrolls": []}
+def _cells_while_scrolling(kernel: Kernel, page: Page, other: Page, settings: Settings) -> Row:
+    """Run `x = 1` in blocks, in turn while nothing happens and while a tab scrolls without a pause.
+
+    A browser that scrolls takes processors whatever it shows: so the tab of a table of another process scrolls as well.
+    """
+    pages = {_QUIET: None, _SCROLLS: page, "while a tab of another process's table scrolls": other}
+    samples: dict[str, list[Sample]] = {name: [] for name in pages}
     for number in range(settings.pick(10, 4)):
         for name in list(samples) if number % 2 else list(samples)[::-1]:
-            scrolling = name != "quiet"
-            page.evaluate(_SCROLL if scrolling else "() => clearInterval(window.scrolling)")
+            for each in (page, other):
+                each.evaluate(_SCROLL if each is pages[name] else _REST)
             done = threading.Event()
             blocks: list[float] = []
 
@@ -209,11 +220,12 @@ def _cells_while_scrolling(kernel: Kernel, page: Page, settings: Settings) -> Ro
             thread = threading.Thread(target=run)
             thread.start()
             while not done.is_set():
-                page.wait_for_timeout(20)  # the page's own events are handled meanwhile
+                page.wait_for_timeout(20)  # the pages' own events are handled meanwhile
             thread.join()
             samples[name] += [Sample(one) for one in blocks]
-    page.evaluate("() => clearInterval(window.scrolling)")
-    quiet, scrolling_median = median(samples["quiet"]), median(samples["while a tab scrolls"])
+    for each in (page, other):
+        each.evaluate(_REST)
+    quiet, scrolling_median = median(samples[_QUIET]), median(samples[_SCROLLS])
     assert quiet is not None
     assert scrolling_median is not None
     return Row(
@@ -225,6 +237,8 @@ def _cells_while_scrolling(kernel: Kernel, page: Page, settings: Settings) -> Ro
     )
 
 
+_QUIET, _SCROLLS = "quiet", "while a tab scrolls"
+_REST = "() => clearInterval(window.scrolling)"
 _SCROLL = """() => {
   const grid = document.querySelector("#grid");
   clearInterval(window.scrolling);
@@ -237,10 +251,11 @@ def _many(browser: Browser, path: Path, settings: Settings, times: _Times) -> No
     places = (1.0, 0.5, 0.314)[: settings.pick(3, 2)]
     for _ in range(settings.pick(3, 1)):
         views: list[FileView] = []
+        tab = new_tab(browser, psutil.Process(Viewer.started().process.pid))
         times.time(
             "50,000,000-row Parquet: first rows",
             OURS,
-            lambda views=views: views.append(FileView(browser, path, "0")),
+            lambda views=views, tab=tab: views.append(FileView(tab, path, "0")),
         )
         for place in places:
             times.time(
@@ -272,7 +287,7 @@ def _peers(browser: Browser, known: Known, first: str, times: _Times) -> dict[st
                     name,
                     lambda peer=peer: peer.filter(TEXT, "contains", PART, known.containing),
                 )
-                taken[name] = memory(peer.process) - (known.size if peer.holds_data else 0)
+                taken[name] = memory(at_rest(peer.process)) - (known.size if peer.holds_data else 0)
         finally:
             with suppress(PlaywrightError):
                 peer.close()
