@@ -68,7 +68,7 @@ export class Detail {
       if (mine !== this.asked) return;
       list.replaceChildren(...listed.flatMap((index, at) => {
         const { name, kind } = this.view.columns[index];
-        const [text, look] = shown(cells[at], kind);
+        const [text, look] = shown(cells[at], kind, true);
         const go = () => this.grid.selection.go(this.grid.selection.row, index);
         return [el("dt", {}, button(name || "unnamed", go, { class: "plain" })), el("dd", { class: look }, text)];
       }));

@@ -17,15 +17,16 @@ export const isTemporal = (kind) => TEMPORAL.has(kind);
  * The text of a value in one line, and the class that it is drawn with.
  * @param {import("./types").Cell} value
  * @param {string} kind of the column
+ * @param {boolean} [whole] whether no digit is cut
  * @returns {[string, string]}
  */
-export function shown(value, kind) {
+export function shown(value, kind, whole = false) {
   if (value === null) return ["null", "faint"];
   if (typeof value === "object") {
     if (value.k === "long") return [oneLine(value.t) + "…", ""];
     return [oneLine(value.t), value.k === "nested" || value.k === "bytes" ? "code" : value.k === "nan" ? "faint" : ""];
   }
-  if (typeof value === "number") return [numberText(value, kind), ""];
+  if (typeof value === "number") return [numberText(value, kind, whole), ""];
   if (value === "") return ["empty", "faint"];
   return [oneLine(String(value)), ""];
 }
@@ -34,12 +35,13 @@ export function shown(value, kind) {
  * A float has its point; one of many digits is cut after it, marked (the row's details and a copy have all).
  * @param {number} value
  * @param {string} kind
+ * @param {boolean} whole
  */
-function numberText(value, kind) {
+function numberText(value, kind, whole) {
   const text = Object.is(value, -0) ? "-0" : String(value);
   if (kind !== "number") return text;
   if (Number.isInteger(value)) return text.includes("e") ? text : text + ".0";
-  return shortened(value, 7);
+  return whole ? text : shortened(value, 7);
 }
 
 /**

@@ -29,12 +29,14 @@ await view.open();
 def test_a_float_is_never_rounded_before_its_point_and_says_that_digits_are_cut(tmp_path: Path) -> None:
     numbers = [123456789.55, 1234567.891, 0.1234567890123, -1234567.891234, 0.000123456789123]
     numbers += [12345.5, 1.5, -0.25, 2 / 3, 1.2345678901234567e-9, 1e300, 3]
-    shown = in_node(
+    found = in_node(
         tmp_path,
         {"values": "shown"},
-        f"results.shown = {numbers}.map((value) => shown(value, 'number')[0]);",
-    )["shown"]
-    assert shown == [
+        f"results.shown = {numbers}.map((value) => shown(value, 'number')[0]);"
+        "results.whole = [0.1234567890123, 3, 1e300].map((value) => shown(value, 'number', true)[0]);",
+    )
+    assert found["whole"] == ["0.1234567890123", "3.0", "1e+300"]
+    assert found["shown"] == [
         *("123456789.55", "1234567.89…", "0.1234567…", "-1234567.89…", "0.0001234567…"),
         *("12345.5", "1.5", "-0.25", "0.6666666…", "1.234567…e-9", "1e+300", "3.0"),
     ]
