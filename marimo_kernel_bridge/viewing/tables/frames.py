@@ -6,6 +6,7 @@ types without an order or a text of their own (objects, nested values) are read 
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import narwhals as nw
@@ -42,6 +43,7 @@ _CHUNK: Final = 4096
 _ROW: Final = "row"
 _SAMPLED_COLUMNS: Final = 50
 _SAMPLED_ROWS: Final = 64
+_COMPARED_AS_THEY_ARE: Final = frozenset({int, str, dt.date, dt.datetime, type(None)})
 
 
 class FrameTable(WholeTable):
@@ -315,7 +317,15 @@ def sampled(values: Callable[[int, int], Sequence[Any]], length: int, columns: i
     """Return a few values of a frame, for a comparison with what they are later. `values` returns each so many of a column."""
     step = max(1, length // _SAMPLED_ROWS)
     chosen = range(0, columns, max(1, columns // _SAMPLED_COLUMNS))
-    return tuple(tuple(repr(cell(one)) for one in values(column, step)) for column in chosen)
+    return tuple(tuple(map(_compared, values(column, step))) for column in chosen)
+
+
+def _compared(value: Any) -> object:
+    """Return what is equal for equal values, without a call of a foreign class. NaN is equal to itself."""
+    kind = type(value)
+    if kind in _COMPARED_AS_THEY_ARE:
+        return value
+    return repr(value) if kind is float else repr(cell(value))
 
 
 def _exact(series: Any) -> list[Any]:
