@@ -242,16 +242,20 @@ def unused_name(name: str, names: Sequence[str]) -> str:
 
 
 def loaded_table(
-    database: Database, kind: str, file: FileState | None, notes: Sequence[str] = ()
+    database: Database,
+    kind: str,
+    file: FileState | None,
+    notes: Sequence[str] = (),
+    headings: Mapping[str, str] = {},  # it is not changed
 ) -> DuckTable:
-    """Return the table "loaded" of a database of ours. Its rows have DuckDB's own numbers."""
+    """Return the table "loaded" of a database of ours. Its rows have DuckDB's own numbers. `headings` are shown for some names."""
     names = [name for name, _ in database.described("SELECT * FROM loaded")]
-    shown = {}
+    shown = dict(headings)
     for name in names:
         if name.lower() == "rowid":  # it would hide the numbers
             other = unused_name("rowid", [*names, "rowid"])
             database.run(
                 f"ALTER TABLE loaded RENAME COLUMN {duck_sql.quoted(name)} TO {duck_sql.quoted(other)}"
             )
-            shown[other] = name
+            shown[other] = shown.pop(name, name)
     return DuckTable(kind, database, "loaded", "rowid", file, notes, shown=shown)

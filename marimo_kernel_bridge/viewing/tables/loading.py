@@ -30,6 +30,8 @@ _POLL: Final = 0.05
 _ALL: Final = Query()
 _NOBODY_COMES: Final = 1.5
 """Seconds after opening: a page would have asked for its rows."""
+_ENDS: Final = 1.0
+"""Seconds in which loading ends when it is cancelled, mostly."""
 _SHOWN: Final = 0.25
 """Seconds after the first rows were read: the page shows them."""
 
@@ -123,12 +125,13 @@ class LoadingTable:
         return self._table.altered()
 
     def close(self) -> None:
-        """End the loading too."""
+        """End the loading too, and wait a while for its end: it removes its temporary files itself."""
         with self._lock:
             self._cancellation.cancel()
             table = self._table
         self._begin()
         table.close()
+        self._done.wait(_ENDS)
 
     @property
     def _loaded(self) -> bool:

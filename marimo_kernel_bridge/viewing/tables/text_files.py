@@ -6,6 +6,7 @@ nothing are left out and counted in a note.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.viewing.table import Table
 
 _HEAD: Final = 500
+_NUMBERED: Final = re.compile(r"(?P<base>.*?)_?\d+", re.DOTALL)
+"""The names that DuckDB makes of a heading that another column has, and of an empty one: "a_1", "column3"."""
 _SMALL: Final = 4_000_000
 """Bytes of a file that is loaded at once."""
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -39,17 +42,28 @@ def open_text(path: Path, kind: str, function: str, suffix: str) -> Table:
     try:
         source = literal(database.link(suffix))
         reading, notes, described, rows = _first_that_reads(database, function, source, state)
+        headings = (
+            _headings(database, source, reading, [name for name, _ in described])
+            if function == "read_csv"
+            else {}
+        )
 
         def load(cancellation: Cancellation) -> Table:
             loaded = _load(database, function, source, reading, cancellation)
             state.require_unchanged()
-            return loaded_table(database, kind, state, (*notes, *loaded))
+            return loaded_table(database, kind, state, (*notes, *loaded), headings)
 
         if state.size <= _SMALL:
             return load(Cancellation())
         return LoadingTable(
             PlainTable(
-                Tuples(kind, [name for name, _ in described], [dtype for _, dtype in described], rows, state)
+                Tuples(
+                    kind,
+                    [headings.get(name, name) for name, _ in described],
+                    [dtype for _, dtype in described],
+                    rows,
+                    state,
+                )
             ),
             f"Loading {path.name}",
             load,
@@ -76,6 +90,28 @@ def _first_that_reads(
             continue  # no separator made all first lines of one length
         return arguments, notes, found, rows
     raise BridgeError("bad_data", f"{state.path.name} cannot be read: {reason(failure)}.")
+
+
+def _headings(database: Database, source: str, arguments: str, names: list[str]) -> dict[str, str]:
+    """Return the file's own headings of columns that DuckDB has given other names: those of one name, and those without any."""
+    known = {name.lower() for name in names}
+    bases = [_NUMBERED.fullmatch(name) for name in names]
+    if not any(found and (found["base"].lower() in known or found["base"] == "column") for found in bases):
+        return {}
+    try:
+        first = database.head(
+            f"SELECT * FROM read_csv({source}{arguments.replace(', header=true', '')}, header=false, all_varchar=true)",
+            1,
+        )[1]
+    except database.error:
+        return {}
+    headings = [str(one or "") for one in (first[0] if first else ())]
+    if len(headings) != len(names) or not all(
+        name == heading or (found and found["base"] in {heading, "" if heading else "column"})
+        for name, heading, found in zip(names, headings, bases, strict=True)
+    ):
+        return {}  # the file has none
+    return {name: heading for name, heading in zip(names, headings, strict=True) if name != heading}
 
 
 def _ways(function: str, state: FileState) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -93,6 +93,20 @@ def test_a_csv_in_another_encoding(
     assert table.notes == notes
 
 
+@pytest.mark.parametrize("small", [4_000_000, 0])
+def test_columns_of_one_name_and_of_none_have_the_headings_of_the_file(
+    opened: Callable[..., Table], small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_files, "_SMALL", small)
+    table: Any = opened("a.csv", "a,a,A,,b_1,rowid,rowid\n1,2,3,4,5,6,7\n")
+    for _ in range(2):
+        assert [column.name for column in table.columns] == ["a", "a", "A", "", "b_1", "rowid", "rowid"]
+        assert shown(table) == [[1, 2, 3, 4, 5, 6, 7]]
+        assert small or table.wait(60)
+    assert [one.name for one in opened("b.csv", "column1,column0\n1,2\n").columns] == ["column1", "column0"]
+    assert [one.name for one in opened("c.csv", "1,2\n3,4\n").columns] == ["column0", "column1"]
+
+
 def test_tabs_semicolons_and_compression(opened: Callable[..., Table]) -> None:
     assert shown(opened("a.tsv", "a\tb\n1\tx\n")) == [[1, "x"]]
     assert shown(opened("b.csv", "a;b\n1;x\n")) == [[1, "x"]]
