@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from mcp.server.mcpserver import Context
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+from marimo_kernel_bridge.mcp_server.attachments import Kernels
 from marimo_kernel_bridge.mcp_server.callers import caller_of
 
 if TYPE_CHECKING:
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.callers import Caller
+
+
+def _in_home(path: str) -> str:
+    """Return a path in which `~` is this user's home directory, or another user's. Raises ValueError if there is no such user."""
+    if not path.startswith("~") or "\0" in path:
+        return path
+    expanded = os.path.expanduser(path)  # noqa: PTH111  # Path's raises for names of files as well
+    if expanded.startswith("~") and "/" in path:
+        raise ValueError(
+            f"this machine has no user {path[1:].partition('/')[0][:50]!r}. Give the path without ~."
+        )
+    return expanded
+
+
+HomePath = Annotated[str, AfterValidator(_in_home)]
+"""A path of a file, a folder or a program; those of notebooks and kernels are read with their other names (`which_kernel`)."""
 
 Ctx = Context[Kernels, Any]  # the second parameter is the transport's request, which no tool reads
 

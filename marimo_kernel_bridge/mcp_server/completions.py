@@ -16,7 +16,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded_text
 from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, kernels_of
 from marimo_kernel_bridge.mcp_server.sdk.events import KINDS
-from marimo_kernel_bridge.mcp_server.which_kernel import names_of_running
+from marimo_kernel_bridge.mcp_server.unknown_kernels import names_of_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

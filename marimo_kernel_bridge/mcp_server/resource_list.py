@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp.types import ResourceTemplate
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+    from marimo_kernel_bridge.mcp_server.attached import Attached
+    from marimo_kernel_bridge.mcp_server.attachments import Kernels
 
 _KERNEL: Final = "{kernel}"
 _OPTIONAL: Final = re.compile(r"\{\?[^}]*\}")

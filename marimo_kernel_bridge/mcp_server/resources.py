@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mcp.server import MCPServer
 
     from marimo_kernel_bridge.mcp_server.answers.view import View
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.callers import Caller
     from marimo_kernel_bridge.mcp_server.guard import Guard
     from marimo_kernel_bridge.mcp_server.plugins.resources import ServedResource

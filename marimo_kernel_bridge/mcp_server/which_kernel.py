@@ -16,26 +16,25 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.called import sessions_called
 from marimo_kernel_bridge.launch.sessions.entries import is_id
-from marimo_kernel_bridge.launch.sessions.registry import Registry
-from marimo_kernel_bridge.mcp_server.views.own_places import is_within
+from marimo_kernel_bridge.mcp_server.named_endpoints import endpoint_of, needed_for, notebook_of
+from marimo_kernel_bridge.mcp_server.unknown_kernels import none_called, not_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.launch.sessions.entries import Session
-    from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+    from marimo_kernel_bridge.mcp_server.attached import Attached
+    from marimo_kernel_bridge.mcp_server.attachments import Kernels
     from marimo_kernel_bridge.mcp_server.callers import Caller
-    from marimo_kernel_bridge.mcp_server.tool import Arguments, Tier
+    from marimo_kernel_bridge.mcp_server.tool import Tier
 
     Require = Callable[[Tier], None]
     """A function that raises `BridgeError` not_allowed unless the person grants a permission."""
 
-_MOST_NAMED: Final = 10
 _LONGEST: Final = 4096
 _NOTEBOOKS: Final = frozenset({".ipynb", ".py", ".md"})
 _LEFT_OUT: Final = frozenset({"", "null", "None", "none"})
@@ -84,14 +83,14 @@ async def _endpoint_called(kernels: Kernels, named: str, caller: Caller, require
     """Return the running kernel that a name means. Raises `BridgeError`: not_connected, not_allowed, ..."""
     arguments = _arguments_for(named)
     if arguments is None:
-        raise await _unknown(kernels, named, caller)
+        raise await none_called(kernels, named, caller)
     require(needed_for(arguments))
     try:
         return await endpoint_of(**arguments)
     except BridgeError as refusal:
         if refusal.code not in {"no_such_notebook", "connection_file_missing"}:
             raise
-        raise await _unknown(kernels, named, caller) from refusal
+        raise await none_called(kernels, named, caller) from refusal
 
 
 async def joined(
@@ -110,7 +109,7 @@ async def joined(
     attached = await kernels.connect(endpoint, caller.name, hidden=hidden)
     attached.shared = not caller.in_session
     if attached is not before or look_again:
-        attached.notebook = await _notebook_of(endpoint)
+        attached.notebook = await notebook_of(endpoint)
     return attached
 
 
@@ -119,68 +118,7 @@ async def only_one(kernels: Kernels, caller: Caller) -> Endpoint:
     running = await _running(kernels, caller)
     if len(running) == 1:
         return next(iter(running.values()))
-    raise await _which(len(running))
-
-
-async def endpoint_of(
-    connection_file: str | None = None,
-    notebook: str | None = None,
-    server_url: str | None = None,
-    token: str | None = None,
-) -> Endpoint:
-    """Return the endpoint that arguments name. Raises `BridgeError`."""
-    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
-    from marimo_kernel_bridge.client.marimo_editor.host import NOTEBOOK_ID, notebook_called  # noqa: PLC0415  # likewise
-
-    if connection_file is not None and notebook is not None:
-        raise BridgeError(
-            "bad_request", "Give one of connection_file and notebook.", "list_kernels has both."
-        )
-    in_marimo = server_url or (connection_file or "" if NOTEBOOK_ID.match(connection_file or "") else "")
-    if in_marimo and (found := await notebook_called(in_marimo)) is not None:
-        return found
-    if server_url is not None:
-        server = JupyterServer.at(server_url, token)
-        if notebook is None and connection_file is None:
-            notebook = server.notebook
-        if notebook is not None:
-            kernel_id, path = await server.kernel_of_notebook(notebook)
-            return ServerKernel(server, kernel_id, path)
-        return ServerKernel(server, connection_file or await server.only_kernel())
-    if token is not None:
-        raise BridgeError("bad_request", "A token is for a server: server_url is missing.", "")
-    if notebook is not None:
-        return await _of_notebook(notebook)
-    if connection_file is None:
-        raise BridgeError(
-            "bad_request", "Which kernel? Give connection_file or notebook.", "list_kernels shows them."
-        )
-    return read_connection(connection_file)
-
-
-def needed_for(arguments: Arguments) -> Tier:
-    """Return read for kernels and servers that the person has on this machine or configured, run for any other address.
-
-    And run for connection files elsewhere than Jupyter and the server are, which are not looked at: whether there is one,
-    and what is in it, is not for who may only read.
-    """
-    from marimo_kernel_bridge.client.connection import candidates, locate, read_connection, runtime_dir  # noqa: PLC0415  # a server starts without it
-    from marimo_kernel_bridge.client.discovery import runs_here  # noqa: PLC0415  # urllib is slow to import
-
-    url, file = arguments.get("server_url"), arguments.get("connection_file")
-    try:
-        if url is not None:
-            server = JupyterServer.at(url, arguments.get("token"))
-            return "read" if server.configured or runs_here(server) else "run"
-        if file is None:
-            return "read"
-        known = [runtime_dir(), Path.cwd()]
-        places = candidates(file) if "/" in file or os.sep in file else [locate(file)]
-        if not all(is_within(Path(os.path.realpath(place)), known) for place in places):
-            return "run"
-        return "read" if read_connection(file).expected else "run"
-    except BridgeError:  # the call itself says why
-        return "read"
+    raise await not_said(len(running))
 
 
 async def _only(kernels: Kernels, caller: Caller, require: Require, *, joins: bool) -> str | None:
@@ -190,10 +128,10 @@ async def _only(kernels: Kernels, caller: Caller, require: Require, *, joins: bo
     if not joins:
         if caller.in_session:
             return None
-        raise await _which(len(own))
+        raise await not_said(len(own))
     running = await _running(kernels, caller)
     if len(running) > 1:
-        raise await _which(len(running))
+        raise await not_said(len(running))
     if not running:  # one that has ended says so itself
         return own[0].handle if len(own) == 1 and not own[0].hidden else None
     (endpoint,) = running.values()
@@ -285,11 +223,6 @@ def _session_at(kernels: Kernels, where: str) -> Session | None:
     )
 
 
-def _ended_sessions(kernels: Kernels, named: str) -> list[Session]:
-    """Return the sessions without a kernel that a name means."""
-    return [one for one in sessions_called(kernels.sessions.registry, named) if one.state != "active"]
-
-
 def _sessions_named(kernels: Kernels, named: str) -> list[Session]:
     """Return the sessions that an id or a name means. Paths and their ends may mean other kernels' notebooks as well."""
     name = named.strip()
@@ -301,93 +234,3 @@ async def _join(kernels: Kernels, session: Session, caller: Caller) -> Attached:
     attached = await kernels.join(session, caller.name)
     attached.shared = not caller.in_session
     return attached
-
-
-async def _of_notebook(notebook: str) -> Endpoint:
-    """Return the kernel of a notebook, in Jupyter or in marimo's own editor. Raises `BridgeError`."""
-    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
-    from marimo_kernel_bridge.client.discovery import connection_file_of  # noqa: PLC0415  # urllib is slow to import
-    from marimo_kernel_bridge.client.marimo_editor.host import how_to_join, notebook_called  # noqa: PLC0415  # likewise
-
-    try:
-        return read_connection(await connection_file_of(notebook))
-    except BridgeError as refusal:
-        if refusal.code != "no_such_notebook":
-            raise
-        called = await asyncio.to_thread(sessions_called, Registry(), notebook)
-        if len(called) == 1 and called[0].kernel is not None and called[0].state == "active":
-            return read_connection(called[0].kernel.connection_file)
-        if (found := await notebook_called(notebook)) is not None:
-            return found
-        hint = how_to_join(notebook)
-        raise BridgeError(refusal.code, refusal.message, f"{refusal.hint} {hint}".strip()) from None
-
-
-async def _notebook_of(endpoint: Endpoint) -> str | None:
-    from marimo_kernel_bridge.client.connection import Connection  # noqa: PLC0415  # a server starts without it
-
-    if isinstance(endpoint, ServerKernel):
-        return endpoint.notebook
-    if not isinstance(endpoint, Connection):
-        return endpoint.path
-    from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
-
-    return (await notebooks_by_kernel()).get(endpoint.kernel_id)
-
-
-async def _which(number: int) -> BridgeError:
-    """Return the refusal of a call that does not say which of several kernels it means."""
-    names = await names_of_running()
-    if not names:
-        return BridgeError(
-            "not_connected",
-            "No kernel is connected." if number == 0 else "The call does not say which kernel it means.",
-            "Call list_kernels, then connect_to_kernel with a connection file from there, and pass its handle as `kernel`.",
-        )
-    return BridgeError(
-        "not_connected",
-        f"Which kernel? There are: {_listed(names)}.",
-        "Pass one of these names as `kernel`, or a handle from connect_to_kernel.",
-    )
-
-
-async def _unknown(kernels: Kernels, named: str, caller: Caller) -> BridgeError:
-    """Return the refusal of a name that no kernel has."""
-    own = [
-        f"{attached.handle} ({attached.client.connection.name})"
-        for attached in kernels.of(caller.name)
-        if not attached.hidden and caller.in_session
-    ]
-    names = own + await names_of_running()
-    if ended := await asyncio.to_thread(_ended_sessions, kernels, named):
-        return BridgeError(
-            "not_connected",
-            f"The notebook {named[:200]!r} has no kernel now.",
-            f"open_notebook({ended[0].id!r}) starts one.",
-        )
-    return BridgeError(
-        "not_connected",
-        f"No kernel is connected as {named[:200]!r}, and none that runs here is called so.",
-        f"There are: {_listed(names)}. Pass one of these names as `kernel`."
-        if names
-        else "Call list_kernels, then connect_to_kernel with a connection file from there.",
-    )
-
-
-async def names_of_running() -> list[str]:
-    """Return a name for each kernel that runs here: its notebook's path, else that of its connection file."""
-    from marimo_kernel_bridge.client.discovery import find_kernels  # noqa: PLC0415  # urllib is slow to import
-    from marimo_kernel_bridge.client.marimo_editor.host import running_notebooks  # noqa: PLC0415  # likewise
-
-    files, in_marimo = await asyncio.gather(find_kernels(), running_notebooks())
-    names = [found.notebook or found.path.name for found in files if _may_run(found.problem)]
-    return [*names, *(notebook.path or notebook.notebook_id for notebook in in_marimo)]
-
-
-def _may_run(problem: BridgeError | None) -> bool:
-    return problem is None or problem.code == "kernel_silent"
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more

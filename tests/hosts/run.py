@@ -46,10 +46,6 @@ class Home:
         }
         (place / ".codex").mkdir()
         (place / ".gemini").mkdir()
-        settings = {
-            "mcpServers": {"marimo": {"timeout": 60_000}}
-        }  # its own is 5 s, a busy machine may take longer
-        (place / ".gemini" / "settings.json").write_text(json.dumps(settings))
         (place / ".gemini" / "trustedFolders.json").write_text(json.dumps({str(self.work): "TRUST_FOLDER"}))
 
     def run(self, *command: str | Path) -> str:

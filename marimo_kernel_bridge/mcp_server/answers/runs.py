@@ -120,7 +120,7 @@ class RunView:
                     "their front end has the extension; until then tell them."
                 )
             case "no_notebook":
-                yield "No notebook shows this kernel's cells; export_notebook writes them to a file."
+                yield "No notebook is known to show this kernel's cells; export_notebook writes them to a file."
             case "kernel_only":
                 yield "In the kernel only: the person does not see this code. edit_cells puts code into the notebook that they have open."
             case "proposed":

@@ -53,6 +53,14 @@ def _standard(server: Stdio) -> dict[str, Any]:
     return {"command": server.command[0], "args": list(server.command[1:])}
 
 
+def _of_codex(server: Stdio) -> dict[str, Any]:
+    return {**_standard(server), "startup_timeout_sec": _START, "tool_timeout_sec": _CALL}
+
+
+def _of_gemini(server: Stdio) -> dict[str, Any]:
+    return {**_standard(server), "timeout": 1000 * _CALL}
+
+
 def _of_vscode(server: Stdio) -> dict[str, Any]:
     return {"type": "stdio", **_standard(server)}
 
@@ -130,6 +138,10 @@ def _zed() -> Path:
     return _configuration(*names, mac=(".config", *names), windows=("Zed", "settings.json"))
 
 
+_START: Final = 60
+"""Seconds until a server has started, for hosts that wait ten: a first start compiles all modules, or has uv install them."""
+_CALL: Final = 660
+"""Seconds that a call may take, for hosts that end it after one minute, or look for a server for five seconds: a tool waits for ten minutes at most."""
 _SERVERS: Final = ("mcpServers", NAME)
 
 HOSTS: Final[dict[Client, Host]] = {
@@ -164,14 +176,14 @@ HOSTS: Final[dict[Client, Host]] = {
             "or .vscode/mcp.json of one project",
         ),
     ),
-    "codex": Host("Codex", SettingsFile("toml", _codex, ("mcp_servers", NAME), _standard)),
+    "codex": Host("Codex", SettingsFile("toml", _codex, ("mcp_servers", NAME), _of_codex)),
     "gemini-cli": Host(
         "Gemini CLI",
         SettingsFile(
             "json",
             lambda: _home(".gemini", "settings.json"),
             _SERVERS,
-            _standard,
+            _of_gemini,
             "or .gemini/settings.json of one project",
         ),
     ),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.media.output_text import Image
     from marimo_kernel_bridge.plugins import Tier
     from marimo_kernel_bridge.protocol.views import How

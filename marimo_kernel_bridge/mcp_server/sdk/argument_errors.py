@@ -25,7 +25,6 @@ _NAMES: Final = {
     "null": "null",
 }
 _PLURALS: Final = {"string": "texts", "integer": "whole numbers", "object": "objects"}
-_TRUTHS: Final = {"true": "true", "yes": "true", "1": "true", "false": "false", "no": "false", "0": "false"}
 _WIDTH: Final = 60
 _TEXTS: Final = frozenset({"code", "content", "new", "note", "old", "source"})
 """Arguments that may have several lines."""
@@ -73,6 +72,8 @@ def _fault(root: Mapping[str, Any], fault: Mapping[str, Any]) -> str:
             f": {description}" if description else "."
         )
     schema = _at(root, where)
+    if fault["type"] == "value_error":  # of a check of ours
+        return f"`{name}`: {fault['ctx']['error']}"
     instead = _instead(root, schema, given, str(where[-1]) if where else "")
     return f"`{name}` takes {expected(root, schema)}, not {_shown(given)}." + (
         f" Send {instead}." if instead else ""
@@ -130,54 +131,31 @@ def _limits(schema: Mapping[str, Any]) -> str:
 
 
 def _instead(root: Mapping[str, Any], schema: Mapping[str, Any], given: Any, name: str) -> str:
-    """Guess the intended value, as JSON: the number in a string, a list of one. Empty if there is no good guess."""
+    """Return the form of the intended value. Empty if there is no good guess."""
     kinds = resolved(root, schema).get("anyOf", (schema,))
     guesses = (_guess(root, resolved(root, kind), given, name) for kind in kinds)
     return next(filter(None, guesses), "")
 
 
 def _guess(root: Mapping[str, Any], kind: Mapping[str, Any], given: Any, name: str) -> str:
-    guess = ""
+    """Return what to send where nothing can be taken as meant (`meant_arguments`)."""
     items = resolved(root, kind.get("items", {}))
     match kind.get("type"), given:
         case "array", str() if items.get("type") == "object":
-            guess = f"[{_form(items)}]"
+            return f"[{_form(items)}]"
         case "object", str() if kind.get("properties"):
-            guess = _form(kind)
-        case (("integer" | "number"), str()):
-            guess = _number_in(given, kind)
-        case "boolean", str() | int() if str(given).casefold() in _TRUTHS:
-            guess = _TRUTHS[str(given).casefold()]
-        case "array", str() if items.get("type") == "string" and len(given) < _WIDTH:
-            guess = json.dumps([given], ensure_ascii=False)
+            return _form(kind)
         case "string", list() if name in _TEXTS:
-            guess = "one text, its lines joined"
-        case "string", [str() as one] if "enum" not in kind and len(one) < _WIDTH:
-            guess = json.dumps(one, ensure_ascii=False)
+            return "one text, its lines joined"
         case "string", list():
-            guess = "one of them"
-        case "string", int() | float() if not isinstance(given, bool):
-            guess = json.dumps(str(given))
-    return guess
+            return "one of them"
+    return ""
 
 
 def _form(kind: Mapping[str, Any]) -> str:
     """Return what an object looks like: its required fields, or its first."""
     names = kind.get("required") or list(kind.get("properties", {}))[:1]
     return "{" + ", ".join(f'"{name}": …' for name in names) + ", …}"
-
-
-def _number_in(text: str, kind: Mapping[str, Any]) -> str:
-    """Return the number in a text, if the schema accepts it."""
-    try:
-        number = float(text)
-    except ValueError:
-        return ""
-    if not kind.get("minimum", number) <= number <= kind.get("maximum", number):
-        return ""
-    if number.is_integer():
-        return str(int(number))
-    return str(number) if kind["type"] == "number" else ""
 
 
 def _at(root: Mapping[str, Any], where: Sequence[int | str]) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
 """Arguments in another form than the tool's schema asks for, where only one thing can be meant.
 
-Models send numbers as text, lists as JSON text, one text for a list of one, a list where another argument takes several, one of
-several names of a format, and null for what they leave out. That is taken as meant,
+Models send numbers as text, lists as JSON text, one text for a list of one and the other way round, a list where another argument takes
+several, yes for true, one of several names of a format, and null for what they leave out. That is taken as meant,
 if the schema takes no such value itself: nothing that is a text for the tool is ever parsed. All else is left as it is, for the
 validation to refuse with what to send.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LONGEST_NUMBER: Final = 40
-_TRUTHS: Final = {"true": True, "false": False}
+_TRUTHS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _SYNONYMS: Final = {"markdown": "md", "md": "markdown", "notebook": "ipynb"}
 """Names of formats and kinds. Taken only where the tool has the second and not the first."""
 
@@ -60,6 +60,17 @@ def _several(
 
 
 def _value(root: Mapping[str, Any], part: Mapping[str, Any], given: Any) -> Any:  # JSON
+    meant = _alone(root, part, given)
+    if isinstance(meant, list) and part.get("type") == "array":
+        items = resolved(root, part.get("items", {}))
+        return [_value(root, items, item) for item in meant]
+    if isinstance(meant, dict) and part.get("properties"):
+        return _fields(root, part, meant)
+    return meant
+
+
+def _alone(root: Mapping[str, Any], part: Mapping[str, Any], given: Any) -> Any:  # JSON
+    """Return a value as it is meant, but for what is in it."""
     meant = given
     match part.get("type"), given:
         case "array", str():
@@ -73,17 +84,14 @@ def _value(root: Mapping[str, Any], part: Mapping[str, Any], given: Any) -> Any:
             meant = _number(kind, given)
         case "string", {"cells": _}:  # a notebook as JSON, where its text is meant
             meant = msgspec.json.encode(given).decode()
-        case "boolean", str():
-            meant = _TRUTHS.get(given.strip().casefold(), given)
-        case "string", str() | int():
+        case "boolean", str() | int():
+            meant = _TRUTHS.get(str(given).strip().casefold(), given)
+        case "string", [str() as one]:
+            meant = _text(part, one)
+        case "string", str() | int() | float():
             meant = _text(part, given)
         case _:
             pass
-    if isinstance(meant, list) and part.get("type") == "array":
-        items = resolved(root, part.get("items", {}))
-        return [_value(root, items, item) for item in meant]
-    if isinstance(meant, dict) and part.get("properties"):
-        return _fields(root, part, meant)
     return meant
 
 
@@ -96,7 +104,7 @@ def _list(root: Mapping[str, Any], part: Mapping[str, Any], given: str) -> Any: 
     return [given] if items == "string" and given.strip() else given
 
 
-def _text(part: Mapping[str, Any], given: str | int) -> str | int:
+def _text(part: Mapping[str, Any], given: str | float) -> str | float:
     """Return a text: of a few, the one that is named in any case or otherwise; a number as it is written."""
     values = part.get("enum")
     if values is None:

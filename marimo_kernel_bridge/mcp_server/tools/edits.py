@@ -20,7 +20,7 @@ from marimo_kernel_bridge.protocol.redaction import MARK, has_mark, marks_in
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.inspection import OwnMarks
 

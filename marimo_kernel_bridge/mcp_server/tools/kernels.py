@@ -18,6 +18,7 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
 )
 from marimo_kernel_bridge.mcp_server.arguments import (
     Ctx,
+    HomePath,
     KernelArg,
     LimitsArg,
     SandboxArg,
@@ -26,12 +27,13 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     client_name,
     kernels_of,
 )
+from marimo_kernel_bridge.mcp_server.named_endpoints import endpoint_of, needed_for
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.views.kernels import is_idle, kernel_list, kernel_state
 from marimo_kernel_bridge.mcp_server.views.sessions import restarted
-from marimo_kernel_bridge.mcp_server.which_kernel import endpoint_of, joined, needed_for, only_one
+from marimo_kernel_bridge.mcp_server.which_kernel import joined, only_one
 
 _OF_OLDER: Final = ("front_end", "stale", "working_on", "our_runs")
 """What is never said of a kernel that was just started."""
@@ -70,7 +72,7 @@ async def connect_to_kernel(
     ctx: Ctx,
     *,
     connection_file: Annotated[
-        str | None,
+        HomePath | None,
         Field(description="Name or kernel id from list_kernels, or a path."),
     ] = None,
     notebook: Annotated[
@@ -106,10 +108,10 @@ async def start_kernel(
         str | None, Field(description="From list_kernelspecs; else the reactive one.")
     ] = None,
     interpreter: Annotated[
-        str | None,
+        HomePath | None,
         Field(description="Or a Python, or an environment, with marimo-kernel-bridge."),
     ] = None,
-    directory: Annotated[str | None, Field(description="Its working directory.")] = None,
+    directory: Annotated[HomePath | None, Field(description="Its working directory.")] = None,
     limits: LimitsArg = None,
     sandbox: SandboxArg = None,
 ) -> Annotated[CallToolResult, KernelState, Without((*_OF_OLDER, *_OF_DEATH))]:

@@ -27,6 +27,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     LIST_BUDGET,
     AsInStart,
     Ctx,
+    HomePath,
     can_ask,
     client_name,
     kernels_of,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.attachments import Kernels
 
 SessionArg = Annotated[str, Field(description="Id from list_notebooks, or path.")]
-InterpreterArg = Annotated[str | None, Field(description="A Python with marimo-kernel-bridge.")]
+InterpreterArg = Annotated[HomePath | None, Field(description="A Python with marimo-kernel-bridge.")]
 
 
 @tool("Create notebook", needs="all", in_sandbox=True)
@@ -51,7 +52,7 @@ async def create_notebook(
     *,
     name: Annotated[str, Field(max_length=200, description="Name of the file.")],
     description: Annotated[str, Field(max_length=500, description="What it is for.")] = "",
-    folder: Annotated[str | None, Field(description="Folder of the file.")] = None,
+    folder: Annotated[HomePath | None, Field(description="Folder of the file.")] = None,
     template: Annotated[str, Field(description="From list_templates.")] = "blank",
     parameters: Annotated[dict[str, Any], Field(description="Values for the template's variables.")] = {},  # noqa: B006  # never changed
     interpreter: InterpreterArg = None,

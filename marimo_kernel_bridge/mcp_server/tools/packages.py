@@ -34,7 +34,7 @@ from marimo_kernel_bridge.mcp_server.views.window import Window
 from marimo_kernel_bridge.protocol.environment import MOST_PACKAGES, requirements
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.protocol.environment import Environment
 
 _INSTALL_WAIT = 120.0

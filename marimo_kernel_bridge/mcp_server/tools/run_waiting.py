@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.views.window import Window
     from marimo_kernel_bridge.protocol.redaction import Redactor
 

@@ -31,7 +31,7 @@ from marimo_kernel_bridge.protocol.output_log import without_edited
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.views.notebook_source import SourceCell
     from marimo_kernel_bridge.protocol.notebook import CellError, CellWithOutputs
 

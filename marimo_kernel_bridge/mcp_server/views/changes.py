@@ -13,7 +13,7 @@ from marimo_kernel_bridge.mcp_server.views.cells import time_of_day
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.protocol.document_edits import CellChange
 
 _QUICK: Final = 4000

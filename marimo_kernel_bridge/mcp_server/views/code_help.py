@@ -8,7 +8,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.code_help import CodeHelp, CompletionLine, CompletionList
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
 
 
 async def completions(attached: Attached, code: str, limit: int) -> CompletionList:

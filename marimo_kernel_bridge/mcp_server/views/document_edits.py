@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from marimo_kernel_bridge.client.runs import Run
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.sessions.saving import SessionSaver
     from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.document_edits import DocumentContent, DocumentEdit
@@ -44,8 +44,11 @@ async def edited(attached: Attached, changes: Sequence[Change], *, run: bool) ->
         return await _in_session(attached, attached.saver, changes, run=run)
     if content is None:
         unshown = await _shown_nowhere(attached)
-        elsewhere = _KERNEL_ONLY if client.document.unsupported else _KEPT
-        return await _in_kernel(attached, changes, _UNSHOWN if unshown else elsewhere, run=run)
+        if client.document.unsupported and not attached.started_here:
+            place = _KERNEL_ONLY
+        else:
+            place = _UNSHOWN if unshown else _KEPT
+        return await _in_kernel(attached, changes, place, run=run)
     named = {change.cell_id for change in changes if not isinstance(change, AddCell)}
     own = named & set(content.kernel_only)
     if own and named == own and not any(isinstance(change, AddCell) for change in changes):
@@ -73,8 +76,8 @@ async def place_of_code(attached: Attached) -> Place | None:
 
 
 async def _shown_nowhere(attached: Attached) -> bool:
-    """Whether no notebook shows a kernel: this server started it, and no front end has run a cell in it. Raises `BridgeError`."""
-    if not attached.started_here or attached.notebook is not None or attached.said_notebook is not None:
+    """Whether no notebook is known to show a kernel: none is named with it, and no front end has run a cell in it. Raises `BridgeError`."""
+    if attached.notebook is not None or attached.said_notebook is not None:
         return False
     return all(cell.notebook_cell_id is None for cell in await attached.list_cells())
 
@@ -194,7 +197,7 @@ async def _in_session(
 async def _in_kernel(attached: Attached, changes: Sequence[Change], place: Place, *, run: bool) -> Run:
     """Change the kernel's own cells."""
     texts = any(isinstance(change, AddCell) and change.type != "code" for change in changes)
-    if texts and place.where != "kept":
+    if texts and (place.where == "kernel_only" or (place.where == "no_notebook" and attached.started_here)):
         raise BridgeError(
             "bad_request",
             "The kernel has no Markdown or raw cells, and no document is open that could have them; nothing was changed.",

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from marimo_kernel_bridge.exporting.live import LiveNotebook
-    from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+    from marimo_kernel_bridge.mcp_server.attached import Attached
+    from marimo_kernel_bridge.mcp_server.attachments import Kernels
     from marimo_kernel_bridge.mcp_server.views.window import Window
     from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
 
@@ -100,7 +101,14 @@ async def export_live(attached: Attached, request: ExportRequest, kernels: Kerne
     source = str(notebook.path) if notebook.path is not None else f"kernel {attached.handle}"
     showing = sum(bool(cell.get("outputs")) for cell in cells)
     text = content if isinstance(content, str) else ""
-    return _answer(request, source, text, len(cells), showing, (*notebook.notes(of_kernel=True), *notes))
+    return _answer(
+        request,
+        source,
+        text,
+        len(cells),
+        showing,
+        (*notebook.notes(of_kernel=True), *map(in_words_of_tools, notes)),
+    )
 
 
 def _beside(request: ExportRequest, notebook: Path | None) -> ExportRequest:

@@ -30,7 +30,8 @@ from marimo_kernel_bridge.protocol.written_bounds import told_of
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.discovery import FoundKernel
     from marimo_kernel_bridge.client.marimo_editor.host import MarimoNotebook
-    from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+    from marimo_kernel_bridge.mcp_server.attached import Attached
+    from marimo_kernel_bridge.mcp_server.attachments import Kernels
     from marimo_kernel_bridge.protocol.document_edits import OpenDocument
     from marimo_kernel_bridge.protocol.notebook import KernelDescription
 

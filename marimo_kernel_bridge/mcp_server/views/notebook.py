@@ -35,7 +35,7 @@ from marimo_kernel_bridge.protocol.deaths import still_lost
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.protocol.changes import Change, EditReport, GraphProblem
     from marimo_kernel_bridge.protocol.document_edits import DocumentEdit
     from marimo_kernel_bridge.protocol.inspection import Column

@@ -22,7 +22,7 @@ from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.notebooks.ipynb import Notebook
     from marimo_kernel_bridge.protocol.document import CellType
     from marimo_kernel_bridge.protocol.document_edits import DocumentContent, OpenDocument

@@ -9,7 +9,7 @@ from marimo_kernel_bridge.mcp_server.views.runs import ran_cells
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.runs import Run
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.protocol.document_edits import Proposal
 
 

@@ -18,7 +18,7 @@ from marimo_kernel_bridge.protocol.notebook import CellError
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.runs import Run
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.protocol.environment import InstallReport
     from marimo_kernel_bridge.protocol.notebook import RunReport
 

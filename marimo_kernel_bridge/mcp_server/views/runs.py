@@ -28,7 +28,7 @@ from marimo_kernel_bridge.protocol.output_log import without_edited
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.runs import Run
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.protocol.changes import EditReport
     from marimo_kernel_bridge.protocol.environment import InstallReport
     from marimo_kernel_bridge.protocol.inspection import RunOutcome

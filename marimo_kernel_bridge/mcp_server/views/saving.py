@@ -9,7 +9,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.document import DocumentSaved
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
 
 
 async def saved(attached: Attached, new_name: str | None) -> DocumentSaved:

@@ -21,7 +21,7 @@ from marimo_kernel_bridge.protocol.output_text import plain_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.views.notebook_source import Given, SourceCell
     from marimo_kernel_bridge.protocol.inspection import Match
 

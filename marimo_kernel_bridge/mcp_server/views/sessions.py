@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from marimo_kernel_bridge.launch.sessions.entries import Session
-    from marimo_kernel_bridge.mcp_server.attachments import Attached, Kernels
+    from marimo_kernel_bridge.mcp_server.attached import Attached
+    from marimo_kernel_bridge.mcp_server.attachments import Kernels
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON, JSONObject
     from marimo_kernel_bridge.protocol.bounds import Bounds
 

@@ -24,7 +24,7 @@ from marimo_kernel_bridge.mcp_server.views.notebook_source import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.views.notebook_source import Given, SourceCell
     from marimo_kernel_bridge.protocol.document_edits import Comparison
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.views import ViewSource
     from marimo_kernel_bridge.mcp_server.answers.viewing import Shown
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
-    from marimo_kernel_bridge.mcp_server.attachments import Attached
+    from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.open_views import OpenView
     from marimo_kernel_bridge.protocol.views import OpenedView, ViewDescription
 

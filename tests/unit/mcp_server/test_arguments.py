@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from mcp.types import Tool
+from pydantic import TypeAdapter, ValidationError
 
 from marimo_kernel_bridge.mcp_server.arguments import client_name
 from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
@@ -143,6 +144,30 @@ async def test_the_list_of_tools_costs_an_agent_no_more_tokens_than_it_need(
     assert sum(each.values()) <= most_seen, sorted(each.items(), key=lambda entry: -entry[1])
 
 
+PATHS = frozenset({"file", "output", "folder", "directory", "interpreter", "connection_file"})
+"""Arguments that are paths and nothing else. Other names of notebooks and kernels are read in `which_kernel`, with `~` too."""
+OTHER_NAMES = frozenset({"kernel", "notebook", "data"})
+
+
+def test_each_argument_that_is_a_path_knows_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    seen = set()
+    for declaration in TOOLS:
+        arguments = StrictTool.of(declaration, declaration.function).fn_metadata.arg_model.model_fields
+        for name, field in arguments.items():
+            if name in PATHS:
+                seen.add(name)
+                assert field.annotation is not None
+                adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)
+                assert adapter.validate_python("~/a.ipynb") == "/home/ada/a.ipynb", (declaration.name, name)
+                with pytest.raises(ValidationError, match="has no user 'nobody-here'"):
+                    adapter.validate_python("~nobody-here/a.ipynb")
+                assert adapter.validate_python("~a.ipynb") == "~a.ipynb", "the name of a file"
+            elif name not in OTHER_NAMES:
+                assert "path" not in (field.description or "").split(), (declaration.name, name)
+    assert seen == PATHS
+
+
 async def test_only_tools_that_the_person_allows_are_listed_and_others_say_what_they_need(
     serve: Serve,
 ) -> None:
@@ -186,19 +211,19 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("execute_code", {"code": "1", "timeout": "900"}, "`timeout` takes a number from 0 to 600, not 900."),
     ("execute_code", {"code": "1", "timeout": "soon"}, '`timeout` takes a number from 0 to 600, not "soon".'),
     ("execute_code", {"code": "1", "timeout": 1e9}, "`timeout` takes a number from 0 to 600, not 1000000000.0."),
-    ("execute_code", {"code": ["1"]}, '`code` takes text, not ["1"]. Send one text, its lines joined.'),
+    ("execute_code", {"code": ["1", "2"]}, '`code` takes text, not ["1", "2"]. Send one text, its lines joined.'),
     ("execute_code", {}, "`code` is missing. It is text: Python code."),
-    ("execute_code", {"code": "1", "scratch": "yes"}, '`scratch` takes true or false, not "yes". Send true.'),
+    ("execute_code", {"code": "1", "scratch": "perhaps"}, '`scratch` takes true or false, not "perhaps".'),
+    ("export_notebook", {"file": "~nobody-here/a.ipynb"}, "`file`: this machine has no user 'nobody-here'. Give the path without ~."),
     ("execute_code", {"source": "1"}, "`source` is unknown. Did you mean `code`?"),
     ("read_cell", {"cell": "aaaa"}, "`cell` is unknown. Did you mean `cell_id`?"),
     ("read_cell", {"cell_id": "aaaa", "max_chars": -1}, "`max_chars` takes a whole number from 200 to 100000, not -1."),
     ("read_variable", {"name": "x"}, "`name` is unknown. Did you mean `variable`?"),
     ("list_cells", {"offset": 1.5}, "`offset` takes a whole number from 0 on, not 1.5."),
-    ("list_cells", {"kernel": ["k1"]}, '`kernel` takes text, not ["k1"]. Send "k1".'),
     ("list_cells", {"kernel": ["k1", "k2"]}, '`kernel` takes text, not ["k1", "k2"]. Send one of them.'),
     ("edit_cells", {"edits": "x = 1"}, '`edits` takes a list of objects of at most 100 entries, not "x = 1". Send [{"action": …, …}].'),
     ("edit_cells", {"edits": ["x = 1"]}, '`edits[0]` takes an object, not "x = 1". Send {"action": …, …}.'),
-    ("read_cell", {"cell_id": ["a"], "cell_ids": ["b"]}, '`cell_id` takes text, not ["a"]. Send "a".'),
+    ("read_cell", {"cell_id": ["a", "c"], "cell_ids": ["b"]}, '`cell_id` takes text, not ["a", "c"]. Send one of them.'),
     ("export_notebook", {"format": "word"}, '`format` takes one of "py", "ipynb", '),
     ("run_cells", {"which": "stail"}, '`which` takes one of "stale", "all", not "stail".'),
     ("edit_cells", {"edits": [{"action": "add", "code": "x", "cell": "a"}]}, "`edits[0].cell` is unknown. Did you mean `cell_id`?"),
@@ -224,6 +249,11 @@ MEANT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("execute_code", {"code": "1", "scratch": "True"}, {"code": "1", "scratch": True}),
     ("execute_code", {"code": "[1]"}, {"code": "[1]"}),
     ("execute_code", {"code": 1}, {"code": "1"}),
+    ("execute_code", {"code": 1.5}, {"code": "1.5"}),
+    ("execute_code", {"code": ["1"], "scratch": "yes"}, {"code": "1", "scratch": True}),
+    ("execute_code", {"code": "1", "scratch": 0}, {"code": "1", "scratch": False}),
+    ("list_cells", {"kernel": ["k1"]}, {"kernel": "k1"}),
+    ("read_cell", {"cell_id": ["a"], "cell_ids": ["b"]}, {"cell_id": "a", "cell_ids": ["b"]}),
     ("list_cells", {"offset": 2.0, "limit": "300"}, {"offset": 2, "limit": 300}),
     ("list_cells", {"offset": None, "kernel": None}, {}),
     ("list_cells", {"offset": "1.5"}, {"offset": 1.5}),

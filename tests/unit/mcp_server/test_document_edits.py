@@ -245,6 +245,7 @@ async def test_an_edit_that_the_graph_or_the_document_refuses_changes_nothing(
 
 
 async def test_without_a_document_an_edit_is_kept_for_it(connected: Agent, kernel: FakeKernel) -> None:
+    kernel.add("aaaa", "x = 1")  # which a notebook has
     kernel.executions["edit_cells"] = Execution(requested=("aaaa",), edits=EditReport(applied=True))
     answer = await connected("edit_cells", edits=[CHANGE])
     assert answer.data["where"] == "kept"
@@ -300,12 +301,28 @@ async def starter(
 async def test_of_a_kernel_without_a_notebook_nothing_is_said_of_the_persons(starter: Agent) -> None:
     first = await starter("edit_cells", edits=[ADD])
     assert first.data["where"] == "no_notebook"
-    assert "No notebook shows this kernel's cells; export_notebook writes them to a file." in first.text
+    assert (
+        "No notebook is known to show this kernel's cells; export_notebook writes them to a file."
+        in first.text
+    )
     for tool, arguments in (("edit_cells", {"edits": [ADD]}), ("execute_code", {"code": "q = 1"})):
         later = await starter(tool, **arguments)
         assert later.data["status"] == "ok", later.text
         assert "where" not in later.data
         assert not any(word in later.text for word in ("person", "notebook", "edit_cells"))
+
+
+async def test_nobody_is_said_to_have_a_notebook_that_is_not_known(
+    connected: Agent, kernel: FakeKernel
+) -> None:
+    kernel.executions["edit_cells"] = Execution(requested=("aaaa",), edits=EditReport(applied=True))
+    first = await connected("edit_cells", edits=[ADD])
+    assert first.data["where"] == "no_notebook", "somebody's, which no notebook is known of"
+    assert "person" not in first.text
+    texts = [{"action": "add", "type": "markdown", "code": "# T"}]
+    assert (await connected("edit_cells", edits=texts)).data["status"] == "ok", (
+        "a document may be attached yet"
+    )
 
 
 async def test_a_text_is_not_lost_in_a_kernel_without_a_notebook(starter: Agent, kernel: FakeKernel) -> None:

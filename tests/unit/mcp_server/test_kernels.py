@@ -16,7 +16,7 @@ from marimo_kernel_bridge.client.discovery import FoundKernel
 from marimo_kernel_bridge.client.life import KernelInfo
 from marimo_kernel_bridge.client.reads import Reads
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.mcp_server import attachments
+from marimo_kernel_bridge.mcp_server import attached, attachments
 from marimo_kernel_bridge.mcp_server.answers.kernels import KernelspecLine, KernelspecList
 from marimo_kernel_bridge.mcp_server.views import kernels
 from tests.unit.client.served_kernels import TOKEN, ServedKernels, serving
@@ -380,8 +380,8 @@ async def test_an_attachment_that_nobody_has_used_for_an_hour_makes_room_unless_
     ann, ben = [await kernels.connect(endpoint, name) for name in ("ann", "ben")]
     kernel.executions["held"] = Execution(held=True)
     run = await ann.client.execute("held")
-    ann.used -= 2 * attachments.UNUSED_AFTER
-    ben.used -= attachments.UNUSED_AFTER
+    ann.used -= 2 * attached.UNUSED_AFTER
+    ben.used -= attached.UNUSED_AFTER
     cat = await kernels.connect(endpoint, "cat")
     assert [kernels.at(endpoint.where, name) for name in ("ann", "ben", "cat")] == [ann, None, cat]
     with pytest.raises(BridgeError) as refusal:

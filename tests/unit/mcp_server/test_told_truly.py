@@ -11,7 +11,7 @@ from marimo_kernel_bridge.client import discovery
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.exporting.live import LiveNotebook
 from marimo_kernel_bridge.mcp_server.answers.durations import took
-from marimo_kernel_bridge.mcp_server.attachments import Attached
+from marimo_kernel_bridge.mcp_server.attached import Attached
 from marimo_kernel_bridge.mcp_server.views import files
 from tests.unit.mcp_server.fake_kernel import DESCRIPTION, Execution, cell_run, result
 

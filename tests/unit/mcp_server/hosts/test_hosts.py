@@ -6,13 +6,14 @@ import json
 import re
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 import yaml
 
 from marimo_kernel_bridge.errors import CODES, BridgeError
+from marimo_kernel_bridge.mcp_server.arguments import TimeoutArg
 from marimo_kernel_bridge.mcp_server.hosts import servers, skill
 from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS
 from marimo_kernel_bridge.mcp_server.hosts.installing import config_for, install, uninstall
@@ -104,7 +105,17 @@ def test_another_command_replaces_the_one_before() -> None:
     assert entry_in("codex") == {
         "command": "/bin/python3",
         "args": ["-P", "-m", "marimo_kernel_bridge", "mcp"],
+        "startup_timeout_sec": 60,
+        "tool_timeout_sec": 660,
     }
+
+
+def test_hosts_with_short_limits_wait_as_long_as_a_tool_may() -> None:
+    longest = next(part.le for part in get_args(TimeoutArg)[1].metadata if hasattr(part, "le"))
+    for client in ("codex", "gemini-cli"):
+        install(client, SERVER)
+    assert entry_in("codex")["tool_timeout_sec"] > longest
+    assert entry_in("gemini-cli")["timeout"] > 1000 * longest
 
 
 def test_a_file_that_cannot_be_edited_stays_as_it_is(home: Path) -> None:
