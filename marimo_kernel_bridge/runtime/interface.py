@@ -327,15 +327,16 @@ class FunctionResult:
 
 @dataclass(frozen=True)
 class AssetPack:
-    """Files of marimo's front end, joined and compressed with gzip. `files` are their names and sizes in bytes, in order.
+    """Files of marimo's front end, joined to parts that are compressed with gzip. `parts` are their names and sizes in bytes, in order.
 
-    The first pack also has what starts the front end: its entry script, its style sheets, the configuration to mount it
-    with, and the text of the first message of a server.
+    The first pack also has what starts the front end: its entry script, the names of those to ask for next, its style sheets,
+    the configuration to mount it with, and the text of the first message of a server.
     """
 
-    data: bytes
-    files: tuple[tuple[str, int], ...]
+    data: tuple[bytes, ...]
+    parts: tuple[tuple[tuple[str, int], ...], ...]
     entry: str = ""
+    later: tuple[str, ...] = ()
     css: tuple[str, ...] = ()
     mount: Mapping[str, object] = field(default_factory=dict)
     ready: str = ""

@@ -3,7 +3,8 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
 const TARGET = 'marimo_kernel_bridge.live';
-/** Code that makes elements. A notebook with it gets marimo's front end while the person reads, before the first element is shown. */
+/** Code that makes elements. A notebook with it gets marimo's front end while the person reads or types, before the first element is shown. */
+const PAUSE = 500; // ms, until a change of the code is looked at
 const MAKES_ELEMENTS = /\bmo\.(ui|lazy|download)\b|\bmarimo\.ui\b|\bfrom marimo import ui\b/;
 
 export class Elements {
@@ -11,6 +12,7 @@ export class Elements {
   private readonly observer = new MutationObserver(() => this.look());
   private kernel: Kernel.IKernelConnection | null = null;
   private connected = false;
+  private timer = 0;
   private end = () => {};
 
   constructor(private readonly panel: NotebookPanel) {
@@ -23,8 +25,18 @@ export class Elements {
     this.kernel = kernel;
     this.connected = false;
     this.observer.observe(this.panel.content.node, { childList: true, subtree: true });
+    this.panel.content.modelContentChanged.connect(this.later, this);
     this.look();
-    if (!this.connected && this.expectsElements()) this.begin();
+    this.expect();
+  }
+
+  private later(): void {
+    this.timer ||= window.setTimeout(() => this.expect(), PAUSE);
+  }
+
+  private expect(): void {
+    this.timer = 0;
+    if (this.kernel && !this.connected && this.expectsElements()) this.begin();
   }
 
   private expectsElements(): boolean {
@@ -36,7 +48,7 @@ export class Elements {
   detach(): void {
     this.kernel = null;
     this.connected = false;
-    this.observer.disconnect();
+    this.rest();
     this.end();
     this.end = () => {};
   }
@@ -46,9 +58,17 @@ export class Elements {
   }
 
   private begin(): void {
-    this.observer.disconnect();
+    this.rest();
     if (!this.connected) void this.connect();
     this.connected = true;
+  }
+
+  /** Look for elements no more: they are expected now, or no kernel has any. */
+  private rest(): void {
+    this.observer.disconnect();
+    this.panel.content.modelContentChanged.disconnect(this.later, this);
+    window.clearTimeout(this.timer);
+    this.timer = 0;
   }
 
   private async connect(): Promise<void> {

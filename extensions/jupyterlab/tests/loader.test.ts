@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
-import { connect, isForElement, Line, LOADER, type Message, rewritten, saveForms, type Sent, showOutputs, styles, themeOf } from '../src/loader.js';
+import { connect, heldValues, isForElement, Line, LOADER, type Message, rewritten, saveForms, type Sent, showOutputs, styles, themeOf } from '../src/loader.js';
 
 const chunk = (text: string) => rewritten('a.js', text, name => `blob:${name}`, 'blob:page');
 
@@ -51,6 +51,23 @@ test('keys are for the element in which they are pressed, but for those that sav
   const key = (key: string, ctrlKey = false) => isForElement({ key, ctrlKey, metaKey: false } as KeyboardEvent);
   assert.deepEqual([key('d'), key('Escape'), key('ArrowRight'), key('a', true), key('ArrowLeft', true)], [true, true, true, true, true]);
   assert.deepEqual([key('s', true), key('P', true)], [false, false]);
+});
+
+test('what a person sets before the front end can send it is told when it can', () => {
+  const page = new EventTarget();
+  const before = globalThis.document;
+  Object.assign(globalThis, { document: page });
+  const set = (objectId: string) => page.dispatchEvent(Object.assign(new Event('marimo-value-ready'), { detail: { objectId } }));
+  const tell = heldValues();
+  for (const id of ['k~a', 'k~b', 'k~a']) set(id);
+  const told: string[] = [];
+  page.addEventListener('marimo-value-ready', event => void told.push((event as CustomEvent).detail.objectId));
+  tell();
+  assert.deepEqual(told, ['k~a', 'k~b']);
+  set('k~c'); // by now the front end sends it
+  tell();
+  assert.deepEqual(told, ['k~a', 'k~b', 'k~c', 'k~a', 'k~b']);
+  Object.assign(globalThis, { document: before });
 });
 
 // Messages

@@ -21,7 +21,7 @@ export const LOADER = 1;
  * @typedef {{cells: Iterable<any>, toJSON(): any}} Notebook JupyterLab's model of a notebook
  * @typedef {{send(message: Sent): void, notebook(): Notebook | null | undefined, expects?: boolean}} Carrier `expects`: elements are likely
  * @typedef {{receive(message: Message, buffers?: Buffers): void, close(): void}} Connection
- * @typedef {{type: string, entry: string, css: string[], mount: object, ready: string, files: [string, number][]}} Assets
+ * @typedef {{type: string, entry: string, later: string[], css: string[], mount: object, ready: string, parts: [string, number][][], sizes: number[]}} Assets
  * @typedef {{html: string, host: HTMLElement, theme: HTMLElement}} Drawn
  */
 
@@ -29,6 +29,7 @@ const SERVER = 'http://marimo.invalid/';
 const PATIENCE = 1_000; // ms until a request is repeated; doubles each time
 const ASSETS_PATIENCE = 8_000; // megabytes, and VS Code takes seconds for them
 const LONGEST = 60_000;
+const VALUE_READY = 'marimo-value-ready'; // a person has set an element
 const OTHERS = /^https:\/\/(api\.(iconify\.design|simplesvg\.com|unisvg\.com)|cdn\.jsdelivr\.net|unpkg\.com)\//;
 
 // Rewriting the front end
@@ -294,10 +295,15 @@ class Page {
     hideNatives(place, true);
   }
 
-  /** The static forms stand again where this kernel's elements were. @param {Line} line */
+  /** A kernel is gone. @param {Line} line */
   leave(line) {
     line.close();
     this.lines.delete(line.key);
+    this.showStatic(line);
+  }
+
+  /** The static forms stand again where a kernel's elements were. @param {Line} line */
+  showStatic(line) {
     for (const place of this.#placeholders) {
       if (place.dataset.mkbKernel !== line.key || !place.shadowRoot) continue;
       place.shadowRoot.replaceChildren(document.createElement('slot'));
@@ -338,6 +344,10 @@ class FrontEnd {
   #host = '';
   /** @type {{receive(text: string): void} | null} */
   #socket = null;
+  /** Notifications from before there is a socket. @type {string[]} */
+  #early = [];
+  /** Files that the kernel was asked for, by name. @type {Map<string, Promise<unknown>>} */
+  #coming = new Map();
   /** @type {Promise<void> | null} */
   #started = null;
   /** What the chunks have in place of the page's own. @type {{[name: string]: any}} */
@@ -356,16 +366,18 @@ class FrontEnd {
       await (this.#started ??= this.#start(line));
       return true;
     } catch (error) {
-      const reason = String(error).slice(0, 500);
-      line.send({ type: 'failed', reason });
-      console.info(`marimo-kernel-bridge: elements stay static. ${reason}`);
+      fail(line, error);
       return false;
     }
   }
 
-  /** @param {Line} line */
+  /**
+   * Elements can be drawn when its entry has run. What connects it to its server is more of its files, and comes after.
+   * @param {Line} line
+   */
   async #start(line) {
     const head = await this.#load(line, null);
+    if (head.later.length) this.#ask(line, head.later);
     const texts = head.css.map(name => this.#texts.get(name) ?? '');
     const { properties, elements, outputs } = styles(texts.join('\n'));
     this.sheet.replaceSync(outputs);
@@ -397,15 +409,23 @@ class FrontEnd {
         fetch: (/** @type {RequestInfo | URL} */ input, /** @type {RequestInit} */ init) => this.#fetch(input, init),
         WebSocket: socketClass(socket => {
           this.#socket = socket;
-          socket.receive(head.ready);
+          for (const text of [head.ready, ...this.#early]) socket.receive(text);
+          this.#early = [];
           resolve(null);
         })
       });
     });
+    const tellValues = heldValues();
+    connected.then(tellValues, error => {
+      this.#started = Promise.reject(error);
+      for (const one of this.page.lines.values()) {
+        fail(one, error);
+        this.page.showStatic(one);
+      }
+    });
     this.#host = blobUrl('export const page = {};');
     Object.assign((await import(/* webpackIgnore: true */ this.#host)).page, this.#scope);
     await import(/* webpackIgnore: true */ this.#url(head.entry));
-    await connected;
     this.registry = own._marimo_private_UIElementRegistry;
     if (!this.registry) throw new Error('The front end has no registry of elements.');
   }
@@ -438,17 +458,28 @@ class FrontEnd {
   /** A notification of marimo's for its front end. @param {string} op @param {unknown} data JSON, as text or parsed */
   receive(op, data) {
     const text = typeof data === 'string' ? data : JSON.stringify(data);
-    this.#socket?.receive(`{"op": ${JSON.stringify(op)}, "data": ${text}}`);
+    const notification = `{"op": ${JSON.stringify(op)}, "data": ${text}}`;
+    if (this.#socket) this.#socket.receive(notification);
+    else this.#early.push(notification);
   }
 
   /** @param {string} name */
   async #chunk(name) {
+    await Promise.allSettled(this.#coming.values());
     if (!this.#urls.has(name) && !this.#texts.has(name)) {
       const line = [...this.page.lines.values()].filter(one => one.assets === this.assets).at(-1);
       if (!line) throw new Error(`No kernel has ${name}.`);
       await this.#load(line, [name]);
     }
     return import(/* webpackIgnore: true */ this.#url(name));
+  }
+
+  /** Have files come that will be needed. @param {Line} line @param {string[]} names */
+  #ask(line, names) {
+    const [key = ''] = names;
+    const coming = this.#load(line, names).finally(() => this.#coming.delete(key));
+    coming.catch(() => undefined); // it is asked for again
+    this.#coming.set(key, coming);
   }
 
   /** Depth first: no chunks import each other in a circle. @param {string} name @returns {string} */
@@ -474,27 +505,29 @@ class FrontEnd {
     const kept = await cache?.match(address).catch(() => undefined);
     /** @type {Assets} */
     let head;
-    /** @type {BlobPart} */
+    /** @type {Blob[]} */
     let packed;
     if (kept) {
       head = JSON.parse(kept.headers.get('x-head') ?? '');
-      packed = await kept.arrayBuffer();
+      const all = await kept.blob();
+      let from = 0;
+      packed = head.sizes.map(size => all.slice(from, (from += size)));
     } else {
       const reply = await line.ask({ type: 'assets', names }, ASSETS_PATIENCE);
       if (!reply) throw new Error('The kernel went away.');
       head = /** @type {any} */ (reply[0]);
-      packed = /** @type {BlobPart} */ (reply[1][0]);
-      const response = new Response(packed, { headers: { 'x-head': JSON.stringify(head).replace(/[^ -~]/g, escaped) } });
-      await cache?.put(address, response).catch(() => undefined); // it is full
+      packed = reply[1].map(part => new Blob([/** @type {BlobPart} */ (part)]));
+      const response = new Response(new Blob(packed), { headers: { 'x-head': JSON.stringify(head).replace(/[^ -~]/g, escaped) } });
+      void cache?.put(address, response).catch(() => undefined); // it is full
     }
-    const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip'));
-    const bytes = new Uint8Array(await new Response(unpacked).arrayBuffer());
-    const decoder = new TextDecoder();
-    let from = 0;
-    for (const [name, size] of head.files) {
-      if (!this.#urls.has(name)) this.#texts.set(name, decoder.decode(bytes.subarray(from, from + size)));
-      from += size;
-    }
+    const parts = await Promise.all(packed.map(unpacked));
+    parts.forEach((bytes, number) => {
+      let from = 0;
+      for (const [name, size] of head.parts[number] ?? []) {
+        if (!this.#urls.has(name)) this.#texts.set(name, DECODER.decode(bytes.subarray(from, from + size)));
+        from += size;
+      }
+    });
     return head;
   }
 
@@ -523,6 +556,36 @@ class FrontEnd {
     const body = pathname === '/health' || pathname === '/api/status' ? { status: 'healthy' } : null;
     return new Response(JSON.stringify(body), { headers: { 'content-type': 'application/json' } });
   }
+}
+
+const DECODER = new TextDecoder();
+
+/** @param {Blob} packed */
+async function unpacked(packed) {
+  const stream = packed.stream().pipeThrough(new DecompressionStream('gzip'));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** Tell a kernel, and who looks at the console, why its elements are static. @param {Line} line @param {unknown} error */
+function fail(line, error) {
+  const reason = String(error).slice(0, 500);
+  line.send({ type: 'failed', reason });
+  console.info(`marimo-kernel-bridge: elements stay static. ${reason}`);
+}
+
+/**
+ * Note which elements a person sets while the front end, which then sends the values, does not listen yet.
+ * @returns {() => void} tells it
+ */
+export function heldValues() {
+  /** @type {Set<string>} */
+  const ids = new Set();
+  const note = (/** @type {Event} */ event) => void ids.add(/** @type {CustomEvent} */ (event).detail.objectId);
+  document.addEventListener(VALUE_READY, note);
+  return () => {
+    document.removeEventListener(VALUE_READY, note);
+    for (const objectId of ids) document.dispatchEvent(new CustomEvent(VALUE_READY, { detail: { objectId } }));
+  };
 }
 
 /** @param {string} character */

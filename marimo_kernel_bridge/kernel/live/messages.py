@@ -84,14 +84,17 @@ class ShownHtml(Struct, tag="html", tag_field="type", frozen=True):
 
 
 class Pack(Struct, tag="assets", tag_field="type", frozen=True):
-    """The answer to `assets`. The message's buffer has the files, joined in this order and compressed with gzip.
+    """The answer to `assets`. Each of the message's buffers has a part of the files, joined in this order and compressed with gzip.
 
-    `mount` is marimo's configuration, `ready` the text of the first message of its server.
+    `sizes` are those of the buffers. A page asks for the files `later` next. `mount` is marimo's configuration, `ready` the text
+    of the first message of its server.
     """
 
     req: str
-    files: tuple[tuple[str, int], ...]
+    parts: tuple[tuple[tuple[str, int], ...], ...]
+    sizes: tuple[int, ...]
     entry: str
+    later: tuple[str, ...]
     css: tuple[str, ...]
     mount: dict[str, _Json]
     ready: str

@@ -157,8 +157,11 @@ class PageRequests:
         except (OSError, LookupError) as error:
             self._complain("marimo's front end cannot be read: %s", error)
             return
-        answer = messages.Pack(message.req, pack.files, pack.entry, pack.css, dict(pack.mount), pack.ready)
-        carrier.send(messages.encode(answer), [pack.data])
+        sizes = tuple(map(len, pack.data))
+        answer = messages.Pack(
+            message.req, pack.parts, sizes, pack.entry, pack.later, pack.css, dict(pack.mount), pack.ready
+        )
+        carrier.send(messages.encode(answer), list(pack.data))
         self._answered.keep(message.req, time.monotonic())
 
     # -- on the main thread -----------------------------------------------------------------------------------------

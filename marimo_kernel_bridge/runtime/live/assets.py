@@ -1,7 +1,8 @@
 """The files of marimo's front end, taken from the installed marimo as they are and packed for a page.
 
-The front end is a graph of small modules without cycles. A page gets those that it starts with at once, and others, for
-charts for example, with what they import when it asks for them. Packs are kept, as each takes half a second to make.
+The front end is a graph of small modules without cycles. A page gets those that draw elements at once, then those that connect
+the front end, and others, for charts for example, with what they import when it asks for them. Packs are kept, as each takes
+some tenths of a second to make.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import functools
 import gzip
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +26,8 @@ STATIC: Final = Path(marimo.__file__).parent / "_static"
 _ENTRY: Final = re.compile(r'<script type="module"[^>]*\ssrc="\./assets/([^"]+\.js)"')
 _IMPORT: Final = re.compile(r"""(?:from|import)\s*["']\./([^"']+\.js)["']""")
 _LEVEL: Final = 4  # of gzip: a tenth less than 1 takes; 6 takes off another twenty-fifth, in twice the time
+_PARTS: Final = 2  # compressed at the same time
+_SMALL: Final = 200_000  # bytes that are one part
 
 
 class FrontEndFiles:
@@ -67,9 +71,14 @@ class FrontEndFiles:
         return frozenset(path.name for path in self._assets.iterdir())
 
     @functools.cached_property
+    def _drawing(self) -> tuple[str, ...]:
+        """The modules that draw elements, each after those that it imports."""
+        return self._with_imports([self._entry])
+
+    @functools.cached_property
     def base(self) -> tuple[str, ...]:
-        """The modules that a page starts with, each after those that it imports."""
-        return self._with_imports([self._page, self._entry])
+        """The modules that each page has, each after those that it imports."""
+        return self._with_imports([self._entry, self._page])
 
     def text(self, name: str) -> str:
         """Return a module's text."""
@@ -80,7 +89,7 @@ class FrontEndFiles:
         return _IMPORT.findall(self.text(name))
 
     def pack(self, names: Sequence[str] | None) -> AssetPack:
-        """Return the files that a page starts with, or these modules and what they import beyond those. Any thread.
+        """Return the files that a page starts with, or these modules and what they import beyond those that it has. Any thread.
 
         Raises `OSError` or `LookupError` if marimo's files are not as they should be.
         """
@@ -92,19 +101,22 @@ class FrontEndFiles:
 
     def _start(self) -> AssetPack:
         css = sorted(name for name in self._names if name.endswith(".css"))
-        pack = self._pack([*self.base, *css])
-        return AssetPack(pack.data, pack.files, self._entry, tuple(css))
+        pack = self._pack([*self._drawing, *css])
+        return AssetPack(pack.data, pack.parts, self._entry, (self._page,), tuple(css))
 
-    def _beyond(self, names: Iterable[str]) -> list[str]:
+    def _beyond(self, names: Sequence[str]) -> list[str]:
+        there = set(self._drawing if names == (self._page,) else self.base)
         scripts = self._with_imports(name for name in names if name.endswith(".js"))
-        return [name for name in scripts if name not in set(self.base)] + [
+        return [name for name in scripts if name not in there] + [
             name for name in names if not name.endswith(".js")
         ]
 
     def _pack(self, names: Iterable[str]) -> AssetPack:
-        contents = {name: (self._assets / name).read_bytes() for name in names}
-        sizes = tuple((name, len(content)) for name, content in contents.items())
-        return AssetPack(gzip.compress(b"".join(contents.values()), _LEVEL, mtime=0), sizes)
+        contents = [(name, (self._assets / name).read_bytes()) for name in names]
+        parts = _halved(contents) if sum(len(content) for _, content in contents) > _SMALL else [contents]
+        with ThreadPoolExecutor(_PARTS) as threads:
+            data = tuple(threads.map(_compressed, parts))
+        return AssetPack(data, tuple(tuple((name, len(content)) for name, content in part) for part in parts))
 
     def _with_imports(self, names: Iterable[str]) -> tuple[str, ...]:
         found: dict[str, None] = {}
@@ -120,3 +132,18 @@ class FrontEndFiles:
         for name in names:
             add(name)
         return tuple(found)
+
+
+def _compressed(contents: Iterable[tuple[str, bytes]]) -> bytes:
+    return gzip.compress(b"".join(content for _, content in contents), _LEVEL, mtime=0)
+
+
+def _halved(contents: Sequence[tuple[str, bytes]]) -> list[list[tuple[str, bytes]]]:
+    """Divide files into parts of about the same size."""
+    parts: list[list[tuple[str, bytes]]] = [[] for _ in range(_PARTS)]
+    sizes = [0] * _PARTS
+    for one in sorted(contents, key=lambda one: -len(one[1])):
+        smallest = sizes.index(min(sizes))
+        parts[smallest].append(one)
+        sizes[smallest] += len(one[1])
+    return parts

@@ -18,6 +18,7 @@ RELIED_ON: Final[dict[str, str]] = {
     "vscodeThemeKind": "the switch of the theme",
     "/api/kernel/set_ui_element_value": "the request with a value that a person sets",
     "/api/kernel/function_call": "the request for a call of an element's function",
+    "marimo-value-ready": "the event of an element that a person has set",
     "marimo-ui-value-update": "the message with a value that an element shows",
     "kernel-ready": "the message of a server that is ready",
     "function-call-result": "the message with the result of a call",

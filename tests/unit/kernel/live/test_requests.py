@@ -25,11 +25,13 @@ pytestmark = pytest.mark.usefixtures("from_now_on")
 def pack(page: LivePage, req: str, names: list[str] | None = None) -> tuple[dict[str, Any], dict[str, bytes]]:
     """Ask for files of the front end; return the answer, and the files by name."""
     answer = page.ask(type="assets", req=f"{page.name}/{req}", names=names)
-    (compressed,) = answer["buffers"]
-    content, files = gzip.decompress(bytes(compressed)), {}
-    for name, size in answer["files"]:
-        files[name], content = content[:size], content[size:]
-    assert content == b""
+    assert answer["sizes"] == [len(buffer) for buffer in answer["buffers"]]
+    files = {}
+    for compressed, part in zip(answer["buffers"], answer["parts"], strict=True):
+        content = gzip.decompress(bytes(compressed))
+        for name, size in part:
+            files[name], content = content[:size], content[size:]
+        assert content == b""
     return answer, files
 
 
@@ -40,12 +42,16 @@ def test_a_page_gets_the_front_end_of_the_installed_marimo_once(page: LivePage) 
     answer, files = pack(page, "start")
     assert answer["entry"] in files
     assert set(answer["css"]) == {name for name in files if name.endswith(".css")}
-    assert sum(len(buffer) for buffer in answer["buffers"]) < 2_200_000
+    rest, later = pack(page, "later", answer["later"])
+    assert later.keys() >= set(answer["later"])
+    assert not files.keys() & later.keys()
+    assert sum(answer["sizes"]) + sum(rest["sizes"]) < 2_200_000
     assert answer["mount"]["mode"] == "read"
     assert json.loads(answer["ready"])["op"] == "kernel-ready"
-    for name in files:
-        imported = set(imports_of(files[name])) if name.endswith(".js") else set()
-        assert imported <= files.keys()
+    for name, content in files.items():
+        imported = set(imports_of(content)) if name.endswith(".js") else set()
+        assert imported <= files.keys(), "what draws elements needs nothing of what comes later"
+    assert all(set(imports_of(content)) <= {*files, *later} for content in later.values())
 
 
 def imports_of(script: bytes) -> list[str]:
@@ -65,11 +71,12 @@ def test_secrets_of_marimos_settings_stay_in_the_kernel(
 
 
 def test_more_of_the_front_end_comes_when_it_is_asked_for_and_nothing_else(page: LivePage) -> None:
-    _, start = pack(page, "more")
+    start, there = pack(page, "more")
+    _, later = pack(page, "then", start["later"])
     (chart, *_) = (path.name for path in (STATIC / "assets").glob("vega-component-*.js"))
     _, files = pack(page, "chart", [chart, "../index.html", "../../_config/config.py", "nothing.js"])
     assert chart in files
-    assert not files.keys() & start.keys()
+    assert not files.keys() & {*there, *later}
     assert all("/" not in name for name in files)
 
 
