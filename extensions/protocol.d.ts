@@ -42,7 +42,7 @@ export interface Attach {
   focused?: boolean;
   dirty?: boolean;
   editing?: string | null;
-  can?: ('apply' | 'propose' | 'run' | 'save' | 'rename')[];
+  can?: ('apply' | 'propose' | 'run' | 'save' | 'rename' | 'settings')[];
   client: string;
   protocol?: number;
 }
@@ -55,6 +55,13 @@ export interface Attached {
   parents: Record<string, string>;
   open: Propose[];
   cells: Record<string, CellState>;
+}
+
+export interface CellSettings {
+  name?: string;
+  hide_code?: boolean;
+  expand_output?: boolean;
+  column?: number | null;
 }
 
 export interface CellState {
@@ -139,6 +146,7 @@ export interface DocumentCell {
   code: string;
   by?: string | null;
   was?: string | null;
+  settings?: CellSettings | null;
 }
 
 export interface Done {
@@ -230,6 +238,13 @@ export interface Save {
   protocol: number;
 }
 
+export interface Settings {
+  kind: 'settings';
+  cells: Record<string, CellSettings>;
+  to: string | null;
+  protocol: number;
+}
+
 export interface ShownOutputs {
   outputs: Record<string, unknown>[];
   execution_count: number | null;
@@ -268,4 +283,4 @@ export type Reply = Attached | Noted | Compared;
 
 export type DocumentChange = ChangeText | Insert | Delete | Move;
 
-export type Order = Apply | Run | Propose | Withdraw | AgentsOrder | State | Who | Save | Rename | Outputs;
+export type Order = Apply | Run | Propose | Withdraw | AgentsOrder | State | Who | Save | Rename | Outputs | Settings;

@@ -17,7 +17,7 @@ import msgspec
 from marimo_kernel_bridge.protocol import document as wire
 from marimo_kernel_bridge.protocol.names import METADATA_KEY
 
-EVERYTHING = ("apply", "propose", "run", "save", "rename")
+EVERYTHING = ("apply", "propose", "run", "save", "rename", "settings")
 _REMEMBERED = 100  # orders
 
 _numbers = itertools.count(1)
@@ -55,10 +55,11 @@ class TextCell:
     type: wire.CellType
     code: str
     by: str | None = None
+    settings: wire.CellSettings | None = None
 
     @property
     def sent(self) -> wire.DocumentCell:
-        return wire.DocumentCell(self.key, self.type, self.code, self.by)
+        return wire.DocumentCell(self.key, self.type, self.code, self.by, settings=self.settings)
 
 
 @dataclass
@@ -202,6 +203,9 @@ class FrontEndDocument:
                 self.states |= cells
             case wire.Who():
                 self.flush()
+            case wire.Settings(cells=cells):
+                for key, settings in cells.items():
+                    self.settle(key, settings)
             case wire.Outputs(cells=cells):
                 self.outputs = {**cells, **self.outputs}  # not in those that show some
 
@@ -320,6 +324,14 @@ class FrontEndDocument:
         self._note(key)
         if flush:
             self.flush()
+
+    def settle(self, key: str, settings: wire.CellSettings) -> None:
+        """Give a cell settings of marimo's, in its metadata."""
+        cell = self.buffer.find(key)
+        assert cell is not None
+        cell.settings = settings
+        self._note(key)
+        self.flush()
 
     def insert(self, key: str, code: str, after: str | None, type: wire.CellType = "code") -> None:  # noqa: A002
         self._place(TextCell(key, type, code), after)

@@ -42,6 +42,21 @@ def base_of(text: str) -> str:
 # -- from a front end to the kernel -------------------------------------------------------------------------------------
 
 
+class CellSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What marimo keeps of a cell beside its code: its name in a marimo file, empty if it has none, and how its editor shows it.
+
+    In an .ipynb it is the cell's metadata: `marimo`, and for hidden code `jupyter` as well.
+    """
+
+    name: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
+    hide_code: bool = False
+    expand_output: bool = False
+    column: int | None = None
+
+
+NO_SETTINGS: Final = CellSettings()
+
+
 class DocumentCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A cell of a document. `by` is the author of its newest text: an agent's name, None for the person.
 
@@ -54,6 +69,7 @@ class DocumentCell(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code: str
     by: str | None = None
     was: Name | None = None
+    settings: CellSettings | None = None
 
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):
@@ -67,8 +83,8 @@ class Attach(_Request, frozen=True, tag="attach"):
     Sent when the kernel is ready, after each restart and reconnection, and when a reply asks for it. `version` is the front
     end's, for the kernel's log. `client` is chosen
     by the front end, another for each open view. `path` is that of the notebook as the front end names it. Clients with the
-    same `shared_id` show one shared document; `can` is a part of "apply", "propose", "run", "save", "rename": what the front end can
-    do with this document now (a read-only one is none of them).
+    same `shared_id` show one shared document; `can` is a part of "apply", "propose", "run", "save", "rename", "settings": what the
+    front end can do with this document now (a read-only one is none of them).
     """
 
     front_end: str
@@ -79,14 +95,14 @@ class Attach(_Request, frozen=True, tag="attach"):
     focused: bool = False
     dirty: bool = False
     editing: Name | None = None
-    can: list[Literal["apply", "propose", "run", "save", "rename"]] = []
+    can: list[Literal["apply", "propose", "run", "save", "rename", "settings"]] = []
 
 
 class Changed(_Request, frozen=True, tag="changed"):
     """The document changed, or who looks at it. Reply: `Noted`.
 
     `revision` grows by one with each message of a client after `attach`; with a gap the kernel asks to attach again. `order` are
-    the keys of all cells, None if it is as before; `cells` are those that are new or have another text or type. `editing` is the cell
+    the keys of all cells, None if it is as before; `cells` are those that are new or have another text, type or settings. `editing` is the cell
     in which the person is. `path` is sent when it changed.
     """
 
@@ -374,7 +390,13 @@ class Outputs(_Order, frozen=True, tag="outputs"):
     cells: dict[str, ShownOutputs]
 
 
-Order = Apply | Run | Propose | Withdraw | AgentsOrder | State | Who | Save | Rename | Outputs
+class Settings(_Order, frozen=True, tag="settings"):
+    """Give cells other settings, by key. Not answered: the document has told of them when it says `Changed`."""
+
+    cells: dict[str, CellSettings]
+
+
+Order = Apply | Run | Propose | Withdraw | AgentsOrder | State | Who | Save | Rename | Outputs | Settings
 
 
 _DECODER: Final = Decoder(

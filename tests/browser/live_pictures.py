@@ -46,7 +46,7 @@ def _take(lab: LabPage, folder: Path) -> None:
     expect(lab.outputs(COUNT)).to_contain_text(["penguins"])
     expect(table.locator("tbody tr")).to_have_count(5)
 
-    film = Film(lab)
+    film = Film(lab.page)
     film.take("marimo's own elements, in the cells of JupyterLab", LOOK)
     thumb = controls.get_by_role("slider").first
     for _ in range(8):

@@ -24,7 +24,7 @@ from playwright.sync_api import ViewportSize, expect, sync_playwright
 
 if TYPE_CHECKING:
     from lab_server import LabServer
-    from playwright.sync_api import Browser, Locator
+    from playwright.sync_api import Browser, Locator, Page
 
 SPECIES, TABLE, SUMMARY, CHART = 5, 6, 7, 8
 MEAN = 'axes.axhline(mean_mass, color="grey", linestyle="--", label="mean")'
@@ -39,19 +39,21 @@ KEY, LOOK, END = 90, 2200, 3200  # milliseconds
 
 
 class Film:
-    """Frames and how long each is shown."""
+    """Frames and how long each is shown. Pages are side by side."""
 
-    def __init__(self, lab: LabPage) -> None:
-        self._lab = lab
+    def __init__(self, *pages: Page) -> None:
+        self._pages = pages
         self._frames: list[Image.Image] = []
         self._durations: list[int] = []
 
     def take(self, caption: str, duration: int) -> None:
-        """Add a frame of the page as it is now."""
-        shot = Image.open(io.BytesIO(self._lab.page.screenshot())).convert("RGB")
-        frame = Image.new("RGB", (shot.width, shot.height + CAPTION), "#0f172a")
-        frame.paste(shot)
-        middle = (shot.width // 2, shot.height + CAPTION // 2)
+        """Add a frame of the pages as they are now."""
+        shots = [Image.open(io.BytesIO(page.screenshot())).convert("RGB") for page in self._pages]
+        width, height = sum(shot.width for shot in shots), max(shot.height for shot in shots)
+        frame = Image.new("RGB", (width, height + CAPTION), "#0f172a")
+        for number, shot in enumerate(shots):
+            frame.paste(shot, (sum(before.width for before in shots[:number]), 0))
+        middle = (width // 2, height + CAPTION // 2)
         font = ImageFont.load_default(size=17)
         ImageDraw.Draw(frame).text(middle, caption, fill="white", anchor="mm", font=font)
         self._frames.append(frame)
@@ -102,7 +104,7 @@ def _filmed(browser: Browser, server: LabServer) -> Film:
     expect(lab.images(CHART)).to_have_count(1)
     lab.expect_status("idle")
     lab.cell(SPECIES).evaluate("cell => cell.scrollIntoView({block: 'start'})")
-    film = Film(lab)
+    film = Film(lab.page)
     film.take("A notebook in JupyterLab, on marimo's reactive runtime", LOOK)
     follow = "... and the table, the summary and the chart follow by themselves"
     _person_types(lab, film, "Gentoo", "Adelie", doing="You change one cell ...", done=follow)

@@ -45,6 +45,17 @@ def typed(tab, index, code):
     tab.keyboard.press("Control+Enter")
 
 
+def change_markdown(tab, text):
+    """Replace the Markdown that a cell of marimo's editor shows, whose code is hidden until somebody asks for it."""
+    tab.locator("em").first.dblclick()
+    editor = tab.locator(".marimo-cell", has=tab.locator("em")).locator(".cm-content")
+    editor.click()
+    tab.keyboard.press("Control+a")
+    tab.keyboard.press("Delete")
+    tab.keyboard.insert_text(text)
+    tab.keyboard.press("Control+Enter")
+
+
 def test_the_notebook_is_the_same_in_jupyterlab_and_in_marimos_editor(live_lab):
     lab = live_lab(*CELLS)
     lab.run_all()
@@ -93,6 +104,24 @@ def test_the_notebook_is_the_same_in_jupyterlab_and_in_marimos_editor(live_lab):
     expect(again.get_by_role("slider").first).to_have_attribute("aria-valuenow", "5")
     expect(again.get_by_text("Reconnected")).to_have_count(0)
     again.close()
+
+
+def test_names_hidden_code_and_markdown_are_in_both_and_in_the_file(live_lab):
+    lab = live_lab("x = 1", ("markdown", "Some *words*"), "x + 1", "%marimo open")
+    lab.run_all()
+    tab = opened(lab, 3)
+    shows(tab, "words")
+    expect(tab.locator("em").get_by_text("words")).to_be_visible()
+    tab.locator(EDITORS).first.click()
+    tab.keyboard.press("Control+h")  # hides the code
+    expect(lab.cell(0).locator(".jp-InputArea .cm-content")).to_have_count(0)
+    change_markdown(tab, "Other *words*")
+    expect(lab.cell(1).locator("p")).to_have_text("Other words")
+    saved = lab.save()
+    assert saved.cells[0].metadata["marimo"] == {"config": {"hide_code": True}}
+    assert saved.cells[0].metadata["jupyter"] == {"source_hidden": True}
+    assert (saved.cells[1].cell_type, saved.cells[1].source) == ("markdown", "Other *words*")
+    tab.close()
 
 
 def test_the_app_view_has_the_outputs_and_controls_and_no_code(live_lab):

@@ -1,8 +1,9 @@
 /** The cells of one open notebook: reads them, changes them as one step of undo, runs them. Sends no requests of ours. */
 import { CodeCell, type Cell } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import type { DocumentChange, RunOf, ShownOutputs } from '../../protocol';
+import type { CellSettings, DocumentChange, RunOf, ShownOutputs } from '../../protocol';
 import { planned, type Cell as PlanCell, type Plan, type Step } from './plan.js';
+import { KEYS, settingsOf, withSettings } from './settings.js';
 import { edit } from './text.js';
 
 const METADATA_KEY = 'marimo_kernel_bridge';
@@ -34,6 +35,7 @@ export class NotebookEditor {
       key: cell.id,
       type: cell.type as PlanCell['type'],
       code: cell.sharedModel.getSource(),
+      settings: settingsOf({ marimo: cell.getMetadata('marimo'), jupyter: cell.getMetadata('jupyter') }),
       editable: cell.getMetadata('editable') !== false,
       deletable: cell.getMetadata('deletable') !== false
     }));
@@ -125,6 +127,23 @@ export class NotebookEditor {
       if (cell.model.sharedModel.getSource().trim()) runs.push({ key, msg_id: future?.msg.header.msg_id ?? null });
     }
     return runs;
+  }
+
+  /** Give cells settings of marimo's, in their metadata. */
+  settle(cells: Record<string, CellSettings>): void {
+    if (this.readOnly) return;
+    for (const [key, settings] of Object.entries(cells)) {
+      const cell = this.cell(key);
+      if (!cell) continue;
+      const { model } = cell;
+      const isCode = cell instanceof CodeCell;
+      const metadata = withSettings({ marimo: model.getMetadata('marimo'), jupyter: model.getMetadata('jupyter') }, settings, isCode);
+      for (const name of KEYS) {
+        if (metadata[name] !== undefined) model.setMetadata(name, metadata[name]);
+        else model.deleteMetadata(name);
+      }
+      if (isCode) cell.inputHidden = settings.hide_code === true;
+    }
   }
 
   /** Show outputs in cells that show none, as when a notebook is opened. */

@@ -36,7 +36,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
   private readonly elements: Elements;
   private readonly proposals: Proposals;
   private readonly toolbar: ToolbarItem;
-  private readonly told = new Map<string, string>(); // by key: type and text
+  private readonly told = new Map<string, string>(); // by key: type, settings and text
   private toldOrder = '';
   private toldRest = '';
   private toldPath = '';
@@ -122,7 +122,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
       focused,
       editing,
       shared_id: model.collaborative ? String(id) : null,
-      can: this.editor.readOnly ? [] : ['apply', 'propose', 'run', 'save', 'rename']
+      can: this.editor.readOnly ? [] : ['apply', 'propose', 'run', 'save', 'rename', 'settings']
     };
   }
 
@@ -131,9 +131,11 @@ export class LiveNotebook implements Document, Decisions, Listener {
   news(always: boolean): ReturnType<Document['news']> {
     const all = this.editor.cells();
     const order = all.map(cell => cell.key);
-    const cells = all.filter(({ key, type, code }) => this.told.get(key) !== type + code).map(({ key, type, code }): DocumentCell => {
-      this.told.set(key, type + code);
-      return { key, type, code, by: this.marks.authorOf(key, code) };
+    const isTold = ({ type, code, settings }: DocumentCell) => `${type}${settings ? JSON.stringify(settings) : ''}\n${code}`;
+    const cells = all.filter(cell => this.told.get(cell.key) !== isTold(cell)).map((cell): DocumentCell => {
+      const { key, type, code, settings } = cell;
+      this.told.set(key, isTold(cell));
+      return { key, type, code, by: this.marks.authorOf(key, code), ...(settings ? { settings } : {}) };
     });
     const ordered = JSON.stringify(order);
     const reordered = ordered !== this.toldOrder;
@@ -200,6 +202,10 @@ export class LiveNotebook implements Document, Decisions, Listener {
         return null;
       case 'outputs':
         this.editor.showOutputs(order.cells);
+        return null;
+      case 'settings':
+        this.editor.settle(order.cells);
+        void this.link.tell();
         return null;
       case 'save':
         await this.panel.context.save();

@@ -11,7 +11,7 @@ import { type Open, Proposals } from './proposals';
 import { type Line, Requests } from './requests';
 import { Told } from './told';
 
-type InTurn = Exclude<Order, { kind: 'agents' | 'state' | 'who' | 'propose' | 'withdraw' | 'outputs' }>;
+type InTurn = Exclude<Order, { kind: 'agents' | 'state' | 'who' | 'propose' | 'withdraw' | 'outputs' | 'settings' }>;
 
 const AFTER_TYPING = 250;
 const LONGEST_UNTOLD = 1_000;
@@ -124,6 +124,7 @@ export class Session {
         this.editor.redraw();
         return Promise.resolve();
       case 'outputs': // only a run can have outputs in VS Code
+      case 'settings': // only those that say that they can take them get any
         return Promise.resolve();
       default:
         return this.inTurn(() => this.obeyOnce(order));

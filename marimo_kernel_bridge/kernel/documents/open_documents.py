@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.document import NO_SETTINGS
 from marimo_kernel_bridge.protocol.document_edits import OpenDocument
 from marimo_kernel_bridge.protocol.names import agent_name
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
@@ -20,7 +21,7 @@ from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from marimo_kernel_bridge.protocol.document import Attach, CellType, Changed, DocumentCell
+    from marimo_kernel_bridge.protocol.document import Attach, CellSettings, CellType, Changed, DocumentCell
 
 MOST_DOCUMENTS: Final = 32
 _LONGEST_PATH: Final = 4_000  # characters; the rest is cut
@@ -40,6 +41,7 @@ class ShownCell:
     code: str
     by: str
     version: int
+    settings: CellSettings = NO_SETTINGS
 
 
 @dataclass(frozen=True)
@@ -227,7 +229,8 @@ class OpenDocuments:
 
     def _shown(self, cell: DocumentCell) -> ShownCell:
         by = NOTEBOOK if cell.by is None or cell.by == NOTEBOOK else agent_name(cell.by)
-        return ShownCell(cell.key, cell.type, cell.code, by, self._version_of(cell.key, cell.code))
+        version = self._version_of(cell.key, cell.code)
+        return ShownCell(cell.key, cell.type, cell.code, by, version, cell.settings or NO_SETTINGS)
 
 
 def differences(before: Mapping[str, ShownCell], after: Mapping[str, ShownCell]) -> list[Difference]:

@@ -20,6 +20,7 @@ from marimo_kernel_bridge.kernel.editor import edits, markdown
 from marimo_kernel_bridge.kernel.ipython.marimo_magic import is_command
 from marimo_kernel_bridge.kernel.messaging.requests import Cause
 from marimo_kernel_bridge.kernel.messaging.sigint import interrupt_main_thread
+from marimo_kernel_bridge.protocol.document import NO_SETTINGS
 from marimo_kernel_bridge.runtime.editor import interface as wanted
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
     from marimo_kernel_bridge.protocol.changes import GraphProblem
-    from marimo_kernel_bridge.protocol.notebook import EditorLink
+    from marimo_kernel_bridge.protocol.document import CellSettings
+    from marimo_kernel_bridge.protocol.notebook import Cell, EditorLink
 
 SOURCE: Final = "editor"
 """The source of values that a page of the editor has set, for those who are told of values."""
@@ -71,6 +73,7 @@ class NotebookEditor:
         self._pages: wanted.Pages | None = None
         self._edits = edits.EditorEdits(host, self._request, self._refused)
         self._shown_runs: dict[str, float | None] = {}  # when cells ran whose variables the editor knows
+        self._settings: dict[str, CellSettings] = {}  # that no document has yet
 
     def open(self, *, app: bool) -> EditorLink:
         """Return an address that opens the editor, or the app view. On the main thread, also while a cell runs."""
@@ -100,13 +103,19 @@ class NotebookEditor:
     def cells(self) -> Sequence[wanted.EditorCell]:
         notebook = self._host.notebook
         entries = ((cell, notebook.cells.get(cell.cell_id)) for cell in notebook.view.snapshot())
+        document = self._host.documents.shared.open.active()
+        shown = {} if document is None else dict(document.cells)
+
+        def settings_of(cell: Cell) -> CellSettings:
+            one = shown.get(cell.notebook_cell_id or "")
+            return NO_SETTINGS if one is None else one.settings
+
         cells = [
-            wanted.EditorCell(cell, entry.log.outputs(), is_command=is_command(cell))
+            wanted.EditorCell(cell, entry.log.outputs(), settings_of(cell), is_command=is_command(cell))
             for cell, entry in entries
             if entry is not None and cell.status != "superseded"
         ]
-        document = self._host.documents.shared.open.active()
-        return cells if document is None else markdown.with_markdown(cells, list(document.cells.values()))
+        return markdown.with_markdown(cells, shown.values())
 
     def html(self, shown: str, cell_id: str) -> str | None:
         place = _PLACE.search(shown)
@@ -125,6 +134,7 @@ class NotebookEditor:
                 self._shown_runs[cell.cell_id] = cell.last_run_at
                 names += cell.defines
         pages.refresh()
+        self._edits.settle(self._settings)
         if names:
             pages.variables(names, self._host.notebook.runtime.values)
 
@@ -158,7 +168,7 @@ class NotebookEditor:
         if self._pages is not None:
             self._pages.refresh()
 
-    async def _carry_out(self, command: wanted.Command) -> None:  # noqa: C901  # one for each
+    async def _carry_out(self, command: wanted.Command) -> None:  # noqa: C901, PLR0912  # one for each
         notebook, pages = self._host.notebook, self._pages
         match command:
             case wanted.RunCells():
@@ -166,10 +176,15 @@ class NotebookEditor:
             case wanted.RunStale():
                 async with self._request() as address:
                     notebook.edits.run_stale(edits.CLIENT, address)
+            case wanted.ChangeMarkdown(cell_id=cell_id, text=text):
+                await self._edits.change_markdown(cell_id, text)
+            case wanted.SetSettings(cell_id=cell_id, settings=settings):
+                self._settings[cell_id] = settings
+                self._edits.settle(self._settings)
             case wanted.DeleteCell(cell_id=cell_id):
                 await self._edits.delete(cell_id)
             case wanted.Arrange(order=order):
-                await self._edits.arrange(order)
+                await self._edits.arrange(order, [one.cell.cell_id for one in self.cells()])
             case wanted.Configure(disabled=disabled):
                 async with self._request() as address:
                     notebook.runs.open(address, edits.CLIENT, ())

@@ -1,6 +1,6 @@
 """What a person changes and runs in marimo's editor, as changes of the notebook.
 
-A change of a text, a place or the existence of a cell goes to the document that the person has open in Jupyter, whose front end
+A change of a text, a place, the settings or the existence of a cell goes to the document that the person has open in Jupyter, whose front end
 then runs the cell as for an agent's change; without a document, or if the text there has changed meanwhile, to the kernel's own cells.
 Main thread only.
 """
@@ -12,17 +12,23 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.documents.open_documents import moved
+from marimo_kernel_bridge.kernel.editor.markdown import markdown_of
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
+from marimo_kernel_bridge.protocol.document import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
+    from typing import TypeAlias
 
     from marimo_kernel_bridge.kernel.cells import Address, Entry
     from marimo_kernel_bridge.kernel.documents.document_requests import DocumentRequests
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.changes import Change, GraphProblem
+    from marimo_kernel_bridge.protocol.document import CellSettings
     from marimo_kernel_bridge.runtime.editor.interface import RunCells
+
+    Changing: TypeAlias = Callable[[Sequence[Change], Sequence[str]], Awaitable[bool]]
 
 CLIENT: Final = "marimo"
 """The author of what a person changes and runs in marimo's editor."""
@@ -77,31 +83,78 @@ class EditorEdits:
 
     async def delete(self, cell_id: str) -> None:
         """Remove a cell, if it is still there."""
-        entry = self._find(cell_id)
-        if entry is not None:
-            await self.change([DeleteCell(cell_id=cell_id, version=entry.cell.version)])
+        known = self._known(cell_id)
+        if known is not None:
+            await self.change([DeleteCell(cell_id=known[0], version=known[1])])
 
-    async def arrange(self, order: Sequence[str]) -> None:
-        """Put the cells into an order; those that never ran have no place in the kernel."""
-        cells = self._host.notebook.cells
-        present = [cell_id for cell_id in cells.ids() if self._find(cell_id) is not None]
+    async def change_markdown(self, cell_id: str, text: str) -> None:
+        """Give a cell with Markdown another text, if it is still there."""
+        known = self._known(cell_id)
+        if known is not None:
+            await self.change([ChangeCell(cell_id=known[0], version=known[1], code=text)])
+
+    async def arrange(self, order: Sequence[str], present: Sequence[str]) -> None:
+        """Put the cells into an order; `present` is that which the editor was told last."""
+        if not await self._arranged(order, present, self._in_document):
+            alone = [
+                cell_id for cell_id in self._host.notebook.cells.ids() if self._find(cell_id) is not None
+            ]
+            await self._arranged(order, alone, self.change)
+
+    async def _arranged(self, order: Sequence[str], present: Sequence[str], change: Changing) -> bool:
+        """Move cells, where what stands in one is in the other. Return whether it was done."""
         wanted = [cell_id for cell_id in order if cell_id in set(present)]
+        known = {cell_id: found for cell_id in wanted if (found := self._known(cell_id)) is not None}
+        places = [cell_id for cell_id in wanted if cell_id in known]
         changes = [
             MoveCell(
-                cell_id=cell_id,
-                version=cells[cell_id].cell.version,
-                after=wanted[place - 1] if (place := wanted.index(cell_id)) else None,
+                cell_id=known[cell_id][0],
+                version=known[cell_id][1],
+                after=known[places[place - 1]][0] if (place := places.index(cell_id)) else None,
             )
-            for cell_id in moved(present, wanted)
+            for cell_id in moved([one for one in present if one in known], places)
         ]
-        if changes:
-            await self.change(changes)
+        return not changes or await change(changes, ())
 
-    async def change(self, changes: Sequence[Change], new: Sequence[str] = ()) -> None:
+    def settle(self, settings: dict[str, CellSettings]) -> None:
+        """Give the cells of the open document settings, and forget those that they have."""
+        documents = self._host.documents.shared
+        document = documents.open.active()
+        if document is None or "settings" not in document.can:
+            return
+        wanted: dict[str, CellSettings] = {}
+        for cell_id, one in list(settings.items()):
+            shown = document.cells.get(self._key(cell_id) or "")
+            if shown is not None:
+                del settings[cell_id]
+                if shown.settings != one:
+                    wanted[shown.key] = one
+        if wanted:
+            order = Settings(to=document.client, cells=wanted)
+            documents.timers.add_callback(lambda: documents.send(order))
+
+    async def change(self, changes: Sequence[Change], new: Sequence[str] = ()) -> bool:
         """Apply changes, and run the cells with a new text. `new` are the ids of the new cells."""
         if not await self._in_document(changes, new):
             async with self._request() as address:
                 await self._in_kernel(changes, new, address)
+        return True
+
+    def _known(self, cell_id: str) -> tuple[str, int] | None:
+        """Return how a batch names a cell of the editor, and its version; None if it is gone."""
+        entry = self._find(cell_id)
+        if entry is not None:
+            return cell_id, entry.cell.version
+        text = markdown_of(self._host.documents.shared.open.active()).get(cell_id)
+        return None if text is None else (text.key, text.version)
+
+    def _key(self, cell_id: str) -> str | None:
+        """Return the document's key for a cell of the editor."""
+        entry = self._find(cell_id)
+        if entry is not None:
+            return entry.cell.notebook_cell_id
+        text = markdown_of(self._host.documents.shared.open.active()).get(cell_id)
+        return None if text is None else text.key
 
     def _find(self, cell_id: str) -> Entry | None:
         entry = self._host.notebook.cells.get(cell_id)

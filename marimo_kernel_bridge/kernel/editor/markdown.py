@@ -1,6 +1,6 @@
 """The Markdown of the open document, as cells of marimo's editor. The kernel does not run it, and knows it only from the document.
 
-It stands between the code cells as in the document. It is shown and not changed there: the document is Jupyter's.
+It stands between the code cells as in the document. A change of it there is one of the document.
 """
 
 from __future__ import annotations
@@ -15,10 +15,16 @@ from marimo_kernel_bridge.runtime.editor.interface import EditorCell
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from marimo_kernel_bridge.kernel.documents.open_documents import ShownCell
+    from marimo_kernel_bridge.kernel.documents.open_documents import Document, ShownCell
 
 _PREFIX: Final = "md-"  # the kernel's ids are four letters
 _DIGITS: Final = 12
+
+
+def markdown_of(document: Document | None) -> dict[str, ShownCell]:
+    """Return the Markdown of a document by the ids that it has in the editor."""
+    cells = () if document is None else list(document.cells.values())
+    return {_id_of(one.key): one for one in cells if one.type == "markdown"}
 
 
 def with_markdown(cells: Sequence[EditorCell], shown: Iterable[ShownCell]) -> list[EditorCell]:
@@ -36,13 +42,17 @@ def with_markdown(cells: Sequence[EditorCell], shown: Iterable[ShownCell]) -> li
 
 
 def _editor_cell(shown: ShownCell) -> EditorCell:
-    name = _PREFIX + hashlib.sha256(shown.key.encode()).hexdigest()[:_DIGITS]
     output: dict[str, Any] = {
         "output_type": "display_data",
         "data": {"text/markdown": shown.code},
         "metadata": {},
     }
-    return EditorCell(replace(_NEVER_RUN, cell_id=name, code=shown.code), (output,), is_markdown=True)
+    cell = replace(_NEVER_RUN, cell_id=_id_of(shown.key), code=shown.code)
+    return EditorCell(cell, (output,), shown.settings, is_markdown=True)
+
+
+def _id_of(key: str) -> str:
+    return _PREFIX + hashlib.sha256(key.encode()).hexdigest()[:_DIGITS]
 
 
 _NEVER_RUN: Final = Cell(

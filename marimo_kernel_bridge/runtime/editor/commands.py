@@ -15,11 +15,14 @@ from marimo_kernel_bridge.runtime.editor.interface import (
     DeleteCell,
     RunCells,
     RunStale,
+    SetSettings,
     SetValues,
 )
+from marimo_kernel_bridge.runtime.editor.news import settings_of
 
 if TYPE_CHECKING:
     from marimo._messaging.notebook.document import NotebookDocument
+    from marimo._types.ids import CellId_t
 
     from marimo_kernel_bridge.runtime.editor.interface import Command
 
@@ -61,8 +64,16 @@ def commands_of(transaction: changes.Transaction, document: NotebookDocument) ->
                 found.append(DeleteCell(cell_id))
             case changes.SetConfig(cell_id=cell_id, disabled=disabled):
                 found.append(Configure(((cell_id, disabled),)))
+                found += _settings(cell_id, document)
+            case changes.SetName(cell_id=cell_id) | changes.CreateCell(cell_id=cell_id):
+                found += _settings(cell_id, document)
             case _:
                 pass
     if any(isinstance(change, changes.MoveCell | changes.ReorderCells) for change in transaction.changes):
         found.append(Arrange(tuple(document.cell_ids)))
     return found
+
+
+def _settings(cell_id: CellId_t, document: NotebookDocument) -> list[Command]:
+    cell = document.get(cell_id)
+    return [] if cell is None else [SetSettings(cell_id, settings_of(cell))]

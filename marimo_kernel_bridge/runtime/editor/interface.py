@@ -5,27 +5,29 @@ Cell ids are those of the kernel, which takes over those of cells that the edito
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from marimo_kernel_bridge.protocol.document import NO_SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from marimo_kernel_bridge.protocol.changes import GraphProblem
+    from marimo_kernel_bridge.protocol.document import CellSettings
     from marimo_kernel_bridge.protocol.notebook import Cell, EditorLink, Output
 
 
 @dataclass(frozen=True)
 class EditorCell:
-    """A cell as the editor shows it. `name` and `config` are those of the notebook's file, where it has any.
+    """A cell as the editor shows it. `settings` are those of the notebook's document.
 
     `is_command`: it only steers the notebook, and is no part of an app. `is_markdown`: its code is Markdown, which does not run.
     """
 
     cell: Cell
     outputs: tuple[Output, ...] = ()
-    name: str = "_"
-    config: Mapping[str, Any] = field(default_factory=dict)
+    settings: CellSettings = NO_SETTINGS
     is_command: bool = False
     is_markdown: bool = False
 
@@ -41,6 +43,22 @@ class RunCells:
 @dataclass(frozen=True)
 class RunStale:
     """Run all stale cells."""
+
+
+@dataclass(frozen=True)
+class ChangeMarkdown:
+    """Give a cell with Markdown another text."""
+
+    cell_id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class SetSettings:
+    """Give a cell another name, or have it shown otherwise."""
+
+    cell_id: str
+    settings: CellSettings
 
 
 @dataclass(frozen=True)
@@ -89,9 +107,7 @@ class Complete:
     code: str
 
 
-Command: TypeAlias = (
-    "RunCells | RunStale | DeleteCell | Arrange | Configure | SetValues | CallFunction | Complete"
-)
+Command: TypeAlias = "RunCells | RunStale | ChangeMarkdown | SetSettings | DeleteCell | Arrange | Configure | SetValues | CallFunction | Complete"
 
 
 class EditorHost(Protocol):

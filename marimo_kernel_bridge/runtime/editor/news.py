@@ -5,10 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import msgspec
 from marimo._ast.cell import CellConfig
 from marimo._convert.common.format import markdown_to_marimo
 from marimo._messaging.cell_output import CellChannel
-from marimo._messaging.notebook.changes import CreateCell, DeleteCell, ReorderCells, SetCode
+from marimo._messaging.notebook.changes import (
+    CreateCell,
+    DeleteCell,
+    ReorderCells,
+    SetCode,
+    SetConfig,
+    SetName,
+)
 from marimo._messaging.notification import (
     CellNotification,
     VariableDeclarationNotification,
@@ -16,6 +24,7 @@ from marimo._messaging.notification import (
 )
 from marimo._types.ids import CellId_t, VariableName
 
+from marimo_kernel_bridge.protocol.document import CellSettings
 from marimo_kernel_bridge.runtime.editor.outputs import marimo_outputs
 
 if TYPE_CHECKING:
@@ -24,17 +33,45 @@ if TYPE_CHECKING:
     from marimo._ast.cell import RuntimeStateType
     from marimo._messaging.cell_output import CellOutput
     from marimo._messaging.notebook.changes import DocumentChange
-    from marimo._messaging.notebook.document import NotebookDocument
+    from marimo._messaging.notebook.document import NotebookCell, NotebookDocument
 
     from marimo_kernel_bridge.protocol.notebook import Cell, Output
     from marimo_kernel_bridge.runtime.editor.interface import EditorCell
 
+_NO_NAME: Final = "_"
 _UNDER_WAY: Final = frozenset({"queued", "running"})
 
 
 def code_of(one: EditorCell) -> str:
     """Return the code that the editor shows: Markdown is a call of `mo.md` there."""
     return markdown_to_marimo(one.cell.code) if one.is_markdown else one.cell.code
+
+
+def settings_of(cell: NotebookCell) -> CellSettings:
+    """Return the settings of a cell of the editor's document."""
+    config = cell.config
+    name = "" if set(cell.name) <= {_NO_NAME} else cell.name
+    return CellSettings(name, config.hide_code, config.expand_output, config.column)
+
+
+def _created(one: EditorCell, before: CellId_t | None, after: CellId_t | None) -> CreateCell:
+    settings = one.settings
+    config = CellConfig(
+        column=settings.column, hide_code=settings.hide_code, expand_output=settings.expand_output
+    )
+    name = settings.name or _NO_NAME
+    return CreateCell(CellId_t(one.cell.cell_id), code_of(one), name, config, before=before, after=after)
+
+
+def _settled(cell: NotebookCell, settings: CellSettings) -> Iterator[DocumentChange]:
+    """Give a cell of the editor's document other settings."""
+    present = settings_of(cell)
+    if present.name != settings.name:
+        yield SetName(cell.id, settings.name or _NO_NAME)
+    if msgspec.structs.replace(present, name=settings.name) != settings:
+        yield SetConfig(
+            cell.id, settings.column, cell.config.disabled, settings.hide_code, settings.expand_output
+        )
 
 
 @dataclass(frozen=True)
@@ -56,6 +93,7 @@ class News:
         self._raw = raw
         self._told: dict[str, _Told] = {}
         self._codes: dict[str, str] = {}
+        self._settings: dict[str, CellSettings] = {}
         self.markdown: dict[str, str] = {}
         """The code of the cells with Markdown, which the kernel does not know, by their ids."""
         self._order: list[str] = []
@@ -82,19 +120,19 @@ class News:
         for one in cells:
             cell_id, known = CellId_t(one.cell.cell_id), document.get(CellId_t(one.cell.cell_id))
             if known is None:
-                first = order[0] if before is None and order else None
-                config = CellConfig.from_dict(dict(one.config))
-                changes.append(
-                    CreateCell(cell_id, code_of(one), one.name, config, before=first, after=before)
-                )
+                changes.append(_created(one, order[0] if before is None and order else None, before))
                 order.insert(0 if before is None else order.index(before) + 1, cell_id)
-            elif known.code == self._codes.get(cell_id) != code_of(one):
-                changes.append(SetCode(cell_id, code_of(one)))
+            else:
+                if known.code == self._codes.get(cell_id) != code_of(one):
+                    changes.append(SetCode(cell_id, code_of(one)))
+                if self._settings.get(cell_id, one.settings) != one.settings:
+                    changes += _settled(known, one.settings)
             before = cell_id
         if ids != self._order and [cell_id for cell_id in order if cell_id in set(ids)] != ids:
             changes.append(ReorderCells(tuple(map(CellId_t, _arranged(order, ids)))))
         self._order = ids
         self._codes = {one.cell.cell_id: code_of(one) for one in cells}
+        self._settings = {one.cell.cell_id: one.settings for one in cells}
         self.markdown = {one.cell.cell_id: code_of(one) for one in cells if one.is_markdown}
         return changes
 

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 from marimo import _loggers
+from marimo._ast.compiler import extract_markdown
 from marimo._config.manager import get_default_config_manager
+from marimo._convert.common.format import markdown_to_marimo
 from marimo._messaging.notebook.changes import DeleteCell as DeleteFromDocument
-from marimo._messaging.notebook.changes import Transaction
+from marimo._messaging.notebook.changes import SetCode, Transaction
 from marimo._messaging.notification import (
     CompletedRunNotification,
     NotebookDocumentTransactionNotification,
@@ -44,7 +46,7 @@ from marimo_kernel_bridge.protocol.notebook import EditorLink
 from marimo_kernel_bridge.runtime.editor import answers
 from marimo_kernel_bridge.runtime.editor.commands import command_of, commands_of
 from marimo_kernel_bridge.runtime.editor.guard import CODE, Guard
-from marimo_kernel_bridge.runtime.editor.interface import Arrange, Configure, DeleteCell, RunCells
+from marimo_kernel_bridge.runtime.editor.interface import ChangeMarkdown, Configure, RunCells
 from marimo_kernel_bridge.runtime.editor.news import News, code_of
 from marimo_kernel_bridge.runtime.editor.sessions import Requests, RunningKernel, Sessions
 
@@ -64,7 +66,9 @@ if TYPE_CHECKING:
 _EMPTY_FILE: Final = "import marimo\n\napp = marimo.App()\n"
 _NEVER: Final = 10**9  # seconds
 _MARKDOWN: Final = GraphProblem(
-    "syntax", "This is Markdown of the notebook: it is edited in Jupyter. What is typed here is not kept.", ()
+    "syntax",
+    "This is Markdown of the notebook, which has text alone: values in it, and other code, belong into a cell with code.",
+    (),
 )
 _OBJECT_ID: Final = re.compile(r"""object-id=(['"])(.*?)\1""")
 _SETTINGS: Final[dict[str, Any]] = {
@@ -212,24 +216,34 @@ class Site:
             self._pass_on(command)
 
     def _pass_on(self, command: Command) -> None:
-        """Have the host carry out a command, without the cells with Markdown, which it does not have."""
+        """Have the host carry out a command. Cells with Markdown do not run, but get another text."""
         markdown = self._news.markdown
         match command:
             case RunCells(cells=cells) if any(cell_id in markdown for cell_id, _ in cells):
                 for cell_id, code in cells:
-                    if cell_id in markdown and code == markdown[cell_id]:
-                        self._news.forget(cell_id)  # told anew, so that it does not seem to wait
-                    elif cell_id in markdown:
-                        for notification in answers.refusal(cell_id, [_MARKDOWN]):
-                            self.send(notification)
+                    if cell_id in markdown:
+                        self._change_markdown(cell_id, code, markdown[cell_id])
                 command = replace(command, cells=tuple(one for one in cells if one[0] not in markdown))
             case Configure(disabled=disabled) if any(cell_id in markdown for cell_id, _ in disabled):
                 command = Configure(tuple(one for one in disabled if one[0] not in markdown))
-            case DeleteCell(cell_id=cell_id) if cell_id in markdown:
-                command = Arrange(tuple(self._document.cell_ids))  # so that it is shown again
             case _:
                 pass
         self._host.act(command)
+
+    def _change_markdown(self, cell_id: str, code: str, before: str) -> None:
+        text = extract_markdown(code)
+        if text is None:
+            for notification in answers.refusal(cell_id, [_MARKDOWN]):
+                self.send(notification)
+            return
+        self._news.forget(cell_id)  # told anew, so that it does not seem to wait
+        if code == before:
+            return
+        written = markdown_to_marimo(text)
+        if written != code:  # as it comes back from the notebook
+            applied = self._document.apply(Transaction((SetCode(CellId_t(cell_id), written),), "kernel"))
+            self.send(NotebookDocumentTransactionNotification(applied))
+        self._host.act(ChangeMarkdown(cell_id, text))
 
     # -- to the pages ---------------------------------------------------------------------------------------------
 

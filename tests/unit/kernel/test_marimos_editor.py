@@ -9,6 +9,7 @@ import pytest
 from marimo_kernel_bridge.kernel.editor.editor import NotebookEditor
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import GraphProblem
+from marimo_kernel_bridge.protocol.document import CellSettings
 from marimo_kernel_bridge.protocol.notebook import EditorLink
 from marimo_kernel_bridge.runtime.editor import interface as editor
 from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory
@@ -285,3 +286,63 @@ def test_the_markdown_of_the_open_document_stands_between_its_code(lab: FrontEnd
     document.delete("words")
     document.flush()
     assert [one.cell.code for one in pages.host.cells() if one.is_markdown] == ["# Title"]
+
+
+CODES = {"one": "x = 1", "two": "print('x is', x)", "open": "%marimo open"}
+
+
+def markdown_id(pages: Pages) -> str:
+    (found,) = (one.cell.cell_id for one in pages.host.cells() if one.is_markdown)
+    return found
+
+
+def test_markdown_that_is_changed_moved_and_deleted_there_is_so_in_the_document(
+    lab: FrontEnd, pages: Pages, ids: dict[str, str]
+) -> None:
+    document = lab.open(CODES)
+    document.insert("words", "Some *words*", "two", "markdown")
+    words = markdown_id(pages)
+    pages.act(editor.ChangeMarkdown(words, "Other *words*"))
+    assert document.codes["words"] == "Other *words*"
+    pages.act(editor.Arrange((words, ids["one"], ids["two"], ids["open"])))
+    assert list(document.codes) == ["words", "one", "two", "open"]
+    pages.act(editor.Arrange((ids["two"], words, ids["one"], ids["open"])))
+    assert list(document.codes) == ["two", "words", "one", "open"]
+    document.type("words", "typed meanwhile", flush=False)
+    pages.act(editor.ChangeMarkdown(words, "too late"))
+    assert document.codes["words"] == "typed meanwhile"
+    document.flush()
+    pages.act(editor.DeleteCell(words))
+    assert list(document.codes) == ["two", "one", "open"]
+    pages.act(editor.ChangeMarkdown(words, "it is gone"))
+    assert list(document.codes) == ["two", "one", "open"]
+
+
+def test_names_and_hidden_code_are_those_of_the_document(
+    lab: FrontEnd, pages: Pages, ids: dict[str, str]
+) -> None:
+    document = lab.open(CODES)
+    document.settle("two", CellSettings("shows"))
+    assert [one.settings.name for one in pages.host.cells()] == ["", "shows", ""]
+    hidden = CellSettings("first", hide_code=True)
+    pages.act(editor.SetSettings(ids["one"], hidden))
+    lab.kernel.run_until(lambda: document.buffer.cells[0].settings == hidden)
+    assert document.buffer.cells[0].settings == hidden
+    assert pages.host.cells()[0].settings == hidden
+    new = CellSettings("third")
+    pages.act(editor.SetSettings("abcd", new))  # of a cell that is in the notebook when it runs
+    pages.act(editor.RunCells((("abcd", "y = 3"),), (ids["one"], "abcd", ids["two"], ids["open"])))
+    lab.kernel.run_until(lambda: document.buffer.cells[1].settings == new)
+    assert [cell.settings for cell in document.buffer.cells] == [hidden, new, CellSettings("shows"), None]
+
+
+def test_a_document_that_takes_no_settings_is_given_none(
+    lab: FrontEnd, pages: Pages, ids: dict[str, str]
+) -> None:
+    document = lab.open(CODES)
+    document.can = ("apply", "run")
+    document.attach()
+    pages.act(editor.SetSettings(ids["one"], CellSettings("first")))
+    pages.run(**{ids["one"]: "x = 8"})
+    assert document.codes["one"] == "x = 8"
+    assert document.buffer.cells[0].settings is None

@@ -8,11 +8,13 @@ from marimo._ast.cell import CellConfig  # noqa: TID251  # what marimo's editor 
 from marimo._messaging.notebook.changes import (  # noqa: TID251  # the same
     CreateCell,
     SetCode,
+    SetName,
     Transaction,
 )
 from marimo._messaging.notebook.document import NotebookDocument  # noqa: TID251  # the same
 from marimo._types.ids import CellId_t  # noqa: TID251  # the same
 
+from marimo_kernel_bridge.protocol.document import CellSettings
 from marimo_kernel_bridge.protocol.notebook import Cell
 from marimo_kernel_bridge.runtime.editor.interface import EditorCell
 from marimo_kernel_bridge.runtime.editor.news import News
@@ -135,6 +137,20 @@ def test_the_document_follows_the_notebook() -> None:
     assert editor.codes == {"c": "3", "b": "22", "d": "4"}
     editor.tell(shown("d", "4"), shown("c", "3"), shown("b", "22"))
     assert list(editor.codes) == ["d", "c", "b"]
+
+
+def test_the_settings_of_cells_follow_the_notebook_and_those_of_the_editor_stay_else() -> None:
+    editor = Editor()
+    editor.tell(shown("a", "1"), shown("b", "2"))
+    editor.person(SetName(CellId_t("b"), "mine"))
+    named = replace(shown("a", "1"), settings=CellSettings("first", hide_code=True, column=1))
+    editor.tell(named, shown("b", "2"))
+    (first, second) = editor.document.cells
+    assert (first.name, first.config) == ("first", CellConfig(column=1, hide_code=True))
+    assert second.name == "mine"
+    editor.tell(shown("a", "1"), shown("b", "2"))
+    (first, second) = editor.document.cells
+    assert (first.name, first.config, second.name) == ("_", CellConfig(), "mine")
 
 
 def test_what_a_person_typed_there_and_did_not_run_stays() -> None:

@@ -12,6 +12,7 @@ import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.document import CellSettings
 from marimo_kernel_bridge.runtime.editor import interface as editor
 from marimo_kernel_bridge.runtime.editor.server import EditorServer
 from marimo_kernel_bridge.runtime.editor.site import Site
@@ -130,6 +131,7 @@ def test_the_editor_shows_the_cells_and_their_values_and_asks_for_what_a_person_
         assert browser.post("/api/kernel/interrupt", {}) == 200
         order = ("Hbol", "MJUe", "mine")
         assert notebook.commands == [
+            editor.SetSettings("mine", CellSettings()),
             editor.Arrange(order),
             editor.RunCells((("mine", "1"),), order),
             editor.SetValues((("Hbol-0", 7),)),
@@ -189,7 +191,7 @@ def test_another_marimo_is_told_and_nothing_is_served(
     server.refresh()
 
 
-def test_markdown_is_shown_drawn_and_nothing_that_is_done_to_it_reaches_the_kernel(
+def test_markdown_is_shown_drawn_and_changed_as_text_that_never_runs(
     notebook: Notebook, open_site: Callable[[], Browser]
 ) -> None:
     text = display(text_markdown="# Title\n*words*")
@@ -204,14 +206,50 @@ def test_markdown_is_shown_drawn_and_nothing_that_is_done_to_it_reaches_the_kern
         assert "<em>words</em>" in drawn["data"]
         run = {"cellIds": ["Hbol", "md-1"], "codes": ["x = 1", code]}
         assert browser.post("/api/kernel/run", run) == 200
-        changed = {"cellIds": ["md-1"], "codes": ['mo.md(r"""mine""")']}
+        changed = {"cellIds": ["md-1"], "codes": ['mo.md("mine, *too*")']}
         assert browser.post("/api/kernel/run", changed) == 200
-        assert browser.post("/api/kernel/delete", {"cellId": "md-1"}) == 200
+        (written,) = until(tab, "notebook-document-transaction")["transaction"]["changes"]
+        assert written["code"] == 'mo.md(r"""\nmine, *too*\n""")'  # as the notebook has it
+        no_text = {"cellIds": ["md-1"], "codes": ["mo.md(f'{speed}')"]}
+        assert browser.post("/api/kernel/run", no_text) == 200
         refused = until(tab, "cell-op", cell_id="md-1", status="running")["output"]
-        assert "it is edited in Jupyter" in str(refused["data"])
+        assert "which has text alone" in str(refused["data"])
+        assert browser.post("/api/kernel/delete", {"cellId": "md-1"}) == 200
         order = ("Hbol", "MJUe", "md-1")
         assert notebook.commands == [
             editor.RunCells((("Hbol", "x = 1"),), order),
+            editor.ChangeMarkdown("md-1", "mine, *too*"),
             editor.RunCells((), order),
-            editor.Arrange(order),
+            editor.RunCells((), order),
+            editor.DeleteCell("md-1"),
+        ]
+
+
+def test_names_and_hidden_code_of_the_notebook_are_the_editors_and_the_other_way(
+    notebook: Notebook, open_site: Callable[[], Browser]
+) -> None:
+    named = CellSettings("speeds", hide_code=True)
+    notebook.commands_shown.append(replace(shown("vblA", "1"), settings=named))
+    browser = open_site()
+    with browser.tab() as tab:
+        ready = until(tab, "kernel-ready")
+        assert ready["names"] == ["_", "_", "speeds"]
+        assert ready["configs"][2]["hide_code"] is True
+        changes = [
+            {"type": "set-name", "cellId": "Hbol", "name": "knob"},
+            {
+                "type": "set-config",
+                "cellId": "Hbol",
+                "column": None,
+                "disabled": False,
+                "hideCode": True,
+                "expandOutput": False,
+            },
+        ]
+        assert browser.post("/api/document/transaction", {"changes": changes}) == 200
+        knob = CellSettings("knob", hide_code=True)
+        assert notebook.commands == [
+            editor.SetSettings("Hbol", knob),
+            editor.Configure((("Hbol", False),)),
+            editor.SetSettings("Hbol", knob),
         ]
