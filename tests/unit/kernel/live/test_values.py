@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -90,6 +91,28 @@ def test_pages_show_what_others_set(notebook: FrontEnd, page: LivePage, shown: s
     assert page.updates() == [(f"{page.key}~{element}", 7, "")]
     assert notebook.outputs(shown) == before
     assert "Size: 7" in page.heard("static")[-1]["data"]["text/plain"]
+
+
+def test_a_file_goes_to_other_pages_whole_and_into_no_saved_form(
+    notebook: FrontEnd, page: LivePage, other: LivePage
+) -> None:
+    """A page that adds a file sends all of them again: it needs the contents of those that came from another page."""
+    assert notebook.run("files", "files = mo.ui.file(multiple=True)\nfiles").ok
+    assert notebook.run(
+        "of files", "print([(f.name, len(f.contents), f.contents[:3]) for f in files.value])"
+    ).ok
+    (element,) = page.ids("files")
+    large = base64.b64encode(b"abc" * 500_000).decode()
+    page.set({element: [["a.bin", large]]})
+    ((_, told, but),) = other.updates()
+    assert (told, but) == ([["a.bin", large]], page.name)
+    other.set({element: [*told, ["b.txt", "eHl6"]]})
+    assert notebook.text("of files") == "[('a.bin', 1500000, b'abc'), ('b.txt', 3, b'xyz')]"
+    assert page.updates()[-1][1] == [["a.bin", large], ["b.txt", "eHl6"]]
+    form = str(page.heard("static")[-1]["data"])
+    assert "b.txt" in form
+    assert "YWJj" not in form
+    assert len(form) < 2_000
 
 
 def test_what_an_agent_reads_of_a_cell_has_the_present_value(
