@@ -25,6 +25,7 @@ from mcp import MCPError
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.cli import editor_check, lab_extension, live_elements, tables, vscode
 from marimo_kernel_bridge.cli.demo_agent import Agent, ToolFailedError, attached_agent, single_errors
+from marimo_kernel_bridge.client.discovery import page_policies
 from marimo_kernel_bridge.client.front_end import FrontEnd, opened, started_kernel
 from marimo_kernel_bridge.client.marimo_editor import host as marimo
 from marimo_kernel_bridge.errors import BridgeError
@@ -397,7 +398,7 @@ def _live_elements() -> Finding:
         check_version()
     except BridgeError:
         return next(_skipped("live elements", because="there is no usable marimo"))
-    return Finding("live elements", *live_elements.state())
+    return Finding("live elements", *live_elements.state(asyncio.run(page_policies())))
 
 
 def _skipped(*checks: str, because: str) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from jupyter_core.paths import jupyter_path
 
@@ -12,13 +12,16 @@ from marimo_kernel_bridge.cli import lab_extension
 from marimo_kernel_bridge.runtime.live import release_check
 from marimo_kernel_bridge.runtime.supported_api import installed
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _MANAGER: Final = "@jupyter-widgets/jupyterlab-manager"
 _INSTALL: Final = "Run: pip install 'marimo-kernel-bridge[live]'"
 _STATIC: Final = "Elements of mo.ui keep their static forms"
 
 
-def state() -> tuple[Literal["ok", "FAILED", "skipped"], str, str]:
-    """Return whether elements are live, where or why not, and what to do."""
+def state(policies: Mapping[str, str]) -> tuple[Literal["ok", "FAILED", "skipped"], str, str]:
+    """Return whether elements are live, where or why not, and what to do. `policies` are those of running servers, by address."""
     if missing := release_check.missing():
         return "FAILED", f"{_STATIC}: marimo {installed()} lacks {'; '.join(missing)}.", ""
     widgets = importlib.util.find_spec("anywidget") is not None
@@ -36,11 +39,29 @@ def state() -> tuple[Literal["ok", "FAILED", "skipped"], str, str]:
             _INSTALL,
         )
     detail = f"elements of mo.ui are live in {' and '.join(places)}"
+    if closed := [url for url, policy in policies.items() if not allows_blobs(policy)]:
+        return (
+            "FAILED",
+            f"{_STATIC} on the pages of {', '.join(closed)}: their Content-Security-Policy forbids scripts from blob: addresses.",
+            "Add blob: to its script-src, where the server or a proxy before it is configured.",
+        )
     if not widgets:
         return "ok", detail, f"For VS Code: {_INSTALL[0].lower()}{_INSTALL[1:]}"
     if not (extension or manager):
         return "ok", f"{detail}; JupyterLab here has no widget manager", _INSTALL
     return "ok", detail, ""
+
+
+def allows_blobs(policy: str) -> bool:
+    """Return whether a page with a Content-Security-Policy runs the modules of marimo's front end."""
+    for one in policy.split(","):  # each of several policies holds
+        rules = {words[0].lower(): words[1:] for rule in one.split(";") if (words := rule.split())}
+        for name in ("script-src-elem", "script-src", "default-src"):
+            if name in rules:
+                if "blob:" not in map(str.lower, rules[name]):
+                    return False
+                break
+    return True
 
 
 def _lab_has(extension: str) -> bool:

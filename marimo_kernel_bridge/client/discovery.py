@@ -17,6 +17,7 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -41,7 +42,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import kernel_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from marimo_kernel_bridge.client.connection import Connection
     from marimo_kernel_bridge.client.life import KernelInfo
@@ -176,18 +177,30 @@ async def connection_file_of(notebook: str) -> Path:
 
 async def server_of_kernel(kernel_id: str) -> ServerKernel | None:
     """Return the kernel's endpoint at the local Jupyter server that started it, None if no server did."""
-    for path in runtime_dir().glob("jpserver-*.json"):
-        announced = _read_server(path)
-        if announced is None:
-            continue
-        url = f"http://{_host(announced.hostname)}:{announced.port}{announced.base_url.rstrip('/')}"
-        server = JupyterServer(url, announced.token)
+    for server in _own_servers():
         try:
             if await server.has_kernel(kernel_id):
                 return ServerKernel(server, kernel_id)
         except BridgeError as problem:
             logger.info("%s", problem)
     return None
+
+
+async def page_policies() -> dict[str, str]:
+    """Return the Content-Security-Policy of the pages of each running Jupyter server of this user, by address."""
+    found: dict[str, str] = {}
+    for server in _own_servers():
+        with suppress(BridgeError):  # it ends just now
+            found[server.url] = await server.policy()
+    return found
+
+
+def _own_servers() -> Iterator[JupyterServer]:
+    for path in runtime_dir().glob("jpserver-*.json"):
+        announced = _read_server(path)
+        if announced is not None:
+            url = f"http://{_host(announced.hostname)}:{announced.port}{announced.base_url.rstrip('/')}"
+            yield JupyterServer(url, announced.token)
 
 
 async def _look_at(

@@ -192,6 +192,10 @@ class JupyterServer:
         if status not in _OK:
             raise self._refused(status)
 
+    async def policy(self) -> str:
+        """Return the Content-Security-Policy of its JupyterLab, empty if it has none. Raises `BridgeError` if the request fails."""
+        return ",".join((await self._ask("GET", "lab")).headers.get_list("Content-Security-Policy"))
+
     async def _list(self, path: str, kind: Any) -> Any:  # a list of one of the structs of this module
         return self._read(await self._ask("GET", path), kind)
 

@@ -38,7 +38,7 @@ def test_doctor_says_where_elements_are_live(
     monkeypatch.setattr(lab_extension, "problem", lambda: ("", "") if extension else ("none", ""))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: object() if widgets else None)
     monkeypatch.setattr(release_check, "missing", list)
-    found, detail, hint = live_elements.state()
+    found, detail, hint = live_elements.state({})
     assert found == verdict
     assert says in detail
     assert ("marimo-kernel-bridge[live]" in hint) == (not widgets or not (extension or manager))
@@ -46,6 +46,30 @@ def test_doctor_says_where_elements_are_live(
 
 def test_doctor_names_what_marimos_front_end_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(release_check, "missing", lambda: ["kernel-ready (a message)"])
-    verdict, detail, _ = live_elements.state()
+    verdict, detail, _ = live_elements.state({})
     assert verdict == "FAILED"
     assert "lacks kernel-ready (a message)" in detail
+
+
+@pytest.mark.parametrize(
+    ("policy", "allows"),
+    [
+        ("", True),
+        ("frame-ancestors 'self'; report-uri /api/security/csp-report", True),
+        ("script-src 'self' 'unsafe-eval' blob:", True),
+        ("default-src 'none'; Script-Src 'self' BLOB:", True),
+        ("default-src 'self'; script-src-elem 'self' blob:; script-src 'none'", True),
+        ("script-src 'self' 'unsafe-inline' 'unsafe-eval'", False),
+        ("default-src *", False),  # of schemes it stands for those of the network alone
+        ("frame-ancestors 'self', script-src 'self'", False),
+        (";;", True),
+    ],
+)
+def test_a_policy_that_forbids_scripts_from_blobs_is_told(
+    monkeypatch: pytest.MonkeyPatch, policy: str, *, allows: bool
+) -> None:
+    monkeypatch.setattr(lab_extension, "problem", lambda: ("", ""))
+    monkeypatch.setattr(release_check, "missing", list)
+    verdict, detail, hint = live_elements.state({"http://127.0.0.1:8888": policy})
+    assert verdict == ("ok" if allows else "FAILED")
+    assert ("http://127.0.0.1:8888" in detail, "script-src" in hint) == (not allows, not allows)

@@ -18,6 +18,7 @@ from marimo_kernel_bridge.client.discovery import (
     connection_file_of,
     find_kernels,
     notebooks_by_kernel,
+    page_policies,
 )
 from marimo_kernel_bridge.errors import BridgeError, ErrorCode
 
@@ -43,6 +44,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.end_headers()
             return
         self.send_response(200)
+        self.send_header("Content-Security-Policy", "script-src 'self'")
         self.end_headers()
         self.wfile.write(
             b'[{"path": "a.ipynb", "kernel": {"id": "1"}}, {"path": "b", "kernel": {"id": "2"}, "type": "console"},'
@@ -102,6 +104,18 @@ async def test_an_announced_server_is_asked_with_its_token(runtime_dir: Path, li
     announce(runtime_dir, server.server_port)
     assert await notebooks_by_kernel() == {"1": "/data/a.ipynb"}
     assert server.asked == [("/api/sessions", "token secret")]
+
+
+async def test_the_policies_of_the_pages_of_own_servers_are_known(
+    runtime_dir: Path, listener: Listen
+) -> None:
+    server = listener()
+    announce(runtime_dir, server.server_port)
+    announce(runtime_dir, 1)  # it does not answer
+    announce(runtime_dir, server.server_port, hostname="example.org")
+    address = f"http://127.0.0.1:{server.server_port}"
+    assert await page_policies() == {address: "script-src 'self'"}
+    assert server.asked == [("/lab", "token secret")]
 
 
 @pytest.mark.parametrize(
