@@ -105,6 +105,31 @@ def test_windows_the_agent_and_the_magic_stay_in_step(live_lab):
 
 
 @pytest.mark.long
+def test_a_file_of_one_window_is_in_the_other_which_adds_another(live_lab):
+    page = live_lab(
+        "import marimo as mo\ne = mo.ui.file(multiple=True)\ne",
+        "print('value', [(f.name, f.contents) for f in e.value])",
+        own_page=True,
+    )
+    page.run_all()
+    expect_live(page, 0)
+    page.save()
+    with page.another_window() as other:
+        expect_live(other, 0)
+        upload(page, "a.txt", b"hello")
+        for one in (page, other):
+            expect(one.outputs(1)).to_have_text(["value [('a.txt', b'hello')]"])
+        upload(other, "b.txt", b"there")
+        for one in (page, other):
+            expect(one.outputs(1)).to_have_text(["value [('a.txt', b'hello'), ('b.txt', b'there')]"])
+
+
+def upload(page, name, content):
+    file = {"name": name, "mimeType": "text/plain", "buffer": content}
+    live(page, 0).locator("input[type=file]").set_input_files(file)
+
+
+@pytest.mark.long
 def test_a_reload_keeps_the_value_and_a_restart_the_static_form(live_lab):
     page = live_lab(SLIDER, READER, own_page=True, kernel="marimo")
     page.run_all()

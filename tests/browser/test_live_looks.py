@@ -6,7 +6,7 @@ import pytest
 from lab_page import LabPage
 from lab_server import wait_for
 from live_elements import READER
-from live_page import DARK, LIGHT, THEME, expect_live, live
+from live_page import DARK, LIGHT, THEME, Requests, expect_live, live
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.long]
@@ -82,6 +82,38 @@ def test_two_notebooks_on_a_page_with_the_same_ids_of_elements_stay_apart(live_l
     expect(reader).to_have_text(["value 3"])
     expect(thumb).to_have_attribute("aria-valuenow", "3")
     second.leave()
+
+
+def test_code_in_labels_and_options_is_drawn_and_never_runs(live_lab):
+    text = "<b>bold</b><img src=x onerror='window.hacked=1'><script>window.hacked=2</script>"
+    text += (
+        "<script src='https://elsewhere.invalid/x.js'></script><a href='javascript:window.hacked=3'>go</a>"
+    )
+    page = live_lab(
+        f"import marimo as mo\ntext = {text!r}\ne = mo.ui.slider(1, 9, value=3, label=text)\ne",
+        READER,
+        "r = mo.ui.radio({text: 1, 'other': 2}, label=text)\nr",
+        "f = mo.ui.text(label=text, placeholder=text).form(submit_button_label=text)\nf",
+        "t = mo.ui.table([{text: text}], label=text)\nt",
+        own_page=True,
+    )
+    requests = Requests(page)
+    page.page.evaluate("delete window.hacked")
+    page.run_all()
+    for cell in (0, 2, 3, 4):
+        expect_live(page, cell)
+    expect(live(page, 0).locator("b")).to_have_text("bold")
+    live(page, 0).locator("[role=slider]").press("ArrowRight")
+    expect(page.outputs(1)).to_have_text(["value 4"])
+    expect(live(page, 4).locator("tbody td").last).to_contain_text("onerror")
+    for link in live(page, 0).locator("a").all():
+        link.click(no_wait_after=True)
+    assert page.page.evaluate("window.hacked") is None
+    assert requests.elsewhere == []
+    saved = page.save()
+    form = "".join(saved.cells[0].outputs[0].data["text/html"])
+    assert "onerror" not in form
+    assert "<script" not in form
 
 
 def test_a_page_that_forbids_scripts_from_blobs_shows_the_static_form_and_tells_the_kernel(live_lab):
