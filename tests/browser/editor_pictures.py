@@ -29,7 +29,7 @@ CELLS = (
 SLIDER, HIGH, TEXT, OPEN = 1, 2, 3, 4
 EDITORS = ".marimo-cell .cm-content"
 LOOK, STEP, END = 1600, 160, 2600  # milliseconds
-ADDED = " and value < 34"
+ADDED = " and value < 25"
 
 
 def main(folder: Path) -> None:
@@ -38,8 +38,7 @@ def main(folder: Path) -> None:
         page = _editor_of(lab)
         page.wait_for_timeout(1_500)  # until it has stopped moving
         save(page.screenshot(), folder / "editor.png")
-        lab.page.context.close()
-        server.end_kernels()
+    with lab_and_browser() as (browser, server):  # else this Lab would open the other notebook as well
         lab = opened(browser, server, "both.ipynb", CELLS, height=620, scale=0.75)
         _recorded(lab, _editor_of(lab), folder)
 
@@ -74,8 +73,10 @@ def _recorded(lab: LabPage, editor: Page, folder: Path) -> None:
     for letter in ADDED:
         editor.keyboard.insert_text(letter)
         film.take("Code that you change and run in marimo's editor ...", KEY)
+    before = lab.outputs(TEXT).inner_text()
     editor.keyboard.press("Control+Enter")
     expect(lab.editor(HIGH)).to_contain_text(ADDED.strip())
+    expect(lab.outputs(TEXT)).not_to_have_text([before])
     lab.expect_status("idle")
     film.take("... is changed, and has run, in the notebook that JupyterLab saves", END)
     film.save(folder / "editor.gif")
