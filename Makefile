@@ -33,7 +33,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types oom vscode vscode-pictures vscode-jupyter site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
+.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types oom vscode vscode-pictures vscode-jupyter vscode-live site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -131,6 +131,9 @@ vscode-pictures: install browser extensions $(CODE_SERVER)/.installed ## Take th
 
 vscode-jupyter: install extensions $(CODE_SERVER)/.installed ## Open a real VS Code with the Jupyter extension, built from its sources, to drive ours by hand
 	CODE_SERVER=$(abspath $(CODE_SERVER)) $(BIN)/python -m tests.vscode.by_hand .build/vscode-jupyter
+
+vscode-live: install extensions $(CODE_SERVER)/.installed ## Move marimo's elements in a real VS Code with the Jupyter extension, built from its sources (VSCODE_JUPYTER=REPOSITORY)
+	CODE_SERVER=$(abspath $(CODE_SERVER)) $(BIN)/python -m pytest tests/vscode/with_jupyter.py $(ARGS)
 
 $(CODE_SERVER)/.installed:
 	mkdir -p $(CODE_SERVER)

@@ -1,0 +1,105 @@
+"""marimo's elements in a real VS Code with the real Jupyter extension: `make vscode-live`.
+
+Not a part of `make vscode`: the Jupyter extension is built from its sources for this, which takes some minutes once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Error, expect
+
+from marimo_kernel_bridge.protocol.own_python import module_command
+from tests.vscode.by_hand import build
+from tests.vscode.editor import REPOSITORY, CodeServer, Window, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Frame, Locator
+
+    from tests.isolation import Homes
+
+BUILT = REPOSITORY / ".build/vscode-jupyter"
+LONG = 300.0  # seconds: a kernel starts, and megabytes go through the extension host
+CELLS = (
+    "import marimo as mo",
+    "e = mo.ui.slider(1, 9, value=3, label='Size')\ne",
+    "print('value', e.value)",
+    "m = mo.ui.multiselect(['a', 'b'])\nm",
+    "print('chosen', m.value)",
+    *(f"print('cell', {number})" for number in range(5)),
+)
+SLIDER, READER, MENU, CHOSEN = 1, 2, 3, 4
+
+
+@pytest.fixture(scope="module")
+def server(homes: Homes) -> Iterator[CodeServer]:
+    if not (BUILT / "built/package.json").exists():
+        build(BUILT / "source", BUILT / "built")
+    home = homes.new("v")
+    server = CodeServer(home.folder, BUILT / "built")
+    subprocess.run(module_command("install", "--user"), env=server.environment, check=True)
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def window(request: pytest.FixtureRequest, server: CodeServer, browser: Browser) -> Iterator[Window]:
+    """A notebook of which all cells have run."""
+    window = server.open(browser, server.notebook("live.ipynb", *CELLS))
+    try:
+        window.until(lambda w: "cell 4" in w.outputs[-1], "Run All ends", LONG)
+        yield window
+    finally:
+        if "SCREENSHOTS" in os.environ:
+            window.page.screenshot(path=Path(os.environ["SCREENSHOTS"], f"{request.node.name}.png"))
+        window.page.close()
+
+
+def _frame_of(window: Window) -> Frame:
+    """Return the frame in which VS Code shows the outputs, once an element is live there."""
+
+    def look() -> Frame | None:
+        for frame in window.page.frames:
+            try:
+                if frame.locator(".mkb-live [role=slider]").count():
+                    return frame
+            except Error:  # it is going away
+                continue
+        return None
+
+    return wait_for(look, "an element is live", LONG)
+
+
+def _thumb(window: Window) -> Locator:
+    return _frame_of(window).locator(".mkb-live [role=slider]").first
+
+
+def test_a_slider_that_is_moved_runs_what_reads_it_and_the_file_has_the_static_form(window: Window) -> None:
+    assert "value 3" in window.outputs[READER]
+    thumb = _thumb(window)
+    for value in (4, 5):
+        thumb.press("ArrowRight")
+        window.until(lambda w, value=value: f"value {value}" in w.outputs[READER], "the reader ran")
+    expect(thumb).to_have_attribute("aria-valuenow", "5")
+
+    frame = _frame_of(window)
+    menu = frame.locator(".mkb-live marimo-multiselect")
+    menu.get_by_role("combobox").or_(menu.locator("button")).first.click()
+    frame.get_by_role("option", name="b").click()
+    window.until(lambda w: "chosen ['b']" in w.outputs[CHOSEN], "the choice is read")
+
+    window.page.keyboard.press("Escape")
+    assert window.ask("save", str(window.path))
+    saved = json.loads(window.path.read_text())
+    text = json.dumps(saved)
+    assert "<marimo-" not in text
+    assert "mkb-live" in text
+    assert "widget-view" not in text
+    assert saved["cells"][READER]["outputs"][0]["text"] == ["value 5\n"]
