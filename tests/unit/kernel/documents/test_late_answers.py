@@ -20,7 +20,7 @@ def document(page: FrontEnd) -> FrontEndDocument:
 
 def is_ordered(document: FrontEndDocument) -> bool:
     """Whether a change waits for the front end."""
-    return any(order["kind"] == "apply" for order in document.orders)
+    return any(order["kind"] == "apply" for order in list(document.orders))
 
 
 def send(agent: Agent, code: str) -> str:
@@ -40,7 +40,7 @@ def test_a_change_that_was_kept_and_is_applied_late_is_not_offered_again(
     edit = agent.add("z = 1")
     assert edit.outcome == "kept"
     agent.edit_the_kernel(AddCell(code="z = 1"))
-    assert impatient.run_until(lambda: any(order["kind"] == "propose" for order in document.orders))
+    assert impatient.run_until(lambda: any(order["kind"] == "propose" for order in list(document.orders)))
     document.answers = True
     document.work()
     assert impatient.run_until(lambda: not document.proposals)
@@ -84,7 +84,7 @@ def test_a_late_refusal_does_not_count_while_another_window_has_the_order(
     second.answers = False
 
     def refuse() -> None:
-        for order in first.orders:
+        for order in list(first.orders):
             if order["kind"] == "apply" and order["to"] == first.client:
                 refusal = messages.Done(client=second.client, op_id=order["op_id"], result="refused")
                 second.ask(refusal)
