@@ -83,6 +83,14 @@ def until(socket: WebSocketTestSession, op: str, **fields: Any) -> dict[str, Any
             return data
 
 
+@pytest.fixture(autouse=True)
+def _level_of_pytests_handler(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """A site sets the level of all handlers of marimo's logger, among which is that of pytest, for all later tests."""
+    before = caplog.handler.level
+    yield
+    caplog.handler.setLevel(before)
+
+
 @pytest.fixture
 def notebook() -> Notebook:
     return Notebook()
