@@ -168,6 +168,17 @@ def test_few_modules_are_imported_for_the_first_cell(after_the_first_cell):
     assert len(used - packages(of(used, "marimo_kernel_bridge"))) <= 1203
 
 
+def test_an_object_without_an_element_imports_nothing_that_elements_need(new, after_the_first_cell):
+    new.run("object", "import marimo as mo\nmo.hstack([mo.md('# Title'), mo.stat(1)])")
+    assert "Title" in str(new.outputs("object"))
+    used = modules(new)
+    assert not of(used, "anywidget", "ipywidgets", "starlette", "uvicorn")
+    ours = {name.removeprefix("marimo_kernel_bridge.") for name in of(used, "marimo_kernel_bridge")}
+    assert not {
+        name for name in ours if name.startswith(("runtime.live.", "runtime.editor.", "kernel.editor."))
+    }
+
+
 def test_marimos_regular_expression_for_addresses_is_compiled_when_one_is_looked_at(
     new, after_the_first_cell
 ):
