@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,10 @@ def server(homes: Homes) -> Iterator[CodeServer]:
 @pytest.fixture
 def window(request: pytest.FixtureRequest, server: CodeServer, browser: Browser) -> Iterator[Window]:
     """A notebook of which all cells have run."""
-    window = server.open(browser, server.notebook("live.ipynb", *CELLS))
+    window = server.open(browser, server.notebook("live.ipynb", *CELLS), runs=False)
     try:
+        with suppress(TimeoutError):  # it is answered when all cells have run
+            window.ask("run", str(window.path))
         window.until(lambda w: "cell 4" in w.outputs[-1], "Run All ends", LONG)
         yield window
     finally:

@@ -96,7 +96,7 @@ def test_pages_show_what_others_set(notebook: FrontEnd, page: LivePage, shown: s
 def test_a_file_goes_to_other_pages_whole_and_into_no_saved_form(
     notebook: FrontEnd, page: LivePage, other: LivePage
 ) -> None:
-    """A page that adds a file sends all of them again: it needs the contents of those that came from another page."""
+    """Any page may send it again, with what is beside it in a form."""
     assert notebook.run("files", "files = mo.ui.file(multiple=True)\nfiles").ok
     assert notebook.run(
         "of files", "print([(f.name, len(f.contents), f.contents[:3]) for f in files.value])"
