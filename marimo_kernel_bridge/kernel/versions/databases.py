@@ -91,6 +91,15 @@ def is_database(value: object) -> bool:
     )
 
 
+def is_closed(connection: Any) -> bool:
+    """Return whether a connection is closed."""
+    try:
+        connection.cursor().close()
+    except Exception as error:  # noqa: BLE001  # its class is DuckDB's
+        return type(error).__name__ == "ConnectionException"
+    return False
+
+
 def tables(connection: Any, words: frozenset[str]) -> Tables | None:
     """Return what is known of each table and view, by name. None: of none, only the text of the SQL counts.
 

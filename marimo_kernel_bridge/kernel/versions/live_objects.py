@@ -1,4 +1,4 @@
-"""Objects with one state, of which a copy is useless: widgets, marimo's elements, connections to databases, data of modules.
+"""Objects with one state, of which a copy is useless: widgets, marimo's elements, connections, open files, data of modules.
 
 A cell that looks at one again, after a cell below has changed it, sees the newer state, as in Jupyter, and not what a run
 from top to bottom would show. So does one that looks at what an earlier run of an edited cell has left in it: the rows that
@@ -7,6 +7,7 @@ it inserted, the value that it set. Such a cell is marked stale. Nothing here ch
 
 from __future__ import annotations
 
+import io
 import re
 import types
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from marimo_kernel_bridge.kernel.versions.databases import (
     Databases,
     Statements,
     adds_to,
+    is_closed,
     is_database,
     strings_of,
     tables,
@@ -37,6 +39,9 @@ _MOST: Final = 100
 """Changed objects that are known, and kept alive so that no other has the identity of one."""
 _ROWS: Final = ""
 """The part of a database of SQLite: each change adds to those before."""
+_FILE: Final = "file"
+"""The part of a file, or of a connection of DuckDB that is closed."""
+_CLOSED: Final = "closed"
 _LONGEST_TEXT: Final = 10_000  # characters of a variable that may be SQL
 _QUERIES: Final = re.compile(r"\bselect\b", re.IGNORECASE)
 _HOOKS: Final = re.compile(
@@ -47,6 +52,8 @@ _HOOKS: Final = re.compile(
 
 def state_of(value: Any) -> State | None:
     """Return the state of a live object by the names of its parts, None for any other object."""
+    if isinstance(value, io.IOBase):
+        return {_FILE: _CLOSED if value.closed else "open"}
     packages = {str(base.__module__).partition(".")[0] for base in type(value).__mro__}
     if packages.isdisjoint(_LIVE):
         return None
@@ -56,8 +63,18 @@ def state_of(value: Any) -> State | None:
     if "marimo" in packages and "_value" in own:
         return {"value": _shown(own["_value"])}
     if "sqlite3" in packages:
-        return {"": getattr(_object(value), "total_changes", None)}
+        return {_ROWS: _changes_of(_object(value))}
     return None
+
+
+def _changes_of(connection: Any) -> object:
+    """Return how many rows have changed through a connection of SQLite; `_CLOSED` for one that is closed."""
+    import sqlite3  # noqa: PLC0415  # here it is loaded
+
+    try:
+        return getattr(connection, "total_changes", None)
+    except sqlite3.ProgrammingError:
+        return _CLOSED
 
 
 def _object(value: Any) -> Any:
@@ -79,11 +96,18 @@ class Use:
     statements: Statements | None = None
     """What the text of the cell says of tables, if this is a database."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether this is a connection or a file that is closed: whoever uses it fails."""
+        return _CLOSED in {self.state.get(_ROWS), self.state.get(_FILE)}
+
     def changed(self, was: State) -> tuple[frozenset[str], frozenset[str]]:
         """Return the parts that are set anew since the state `was`, and those that have become more."""
         every = self.state.keys() | was.keys()
         parts = frozenset(part for part in every if self.state.get(part, "") != was.get(part, ""))
         if self.statements is None:
+            return parts, frozenset()
+        if self.closed:
             return parts, frozenset()
         said = self.statements
         if _ROWS in self.state:  # SQLite
@@ -162,8 +186,9 @@ class LiveStates:
             anew, more = use.changed(was.state) if was and was.value is use.value else _UNCHANGED
             if anew or more:
                 self._note_change(use, cell_id, code, anew, more)
-                self._add_names(found.writes, name, use, anew)
-                self._add_names(found.appends, name, use, more)
+                if not use.closed:
+                    self._add_names(found.writes, name, use, anew)
+                    self._add_names(found.appends, name, use, more)
                 for other in [cell for cell in self._ahead if place.get(cell, -1) > place[cell_id]]:
                     objects = self._ahead[other]  # they run again, and look again
                     self._keep_ahead(other, {n: v for n, v in objects.items() if v is not use.value})
@@ -176,7 +201,7 @@ class LiveStates:
 
     def _add_names(self, to: set[str], name: str, use: Use, parts: Iterable[str]) -> None:
         """Add the names of parts of a live object, as `slider.value`, by the name under which it was first used."""
-        if isinstance(use.value, types.ModuleType | Mapping):
+        if isinstance(use.value, types.ModuleType | Mapping | io.IOBase):
             return
         name = self._names.setdefault(id(use.value), name)
         while len(self._names) > _MOST:
@@ -186,9 +211,13 @@ class LiveStates:
     def _shows_otherwise(self, cell_id: str, code: str, use: Use, place: Mapping[str, int]) -> bool:
         """Return whether a cell looks at parts that a cell below has changed, or that code which is gone has left."""
         known = self._objects.get(id(use.value))
-        if known is None or not use.parts or (cell_id in known.changed and _QUERIES.search(code) is None):
+        if known is None:
             return False
-        below = (known.changed[other][0] for other in known.changed if place.get(other, -1) > place[cell_id])
+        below = [known.changed[other][0] for other in known.changed if place.get(other, -1) > place[cell_id]]
+        if use.closed:
+            return any(below)
+        if not use.parts or (cell_id in known.changed and _QUERIES.search(code) is None):
+            return False
         return any(parts and ("" in use.parts | parts or use.parts & parts) for parts in (known.left, *below))
 
     def _note_change(
@@ -271,9 +300,9 @@ def _use(  # noqa: PLR0917  # what is known of a name
         if database is None:
             return None
         said, words = Statements.in_texts(texts), frozenset(words_of("\n".join(texts)))
-        state = tables(database, words)
-        reads = (words & (state or {}).keys()) | said.reads
-        return Use(database, state or {}, reads | ({""} if said.unnamed else set()), said)
+        found: State = {_FILE: _CLOSED} if is_closed(database) else tables(database, words) or {}
+        reads = (words & found.keys()) | said.reads
+        return Use(database, found, reads | ({""} if said.unnamed else set()), said)
     state = state_of(value)
     if state is None:
         return None

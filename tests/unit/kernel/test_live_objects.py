@@ -174,3 +174,45 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_looks_at_something_else_is_not_marked(lab: FrontEnd, looks: str) -> None:
     lab.run_each([WIDGET, looks, "w.value = 7"], ["1"])
     assert not lab.cells()["1"].stale
+
+
+@pytest.mark.parametrize(
+    "opens",
+    [
+        "import sqlite3\nc = sqlite3.connect(':memory:')",
+        "import sqlite3\nc = sqlite3.connect('a.db')",
+        "import duckdb\nc = duckdb.connect()",
+    ],
+)
+def test_who_uses_a_connection_that_a_cell_below_has_closed_is_marked_until_it_is_opened_again(
+    lab: FrontEnd, opens: str
+) -> None:
+    create = "c.execute('create table if not exists t (a int)')\nc.execute('delete from t')\n"
+    lab.run_each((opens, create + INSERTS, SELECTS, "c.close()"))
+    assert ([cell.stale for cell in lab.cells().values()], lab.text("2")) == ([False] * 4, "[(7,)]")
+
+    lab.run("1", create + INSERTS.replace("7", "8"))
+    lab.sync()
+    assert "closed" in lab.text("1")
+    assert lab.cells()["1"].stale
+
+    lab.run("0", opens)
+    lab.sync()
+    assert ([cell.stale for cell in lab.cells().values()], lab.text("2")) == ([False] * 4, "[(8,)]")
+
+
+def test_who_uses_a_file_that_a_cell_below_has_closed_is_marked_until_it_is_opened_again(
+    lab: FrontEnd,
+) -> None:
+    opens, shows = "f = open('out.txt', 'w')", "print(f.tell())"
+    lab.run_each((opens, "f.write('77');", shows, "f.close()"))
+    assert ([cell.stale for cell in lab.cells().values()], lab.text("2")) == ([False] * 4, "2")
+
+    lab.run("1", "f.write('888');")
+    lab.sync()
+    assert "closed file" in lab.text("1")
+    assert lab.cells()["1"].stale
+
+    lab.run("0", opens)
+    lab.sync()
+    assert ([cell.stale for cell in lab.cells().values()], lab.text("2")) == ([False] * 4, "3")
