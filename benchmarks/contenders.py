@@ -171,7 +171,13 @@ class Kernel:
         self.manager.shutdown_kernel(now=True)
 
     def cpu(self) -> float:
-        """Return the seconds of CPU that the kernel's process has used."""
+        """Return the seconds of CPU that the kernel's process has used.
+
+        By the clock of that process, to which Linux gives this number: what `psutil` reads counts in hundredths of a second, of which a
+        short round has too few.
+        """
+        if sys.platform == "linux":
+            return time.clock_gettime(~self.process.pid << 3 | 2)
         times = self.process.cpu_times()
         return times.user + times.system
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 def run(settings: Settings) -> Iterator[Row]:
     with started(OURS, NOT_RECORDED) as kernels:
         notes: list[str] = []
-        count = settings.pick(200, 50)
+        count = settings.pick(300, 50)
         samples = interleave(
-            settings.rounds,
+            3 * settings.rounds,  # a fiftieth is looked for
             {name: partial(round_trip, kernel, count) for name, kernel in kernels.items()},
             notes,
         )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 WRITTEN_AGAIN: Final = 1.0
 """Least seconds between two writes of the names. What is defined in between stands in the mapped file."""
-_SHARE: Final = 0.01
+_SHARE: Final = 0.002
 """Most of the time that writing them takes: thousands of names are written less often."""
 _KEPT: Final = 7 * 24 * 3600.0
 """Seconds after which what a dead kernel has left is removed, if no kernel has told of it."""
