@@ -20,10 +20,14 @@ from marimo_kernel_bridge.launch.sessions.registry import Registry
 from tests.mcp.stoppable import Server
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
     from pathlib import Path
 
 _WORKING = 10
 """Sessions that execute while the others are idle."""
+_EVERY = 0.5
+"""Seconds from one call of an agent to its next, and none in the rows that say so: then as many calls as sessions are always under way,
+and a call takes as many times as long as the processors need for one."""
 _IDLE = 10.0  # seconds over which the CPU time of idle kernels is measured
 
 
@@ -42,6 +46,39 @@ def _place() -> tuple[Path, dict[str, str]]:
 
 def _cpu(pids: list[int]) -> float:
     return sum(sum(psutil.Process(pid).cpu_times()[:2]) for pid in pids)
+
+
+async def _working(
+    server: Server, busy: list[str], quiet: list[str], calls: int, every: float
+) -> tuple[list[Sample], list[Sample]]:
+    """Run cells in sessions while the variables of others are listed, a call each `every` seconds of each, not all at the same moment.
+
+    Return how long after its call each cell began, and how long the lists took.
+    """
+    starts: list[Sample] = []
+    tools: list[Sample] = []
+
+    async def execute(handle: str, number: int) -> None:
+        sent, code = time.time(), f"import time\nx = {number}\nx * 2, time.time()"
+        answer, _ = await _timed(server, "execute_code", code=code, kernel=handle)
+        check(f"({2 * number}, " in answer["text"], answer["text"][:200])
+        began = float(answer["text"].split(f"({2 * number}, ")[1].split(")")[0])
+        starts.append(Sample(max(0.0, began - sent)))
+
+    async def look(handle: str, _: int) -> None:
+        tools.append((await _timed(server, "list_variables", kernel=handle))[1])
+
+    async def agent(call: Callable[[str, int], Awaitable[None]], handle: str, phase: float) -> None:
+        begun = time.perf_counter() + phase * every
+        for number in range(calls):
+            await asyncio.sleep(max(0.0, begun + number * every - time.perf_counter()))
+            await call(handle, number)
+
+    await asyncio.gather(
+        *(agent(execute, handle, place / len(busy)) for place, handle in enumerate(busy)),
+        *(agent(look, handle, (place + 0.5) / len(quiet)) for place, handle in enumerate(quiet)),
+    )
+    return starts, tools
 
 
 async def _measured(count: int, calls: int) -> list[Row]:
@@ -63,29 +100,10 @@ async def _measured(count: int, calls: int) -> list[Row]:
         await asyncio.sleep(_IDLE)
         idle = (_cpu(pids) - before) / _IDLE / len(pids)
 
-        starts: list[Sample] = []
-        tools: list[Sample] = []
-
-        async def work(handle: str) -> None:
-            for number in range(calls):
-                sent = time.time()
-                answer, _ = await _timed(
-                    first,
-                    "execute_code",
-                    code=f"import time\nx = {number}\nx * 2, time.time()",
-                    kernel=handle,
-                )
-                check(f"({2 * number}, " in answer["text"], answer["text"][:200])
-                began = float(answer["text"].split(f"({2 * number}, ")[1].split(")")[0])
-                starts.append(Sample(max(0.0, began - sent)))
-
-        async def look(handle: str) -> None:
-            tools.extend([(await _timed(first, "list_variables", kernel=handle))[1] for _ in range(calls)])
-
         busy, quiet = handles[:_WORKING], handles[_WORKING : 2 * _WORKING] or handles[:1]
-        await asyncio.gather(*(work(handle) for handle in busy))  # their first cells import marimo
-        starts.clear()
-        await asyncio.gather(*(work(handle) for handle in busy), *(look(handle) for handle in quiet))
+        await _working(first, busy, [], calls, 0.0)  # their first cells import marimo
+        paced = await _working(first, busy, quiet, calls, _EVERY)
+        without_pause = await _working(first, busy, quiet, calls, 0.0)
 
         first.kill()
         await second.start()
@@ -107,27 +125,23 @@ async def _measured(count: int, calls: int) -> list[Row]:
     mib = sum(shares) / len(shares) / 2**20
     load = f"Load of the machine at the end: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors."
 
-    def row(name: str, target: str, limit: float, value: float, unit: str, **more: Any) -> Row:
+    def row(name: str, target: str, limit: float | None, value: float, unit: str, **more: Any) -> Row:
         return Row(f"{count} sessions: {name}", target, limit, value, unit, notes=[load], **more)
+
+    def rows(
+        taken: tuple[list[Sample], list[Sample]], pace: str, begins: float | None, looks: float | None
+    ) -> Iterator[Row]:
+        for what, limit, samples in (
+            (f"a cell of {_WORKING} that execute one {pace} begins after, p95", begins, taken[0]),
+            (f"list_variables of {_WORKING} idle ones meanwhile, {pace}, p95", looks, taken[1]),
+        ):
+            target = "reported" if limit is None else f"<= {limit:g} ms"
+            yield row(what, target, limit, (p95(samples) or 0) * 1000, "ms", samples={OURS: samples})
 
     return [
         row("create_notebook, p95", "<= 1 s", 1.0, p95(creating) or 0, "s", samples={OURS: creating}),
-        row(
-            f"a cell of {_WORKING} that execute begins after, p95",
-            "<= 50 ms",
-            50.0,
-            (p95(starts) or 0) * 1000,
-            "ms",
-            samples={OURS: starts},
-        ),
-        row(
-            f"list_variables of an idle one while {_WORKING} execute, p95",
-            "<= 100 ms",
-            100.0,
-            (p95(tools) or 0) * 1000,
-            "ms",
-            samples={OURS: tools},
-        ),
+        *rows(paced, f"each {_EVERY:g} s", 50.0, 100.0),
+        *rows(without_pause, "without a pause", None, None),
         row("memory of an idle kernel (PSS)", "<= 35 MiB", 35.0, mib, "MiB"),
         row("CPU of an idle kernel", "<= 0.1 %", 0.1, idle * 100, "%"),
         row("a new server lists them", "<= 1 s", 1.0, list_time.wall, "s", samples={OURS: [list_time]}),
