@@ -9,9 +9,10 @@ iopub: a PUB socket drops messages, including the final idle, for a subscriber t
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import zmq
@@ -102,9 +103,11 @@ class ZmqChannels:
 
     async def beat(self, bound: float) -> bool:
         # A new socket each time: a REQ socket that missed a reply is unusable.
-        with self._one_socket("hb") as socket:
-            await socket.send(b"ping")
-            return bool(await socket.poll(int(bound * 1000)))
+        with self._one_socket("hb") as socket, suppress(TimeoutError):
+            async with asyncio.timeout(bound):
+                await socket.send(b"ping")
+                return bool(await socket.poll(int(bound * 1000)))
+        return False
 
     async def is_there(self) -> bool:
         return await listens(self._connection)

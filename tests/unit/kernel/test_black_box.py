@@ -162,7 +162,7 @@ def test_names_that_take_long_to_write_are_written_less_often(
     monkeypatch.setattr(time, "monotonic", lambda: next(passed))
     kernel.writer.settled()
     kernel.writer.settled()
-    assert kernel.timers.delay == pytest.approx(20)
+    assert kernel.timers.delay == pytest.approx(100)
 
 
 def test_more_new_names_than_fit_are_written_at_once(kernel: Kernel) -> None:
