@@ -13,6 +13,7 @@ Naming: `list_` returns many things, one line each; `read_` returns one thing in
 from __future__ import annotations
 
 import gc
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -174,8 +175,11 @@ def build_server(
 
 
 def run_stdio(allow: Tier = "run", ceilings: Ceilings | None = None, plugins: Plugins = NO_PLUGINS) -> None:
-    """Serve one MCP client on standard input and output until the input ends."""
+    """Serve one MCP client on standard input and output until the input ends, or nobody reads the output any more."""
     server = build_server(allow, ceilings=ceilings, plugins=plugins)
     gc.freeze()
     gc.enable()
-    server.run("stdio")
+    try:
+        server.run("stdio")
+    except* BrokenPipeError:  # the client was killed: nobody to tell, and no bug
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is written at the exit

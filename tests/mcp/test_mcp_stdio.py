@@ -41,6 +41,21 @@ def test_the_server_starts_without_marimo_zmq_or_ipython_and_looks_for_garbage_o
     assert done.stdout.splitlines() == ["True True 0", "[]"]
 
 
+def test_a_server_whose_client_was_killed_ends_without_a_word():
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "a", "version": "1"}}
+    request = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "marimo_kernel_bridge", "mcp"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    server.stdout.close()
+    _, told = server.communicate(json.dumps(request) + "\n", timeout=10 * BOUND)
+    assert (server.returncode, told) == (0, "")
+
+
 # Connecting
 
 
