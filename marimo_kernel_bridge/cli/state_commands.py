@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import time
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import click
 
@@ -14,7 +14,11 @@ from marimo_kernel_bridge.cli.group import examples
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from marimo_kernel_bridge.checkpoints.store import Store
+
+CheckpointAction: TypeAlias = Literal["list", "verify", "delete", "save", "restore"]
 
 
 @click.command(
@@ -96,18 +100,24 @@ async def _ask_to_end(connection_file: str) -> bool:
         "marimo-kernel-bridge checkpoints list penguins.ipynb",
         "marimo-kernel-bridge checkpoints verify",
         "marimo-kernel-bridge checkpoints delete penguins.ipynb lunch",
+        "marimo-kernel-bridge checkpoints save penguins.ipynb lunch",
+        "marimo-kernel-bridge checkpoints restore penguins.ipynb",
     )
 )
-@click.argument("action", type=click.Choice(["list", "delete", "verify"]), default="list")
+@click.argument("action", type=click.Choice(get_args(CheckpointAction)), default="list")
 @click.argument("notebook", required=False)
 @click.argument("name", required=False)
-def checkpoints(
-    *, action: Literal["list", "delete", "verify"], notebook: str | None, name: str | None
-) -> None:
-    """List, delete or verify checkpoints of notebooks.
+def checkpoints(*, action: CheckpointAction, notebook: str | None, name: str | None) -> None:
+    """List, verify, delete, save or restore checkpoints of notebooks.
 
-    NOTEBOOK is the path of a notebook; without it, all are listed or verified.
+    NOTEBOOK is the path of a notebook; without it, all are listed or verified. `save` and `restore` are for a notebook whose kernel runs,
+    which may also be named by its connection file; without NAME, `saved` and the newest.
     """
+    if action in {"save", "restore"}:
+        if notebook is None:
+            raise click.UsageError(f"Which notebook? checkpoints {action} NOTEBOOK")
+        asyncio.run(_ask_kernel(notebook, name, restores=action == "restore"))
+        return
     from marimo_kernel_bridge.checkpoints.store import Store, shelf_of  # noqa: PLC0415  # only for this command
 
     store = Store()
@@ -123,6 +133,39 @@ def checkpoints(
         click.echo("There is no checkpoint.")
     if broken:
         raise SystemExit(1)
+
+
+async def _ask_kernel(notebook: str, name: str | None, *, restores: bool) -> None:
+    from marimo_kernel_bridge.client.client import KernelClient  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415
+
+    async with await KernelClient.attach(read_connection(await _kernel_of(notebook)), "") as client:
+        if restores:
+            restored = await client.checkpoints.restore(name)
+            total = len(restored.fresh) + len(restored.stale)
+            click.echo(f"Restored {len(restored.fresh)} of {total} cells of {restored.name}.")
+            for cell in restored.stale:
+                click.echo(f"  stale: {cell.code} ({cell.why})")
+            for sentence in restored.told:
+                click.echo(sentence)
+        else:
+            saved = await client.checkpoints.save(name or "saved")
+            click.echo(f"Saved {saved.cells} cells as {saved.name}: {_size(saved.bytes_written)} are new.")
+            for lost in saved.lost:
+                click.echo(f"  without {lost.name} ({lost.type}): {lost.reason}")
+
+
+async def _kernel_of(notebook: str) -> str | Path:
+    """Return the connection file of the kernel that runs a notebook, of an agent's session or of a front end. Raises `BridgeError`."""
+    from marimo_kernel_bridge.client.connection import locate  # noqa: PLC0415  # only for this command
+    from marimo_kernel_bridge.client.discovery import connection_file_of  # noqa: PLC0415
+    from marimo_kernel_bridge.launch.sessions.called import sessions_called  # noqa: PLC0415
+    from marimo_kernel_bridge.launch.sessions.registry import Registry  # noqa: PLC0415
+
+    for session in sessions_called(Registry(), notebook):
+        if session.state == "active" and session.kernel is not None:
+            return session.kernel.connection_file
+    return await connection_file_of(notebook) if notebook.endswith(".ipynb") else locate(notebook)
 
 
 def _show(store: Store, shelf: str, *, verify: bool) -> int:

@@ -4,8 +4,10 @@ import os
 import signal
 
 import pytest
+from click.testing import CliRunner
 from front_end import BOUND
 
+from marimo_kernel_bridge.cli.main import main
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import Restored
 
@@ -35,6 +37,25 @@ def test_what_was_saved_is_back_after_the_process_was_killed(lab, kernel, restar
     ).text  # the first cell that the person runs
     assert looked.startswith("The kernel died at")
     assert looked.endswith("\nTrue 499500 499501")
+
+
+def test_a_running_notebook_is_saved_and_restored_from_the_command_line(lab, kernel, restart):
+    lab.run("rows", "rows = [1, 2]")
+    lab.run("open", "import threading\nlock = threading.Lock()")
+    command = CliRunner()
+    saved = command.invoke(main, ["checkpoints", "save", kernel.connection_file, "before"])
+    assert saved.output.splitlines()[0].startswith("Saved 1 cells as before: ")
+    assert saved.output.splitlines()[1:] == ["  without lock (_thread.lock): a lock cannot be kept"]
+    os.kill(kernel.provisioner.process.pid, signal.SIGKILL)
+    kernel.provisioner.process.wait(BOUND)
+    restart()
+    lab._await_kernel()
+    restored = command.invoke(main, ["checkpoints", "restore", kernel.connection_file])
+    assert restored.output.splitlines() == [
+        "Restored 1 of 2 cells of before.",
+        "  stale: import threading (`lock`: a lock cannot be kept)",
+    ]
+    assert lab.run("look", "print(rows)").text.endswith("\n[1, 2]")
 
 
 @pytest.mark.long
