@@ -173,7 +173,8 @@ def _variables(
             for number in range(settings.pick(3, 1)):
                 for kind, name in (("pandas", "frame"), ("polars", "table")):
                     views: list[VariableView] = []
-                    kernel.run(f"%marimo view {name} --close", "close")  # it keeps its statistics
+                    if number:
+                        kernel.run(f"%marimo view {name} --close", "close")  # which keeps its statistics
                     who, tab = f"{OURS}, {kind}", new_tab(browser, process)
                     if times.time(
                         _FIRST,
@@ -186,7 +187,6 @@ def _variables(
                         if last is not None:
                             last.close()
                         last = views[0]
-                del number
             if last is not None:
                 other = FileView(new_tab(browser, process), known.parquet, first)
                 yield _cells_while_scrolling(kernel, last.page, other.page, settings)
