@@ -89,14 +89,17 @@ def is_in_none(column: Column, condition: Filter) -> bool:
     )
 
 
+def are_written_by_polars(values: Any) -> bool:
+    """Return whether polars is to write the texts of values of pandas: of many, where it is installed."""
+    return values.implementation.is_pandas() and len(values) >= _MANY and find_spec("polars") is not None
+
+
 def numbers_to_write(frame: Any, column: Column, condition: Filter) -> Any:
     """Return numbers whose texts are asked for as a frame of polars, which writes them ten times as fast as pandas; else None."""
     if (
         condition.op not in TEXT_OPERATORS
         or column.kind not in {"integer", "number"}
-        or not frame.implementation.is_pandas()
-        or len(frame) < _MANY
-        or find_spec("polars") is None
+        or not are_written_by_polars(frame)
     ):
         return None
     values = frame[str(column.index)].to_native()

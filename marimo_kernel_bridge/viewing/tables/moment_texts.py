@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.viewing.tables import frame_filters
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CHUNK: Final = 65_536
 """Rows whose texts are in memory."""
+_SECONDS: Final = len("2024-01-01 00:00:00")
 
 
 def met(series: Any, operator: str, text: str) -> list[bool] | None:
@@ -26,6 +29,12 @@ def met(series: Any, operator: str, text: str) -> list[bool] | None:
         not series.implementation.is_pandas() or (local.astype("M8[us]") != local)[~np.isnat(local)].any()
     ):
         return None
+    if series.dtype.time_zone is None and (
+        series.implementation.is_polars() or frame_filters.are_written_by_polars(series)
+    ):
+        return _met_by_polars(
+            naive.to_native() if series.implementation.is_polars() else local, operator, text
+        )
     offsets = None
     if series.dtype.time_zone is not None:
         offsets = local - series.dt.convert_time_zone("UTC").dt.replace_time_zone(None).to_numpy()
@@ -40,6 +49,23 @@ def met(series: Any, operator: str, text: str) -> list[bool] | None:
     for start in range(0, len(local), _CHUNK):
         end = start + _CHUNK
         found += _met(local[start:end], None if offsets is None else offsets[start:end], test)
+    return found
+
+
+def _met_by_polars(moments: Any, operator: str, text: str) -> list[bool]:
+    """Do it for moments without a zone with polars, which writes five times as fast as NumPy, always with six digits."""
+    import polars as pl  # noqa: PLC0415  # it is there
+
+    exact = (moments if isinstance(moments, pl.Series) else pl.Series(moments.astype("M8[us]"))).cast(
+        pl.Datetime("us")
+    )
+    texts = exact.cast(pl.String)
+
+    def test(texts: Any) -> Any:
+        return texts.str.starts_with(text) if operator == "starts" else texts.str.contains(text, literal=True)
+
+    met = pl.when(exact.dt.microsecond() != 0).then(test(texts)).otherwise(test(texts.str.head(_SECONDS)))
+    found: list[bool] = pl.select(met.fill_null(value=False)).to_series().to_list()
     return found
 
 

@@ -260,7 +260,9 @@ def _finds_what_is_shown(table: Table, count: int) -> None:
 
 @pytest.mark.parametrize("zone", [None, "Europe/Berlin", "America/St_Johns"])
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
-def test_moments_are_found_by_each_part_of_what_their_cells_show(unit: Any, zone: str | None) -> None:
+def test_moments_are_found_by_each_part_of_what_their_cells_show(
+    unit: Any, zone: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     moments = [
         *(
             "2024-03-31 01:59:59.999",
@@ -276,6 +278,9 @@ def test_moments_are_found_by_each_part_of_what_their_cells_show(unit: Any, zone
     days = days if zone is None else days.dt.tz_localize("UTC").dt.tz_convert(zone)
     for frame in (pl.DataFrame({"a": column}), pd.DataFrame({"a": days})):
         _finds_what_is_shown(open_value(frame), 15)
+    if zone is None:
+        monkeypatch.setattr(frame_filters, "_MANY", 0)
+        _finds_what_is_shown(open_value(pd.DataFrame({"a": days})), 15)
 
 
 def test_numbers_of_pandas_are_found_alike_in_many_rows_and_few(monkeypatch: pytest.MonkeyPatch) -> None:
