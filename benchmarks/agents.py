@@ -165,7 +165,7 @@ async def jupyter_server(root: Path) -> AsyncIterator[tuple[str, str]]:
             env=env | {"PATH": f"{peer_python(JUPYTER_MCP).parent}:{env['PATH']}"},
         )
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(_BOUND):
             while True:
                 with suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -56,9 +56,11 @@ class JupyterMcp:
 
     async def jobs(self, folder: Path, notes: list[str]) -> Costs:
         await asyncio.to_thread(_write_files, folder)
-        await asyncio.to_thread(_write_orders, folder / "orders.ipynb")
+        await asyncio.to_thread(_write_notebooks, folder)
         async with jupyter_server(folder) as (url, token):
-            await asyncio.to_thread(_run_by_the_person, url, token)
+            codes = [text for kind, text in ORDERS if kind == "code"]
+            await asyncio.to_thread(_opened_by_the_person, url, token, "orders.ipynb", codes)
+            await asyncio.to_thread(_opened_by_the_person, url, token, "sales.ipynb", ["import os"])
             command = [
                 str(peer_python(JUPYTER_MCP)),
                 "-m",
@@ -103,9 +105,7 @@ async def _mend_cell_by_cell(agent: CountingAgent) -> None:
 
 async def _build_cell_by_cell(agent: CountingAgent) -> None:
     await agent("list_files")
-    await agent(
-        "use_notebook", notebook_name="s", notebook_path="sales.ipynb", mode="create", kernel_id="NEW"
-    )
+    await agent("use_notebook", notebook_name="s", notebook_path="sales.ipynb")
 
     async def added(text: str) -> str:
         if text.startswith("#"):
@@ -143,7 +143,7 @@ async def _build_cell_by_cell(agent: CountingAgent) -> None:
     await added("least = widgets.IntSlider(50, 0, 100, description='least amount')\nleast")
     await added("large = joined[joined['amount'] >= least.value]\nlen(large)")
     await agent("execute_code", code="least.value = 80")
-    await agent("execute_cell", cell_index=13)
+    await agent("execute_cell", cell_index=14)
     await agent("execute_code", code="!jupyter nbconvert --to html --output report.html sales.ipynb")
 
 
@@ -154,8 +154,8 @@ def _write_files(folder: Path) -> None:
     (folder / "buyers.csv").write_text(BUYERS)
 
 
-def _write_orders(path: Path) -> None:
-    """Write the notebook of job (a) with its outputs, as it was saved."""
+def _write_notebooks(folder: Path) -> None:
+    """Write the notebook of job (a) with its outputs, as it was saved, and that of job (b)."""
     cells = [
         nbformat.v4.new_markdown_cell(text) if kind == "markdown" else nbformat.v4.new_code_cell(text)
         for kind, text in ORDERS
@@ -163,12 +163,16 @@ def _write_orders(path: Path) -> None:
     notebook = nbformat.v4.new_notebook(cells=cells)
     NotebookClient(notebook, kernel_name=_KERNEL, timeout=int(_BOUND)).execute()
     notebook.metadata["kernelspec"] = {"name": _KERNEL, "display_name": _KERNEL, "language": "python"}
-    nbformat.write(notebook, path)
+    nbformat.write(notebook, folder / "orders.ipynb")
+    first = nbformat.v4.new_code_cell("import os")
+    nbformat.write(
+        nbformat.v4.new_notebook(cells=[first], metadata=notebook.metadata), folder / "sales.ipynb"
+    )
 
 
-def _run_by_the_person(url: str, token: str) -> None:
-    """Start the kernel of job (a)'s notebook as its page would, and run all of its cells."""
-    session = {"path": "orders.ipynb", "type": "notebook", "name": "", "kernel": {"name": _KERNEL}}
+def _opened_by_the_person(url: str, token: str, path: str, codes: list[str]) -> None:
+    """Start the kernel of a notebook as its page would, and run its cells."""
+    session = {"path": path, "type": "notebook", "name": "", "kernel": {"name": _KERNEL}}
     request = urllib.request.Request(  # noqa: S310  # a server of ours
         f"{url}/api/sessions",
         json.dumps(session).encode(),
@@ -178,13 +182,12 @@ def _run_by_the_person(url: str, token: str) -> None:
         kernel_id = json.load(answer)["kernel"]["id"]
     client = BlockingKernelClient()
     client.load_connection_file(f"{os.environ['JUPYTER_RUNTIME_DIR']}/kernel-{kernel_id}.json")
-    client.start_channels()
+    client.start_channels(hb=False)
     try:
         client.wait_for_ready(timeout=_BOUND)
-        for kind, text in ORDERS:
-            if kind == "code":
-                reply = client.execute_interactive(text, timeout=_BOUND, output_hook=lambda _: None)
-                check(reply["content"]["status"] == "ok", f"{text[:60]!r} failed")
+        for text in codes:
+            reply = client.execute_interactive(text, timeout=_BOUND, output_hook=lambda _: None)
+            check(reply["content"]["status"] == "ok", f"{text[:60]!r} failed")
     finally:
         client.stop_channels()
 

@@ -6,8 +6,10 @@ marimo's own .py files are read by `marimo_format`.
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -33,6 +35,8 @@ SUFFIXES: Final[dict[TextFormat, str]] = {
     "py": ".py",
 }
 
+_LONGEST_CODE: Final = 200_000
+"""Characters of a text that is parsed to see whether it is code."""
 _MARIMO: Final = re.compile(r"^app\s*=\s*marimo\.App\(", re.MULTILINE)
 _FENCE: Final = re.compile(r"( {0,3})(`{3,}|~{3,})[ \t]*([^`\n]*)$")
 _PYTHON: Final = re.compile(r"\{?\.?(?:python3?|py|ipython3?)(?=[\s.,{}]|$)", re.IGNORECASE)
@@ -84,7 +88,21 @@ def format_of_text(text: str) -> TextFormat:
         return "ipynb" if '"nbformat"' in text else "json"
     if is_marimo(text) or any(_MARKER.match(line) for line in text.split("\n")):
         return "py"
-    return "markdown"
+    return "py" if _is_python(text) else "markdown"
+
+
+def _is_python(text: str) -> bool:
+    """Whether a text without marks of cells is code: Python that does something, which prose hardly ever is."""
+    if len(text) > _LONGEST_CODE:
+        return False
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            statements = ast.parse(text).body
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return any(
+        not isinstance(one, ast.Expr | ast.AnnAssign) or isinstance(one.value, ast.Call) for one in statements
+    )
 
 
 def document_of_text(text: str, kind: TextFormat, name: str) -> DocumentJSON:

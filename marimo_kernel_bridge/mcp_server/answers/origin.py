@@ -42,15 +42,15 @@ class Origin:
                 return f"The document in {self.front_end} ({_listed(facts)}).{where}{others}"
             case "file":
                 return (
-                    f"The saved file ({_listed([self.path or '', self._age])}), with the kernel's code where that "
-                    "differs: no front end with the extension has it open, so text that is not saved is not known."
+                    f"The saved file ({_listed([self.path or '', self._age])}), with the kernel's code where that differs; "
+                    "text that is not saved is not known."
                 )
             case "given":
                 return "The texts of this call."
             case _:
                 return (
-                    "What ran in the kernel: no front end with the extension has the notebook open and its file is not known, so Markdown and "
-                    "cells that never ran are missing."
+                    "What ran in the kernel; Markdown and cells that never ran are not known: no front end with the extension has "
+                    "the notebook."
                 )
 
     @property

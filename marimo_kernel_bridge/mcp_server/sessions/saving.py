@@ -117,6 +117,12 @@ class SessionSaver:
         self._texts.append((texts, run))
         self._due.set()
 
+    async def write_kept(self) -> None:
+        """Write the cells that are no code and whose runs are over, before the file is shown to whoever added them."""
+        if any(run is None or run.over for _, run in self._texts):
+            with suppress(BridgeError):  # which the next answer tells
+                await self.save(quickly=True)
+
     async def save_texts(self, texts: TextEdits) -> None:
         """Write cells that are no code into the file now. Raises as `save` does; then nothing is kept of them."""
         kept = (texts, None)

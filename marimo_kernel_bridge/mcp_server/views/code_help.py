@@ -22,7 +22,7 @@ async def help_on(attached: Attached, code: str, budget: int) -> CodeHelp:
     """Return what is at the end of code. Raises `BridgeError`: no_such_variable, not_reactive, ..."""
     found = await attached.client.reads.explain(code)
     if found.missing:
-        near = f"There are {', '.join(found.near)}. " if found.near else ""
+        near = f"Like it: {', '.join(found.near)}. " if found.near else ""
         raise BridgeError(
             "no_such_variable",
             f"There is no name {found.missing!r}.",

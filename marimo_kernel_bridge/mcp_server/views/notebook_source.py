@@ -178,6 +178,8 @@ async def _of_document(attached: Attached, content: DocumentContent, active: Ope
 
 
 async def _of_file(attached: Attached) -> NotebookSource | None:
+    if attached.saver is not None:
+        await attached.saver.write_kept()
     path = await notebook_path(attached)
     saved = None if path is None else await asyncio.to_thread(_saved, path)
     if saved is None:

@@ -54,7 +54,7 @@ async def test_what_cannot_be_known_without_evaluating_is_refused(reader: Agent)
     assert answer.refused("no_such_variable") or "text" in answer.text
     missing = await reader("inspect_code", code="scael.here")
     assert missing.refused("no_such_variable")
-    assert "There is no name 'scael'. There are scale" in missing.text
+    assert "There is no name 'scael'. Like it: scale" in missing.text
 
 
 async def test_a_plain_kernel_has_neither(serve: Serve, kernel: FakeKernel, connection_file: str) -> None:

@@ -26,6 +26,7 @@ from marimo_kernel_bridge.mcp_server.sessions import saving, sessions
 from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.fake_kernel import DESCRIPTION, Execution, cell_run
@@ -179,6 +180,18 @@ async def test_code_that_an_agent_runs_in_its_own_notebook_is_told_as_saved(
     answer = await agent("execute_code", code="q = 1")
     assert answer.data["where"] == "saved"
     assert "person" not in answer.text
+
+
+async def test_a_text_that_an_agent_has_added_is_in_its_next_outline(
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "_QUIET", 3600.0)
+    await created(agent)
+    kernel.add("Hbol", "x = 1", notebook_cell_id=None)
+    kernel.executions["edit_cells"] = Execution(requested=("Hbol",), edits=EditReport(applied=True))
+    added = [{"action": "add", "code": "x = 1"}, {"action": "add", "type": "markdown", "code": "# T"}]
+    assert (await agent("edit_cells", edits=added)).data["status"] == "ok"
+    assert [cell["code"] for cell in (await agent("list_cells")).data["cells"]] == ["x = 1", "# T"]
 
 
 @pytest.mark.parametrize(

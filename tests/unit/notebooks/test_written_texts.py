@@ -166,6 +166,14 @@ def test_what_is_exported_as_json_is_read_again_with_the_text_of_its_outputs() -
         ('{"cells": []}', "json"),
         ('[{"code": "1"}]', "json"),
         ("just a text", "markdown"),
+        ("x = 1\n", "py"),
+        ("import os\nprint(os.name)", "py"),
+        ("print(1)", "py"),
+        ("# Title\n\nText", "markdown"),
+        ("Note: it", "markdown"),
+        ("Title\n=====\n", "markdown"),
+        ("- one\n- two", "markdown"),
+        ("x = " + "-" * 100_000 + "1", "markdown"),
     ],
 )
 def test_the_format_of_a_text_is_found_out(text: str, kind: str) -> None:
