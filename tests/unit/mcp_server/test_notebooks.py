@@ -22,6 +22,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import Session, SessionKernel, id_of
 from marimo_kernel_bridge.launch.sessions.processes import started
 from marimo_kernel_bridge.launch.sessions.registry import Registry
+from marimo_kernel_bridge.mcp_server import attachments
 from marimo_kernel_bridge.mcp_server.sessions import saving, sessions
 from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.mcp_tools import build_server
@@ -497,26 +498,38 @@ async def test_the_file_of_a_busy_kernel_has_its_code_at_once_and_its_outputs_la
 
 
 async def test_while_an_agent_works_only_what_has_run_or_changed_is_read_for_the_file(
-    agent: Agent, kernel: FakeKernel
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read() -> list[str]:
-        return [request.cell_id for request in kernel.requests if isinstance(request, wire.ReadCell)]
+    savers: list[saving.SessionSaver] = []
 
+    class Saver(saving.SessionSaver):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            savers.append(self)
+
+    monkeypatch.setattr(saving, "_QUIET", 3600.0)  # it looks when the test says
+    monkeypatch.setattr(attachments, "SessionSaver", Saver)
     data = await created(agent)
+    (saver,) = savers
     for cell_id in ("Aaaa", "Bbbb", "Cccc"):
         await run(agent, kernel, cell_id, f"print({cell_id!r})", cell_id)
+    for _ in range(2):
+        await saver._look()
     shown = [f"print({name!r}) -> {name}" for name in ("Aaaa", "Bbbb", "Cccc")]
-    await until(lambda: on_disk(data["path"]) == shown)
+    assert on_disk(data["path"]) == shown
+
     kernel.description = replace(DESCRIPTION, busy=True)
-    await kernel.heard()
-    kernel.requests.clear()
     await run(agent, kernel, "Dddd", "print(4)", "4")
-    await until(lambda: on_disk(data["path"]) == [*shown, "print(4) -> 4"])
-    assert set(read()) == {"Dddd"}
+    kernel.requests.clear()
+    await saver._look()
+    assert on_disk(data["path"]) == [*shown, "print(4) -> 4"]
+    read = [request.cell_id for request in kernel.requests if isinstance(request, wire.ReadCell)]
+    assert read == ["Dddd"]
+
     kernel.description = DESCRIPTION
     kernel.outputs["Aaaa"] = ({"output_type": "stream", "name": "stdout", "text": "late"},)
-    kernel.something_ended()
-    await until(lambda: on_disk(data["path"])[0] == "print('Aaaa') -> late")
+    await saver._look()
+    assert on_disk(data["path"])[0] == "print('Aaaa') -> late"
 
 
 async def test_a_server_that_ends_writes_what_is_not_written(
