@@ -63,7 +63,7 @@ test-hard: install browser extensions ## All tests, the long ones too, TIMES tim
 fuzz: install ## Try random notebooks and edits (ARGS="HISTORIES [SEED]", else the next 10,000) and compare each with a fresh run
 	$(BIN)/python -m tests.unit.kernel.random_histories $(ARGS)
 
-fuzz-input: install ## Give malformed input to everything that reads any (ARGS="INPUTS_OF_EACH_KIND [SEED]", else 20,000 in all)
+fuzz-input: install ## Give malformed input to everything that reads any (ARGS="INPUTS_OF_EACH_KIND [SEED]", else 2,500 of each)
 	$(BIN)/python -m tests.unit.malformed_input $(ARGS)
 
 # The oldest JupyterLab and Notebook that work, and those between; `make test` has the newest.

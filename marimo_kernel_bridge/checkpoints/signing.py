@@ -67,7 +67,7 @@ def verified(path: Path, key: bytes) -> Manifest:
         if (found := _OUTLINE.decode(body).format) != FORMAT:
             raise broken(path, f"it has format {found}, and this version reads {FORMAT}")
         manifest = _MANIFEST.decode(body)
-    except msgspec.MsgspecError as error:
+    except (ValueError, RecursionError) as error:
         raise broken(path, str(error)) from error
     if manifest.name != path.stem:
         raise broken(path, f"it is the checkpoint `{manifest.name}` under another name")
@@ -86,7 +86,7 @@ def _id_of(key: bytes) -> str:
 def _unsigned(path: Path, body: bytes, key: bytes) -> Exception:
     try:
         signer = _OUTLINE.decode(body).key_id
-    except msgspec.MsgspecError:
+    except (ValueError, RecursionError):
         signer = ""
     if signer and signer != (_id_of(key) if key else None):
         return foreign(path, "it was signed with another key")

@@ -68,8 +68,8 @@ def calls_in(batch: Path) -> list[Call]:
 
 
 def _lines(batch: Path) -> Iterator[Call]:
-    text = sys.stdin if str(batch) == "-" else text_of(batch).split("\n")
-    for number, line in enumerate(text, 1):
+    text = text_of_stdin() if str(batch) == "-" else text_of(batch)
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
@@ -103,3 +103,11 @@ def text_of(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise WrongUsageError(f"{path} cannot be read: {error}.") from None
+
+
+def text_of_stdin() -> str:
+    """Return the text of standard input. Raises `WrongUsageError`."""
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise WrongUsageError(f"Standard input is no text in {error.encoding}: {error.reason}.") from None

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from marimo_kernel_bridge.cli.call_answers import as_json, exit_code, show
-from marimo_kernel_bridge.cli.call_batches import calls_in, made, text_of
+from marimo_kernel_bridge.cli.call_batches import calls_in, made, text_of, text_of_stdin
 from marimo_kernel_bridge.cli.call_server import CallOptions, CallServer
 from marimo_kernel_bridge.cli.ceilings import ceiling_options
 from marimo_kernel_bridge.cli.group import examples
@@ -177,7 +176,7 @@ async def _one(
                 "A kernel that start_kernel starts ends with the command that started it.",
                 "create_notebook starts one that stays; with --batch, one server makes several calls.",
             )
-        read = _Once(sys.stdin.read)
+        read = _Once(text_of_stdin)
         arguments = _object(source, read) | arguments_of(tool, described.input_schema, words, read)
         result = await server.call(tool, arguments)
         if options.as_json:

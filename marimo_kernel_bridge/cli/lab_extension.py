@@ -44,8 +44,9 @@ def disabled() -> Path | None:
     for folder in jupyter_config_path():
         file = Path(folder, "labconfig/page_config.json")
         off = _read(file).get("disabledExtensions", {}) if file.exists() else {}
-        names = off if isinstance(off, list) else [name for name, is_off in off.items() if is_off]
-        if any(name.split(":")[0] == NAME for name in names):
+        named = [name for name, is_off in off.items() if is_off] if isinstance(off, dict) else off
+        names = named if isinstance(named, list) else []
+        if any(str(name).split(":")[0] == NAME for name in names):
             return file
     return None
 
@@ -53,6 +54,6 @@ def disabled() -> Path | None:
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

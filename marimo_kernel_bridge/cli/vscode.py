@@ -138,7 +138,14 @@ def _version_in(folder: Path) -> str | None:
     try:
         listed = json.loads((folder / "extensions.json").read_text())
         found = [one["version"] for one in listed if one["identifier"]["id"].lower() == EXTENSION]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # none, or of another kind
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ):  # none, or of another kind
         return None
     return str(found[-1]) if found else None
 

@@ -246,7 +246,7 @@ def _runs(pid: int) -> bool:
         return True
     try:
         os.kill(pid, 0)
-    except OSError:
+    except (OSError, OverflowError):  # or no number of a process
         return False
     return True
 

@@ -279,7 +279,9 @@ _FIELDS: Final[dict[str, JSONObject]] = {
 
 def _complete(document: DocumentJSON) -> DocumentJSON:
     """Return a notebook for the template: with all fields that it reads, and MathML instead of LaTeX."""
-    document = copy.deepcopy({"metadata": {}, "nbformat_minor": 5, **document})
+    document = copy.deepcopy({"nbformat_minor": 5, **document})
+    if not isinstance(document.get("metadata"), dict):
+        document["metadata"] = {}
     document["cells"] = [
         {"metadata": {}, **_FIELDS.get(cell["cell_type"], {}), **cell} for cell in document["cells"]
     ]

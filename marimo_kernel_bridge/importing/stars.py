@@ -107,7 +107,7 @@ def _imported(module: str, folder: Path | None) -> frozenset[str] | None:
             check=True,
         )
         return frozenset(json.loads(asked.stdout.rsplit("\n", 1)[-1]))
-    except (subprocess.SubprocessError, OSError, ValueError, TypeError):
+    except (subprocess.SubprocessError, OSError, ValueError, TypeError, RecursionError):
         return None
 
 

@@ -49,7 +49,7 @@ def configuration(path: Path | None = None) -> Configuration:
         if error.errno in {errno.ENOENT, errno.ENOTDIR}:
             return Configuration()
         raise _unusable(path, f"it cannot be read: {error.strerror}") from error
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise _unusable(path, str(error)) from error
 
 

@@ -119,7 +119,7 @@ def _text(path: Path) -> str:
 def _of_uv(path: Path) -> Iterable[str]:
     try:
         settings = tomllib.loads(_text(path))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ()
     indexes = settings.get("index")
     tables = [settings, settings.get("pip"), *(indexes if isinstance(indexes, list) else ())]

@@ -16,6 +16,7 @@ from marimo_kernel_bridge.notebooks.nbformat3 import upgraded
 from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, read_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from marimo_kernel_bridge.notebooks.nbformat_json import DocumentJSON, JSONObject, OutputJSON
@@ -111,10 +112,19 @@ def read_notebook(path: Path) -> Notebook:
     return parse_notebook(path, read_file(path))
 
 
+def notebook_in(content: bytes, path: Path) -> Notebook:
+    """Return the notebook in the bytes of a file, which were read before. Raises `BridgeError`: bad_notebook."""
+    return parse_notebook(path, _json_in(_decoded(content.decode, path), path))
+
+
 def text_of(path: Path) -> str:
     """Read the text of a notebook's file, whatever its format. Raises `BridgeError`: bad_notebook."""
+    return _decoded(lambda: read_text(path, LARGEST_NOTEBOOK), path)
+
+
+def _decoded(read: Callable[[], str], path: Path) -> str:
     try:
-        return read_text(path, LARGEST_NOTEBOOK)
+        return read()
     except FileNotFoundError:
         raise BridgeError("bad_notebook", f"{path} does not exist.", "Check the path.") from None
     except OSError as error:
@@ -127,7 +137,10 @@ def text_of(path: Path) -> str:
 
 def read_file(path: Path) -> object:
     """Read the JSON of a notebook. Raises `BridgeError`: bad_notebook."""
-    text = text_of(path)
+    return _json_in(text_of(path), path)
+
+
+def _json_in(text: str, path: Path) -> object:
     try:
         document: object = json.loads(text)
         if "\\ud" in text.lower():

@@ -30,8 +30,9 @@ def upgraded(document: DocumentJSON) -> DocumentJSON | None:
     sheets = document.get("worksheets")
     if not isinstance(sheets, list):
         return None
-    cells = [cell for sheet in sheets if isinstance(sheet, dict) for cell in sheet.get("cells") or []]
-    if not all(isinstance(cell, dict) for cell in cells):
+    lists = [sheet.get("cells") or [] for sheet in sheets if isinstance(sheet, dict)]
+    cells = [cell for one in lists if isinstance(one, list) for cell in one]
+    if not all(isinstance(one, list) for one in lists) or not all(isinstance(cell, dict) for cell in cells):
         return None
     metadata = document.get("metadata")
     return {
@@ -61,11 +62,9 @@ def _cell(cell: CellJSON) -> CellJSON:
                 ],
             }
         case "heading":
-            level = cell.get("level") if isinstance(cell.get("level"), int) else 1
-            return new | {
-                "cell_type": "markdown",
-                "source": f"{'#' * (level or 1)} {source_of(cell).strip()}",
-            }
+            level = cell.get("level")
+            level = min(level, 6) if isinstance(level, int) and level > 0 else 1
+            return new | {"cell_type": "markdown", "source": f"{'#' * level} {source_of(cell).strip()}"}
         case "html":
             return new | {"cell_type": "markdown", "source": cell.get("source")}
         case _:

@@ -149,19 +149,35 @@ def connection_in(path: str) -> dict[str, Any]:
     """Return what a connection file says, and write one where there is none. Raises `BridgeError`."""
     try:
         with open(path, encoding="utf-8") as file:  # noqa: PTH123
-            connection: dict[str, Any] = json.load(file)
+            connection: dict[str, Any] = dict(json.load(file))
     except FileNotFoundError:
         connection = {}
-    except (OSError, ValueError) as error:
-        raise BridgeError(
-            "connection_file_malformed", f"{path} is no connection file: {error}", "Nothing was started."
-        ) from error
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise _malformed(path, error) from error
     if not all(connection.get(f"{channel}_port") for channel in CHANNELS):
         kept = {name: value for name, value in connection.items() if name != "kernel_name"}
         if isinstance(kept.get("key"), str):
             kept["key"] = kept["key"].encode()
         from jupyter_client.connect import write_connection_file  # noqa: PLC0415  # slow, and seldom needed
 
-        _, written = write_connection_file(path, **kept)
+        try:
+            _, written = write_connection_file(path, **kept)
+        except (OSError, ValueError, TypeError, AttributeError, OverflowError) as error:
+            raise _malformed(path, error) from error
         connection = dict(written)
+    wrong = [name for name, kind in _KINDS.items() if not isinstance(connection.get(name, kind()), kind)]
+    ports = (f"{channel}_port" for channel in CHANNELS)
+    wrong = wrong or [name for name in ports if not 0 < connection[name] < _PORTS]
+    if wrong:
+        raise _malformed(path, f"{', '.join(wrong)} cannot be {connection[wrong[0]]!r:.100}")
     return connection
+
+
+def _malformed(path: str, why: object) -> BridgeError:
+    return BridgeError(
+        "connection_file_malformed", f"{path} is no connection file: {why}", "Nothing was started."
+    )
+
+
+_PORTS: Final = 65_536
+_KINDS: Final = {"ip": str, "transport": str, **{f"{channel}_port": int for channel in CHANNELS}}

@@ -19,6 +19,7 @@ import msgspec
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.viewing import page_requests as asked
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError
+from marimo_kernel_bridge.viewing.tables.failures import panics_as_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,7 +89,8 @@ class PageRequests:
         try:
             request = asked.decode(text)
             number = request.id
-            answer = await self._answer(view, request, asker)
+            with panics_as_errors():
+                answer = await self._answer(view, request, asker)
             if len(answer) > asker.longest and isinstance(request, asked.News):
                 answer = _encoded(request, {"events": [], "n": view.told, "missed": True})
             if len(answer) <= asker.longest:

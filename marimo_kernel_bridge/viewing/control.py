@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 from marimo_kernel_bridge.protocol import view_requests as wire
 from marimo_kernel_bridge.protocol.views import OpenedView, ViewAnswer
 from marimo_kernel_bridge.viewing.answers import LONGEST_FOR_APP, Asker
+from marimo_kernel_bridge.viewing.tables.failures import panics_as_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +93,8 @@ class ViewControl:
         if table is None:
             return True
         try:
-            return bool(await self._making.run(table.altered))
+            with panics_as_errors():
+                return bool(await self._making.run(table.altered))
         except Exception as error:  # noqa: BLE001  # objects of the user may raise anything
             logger.debug("The data of a view cannot be compared: %s", type(error).__name__)
             return True

@@ -58,6 +58,34 @@ def test_workflows_call_targets_that_exist(workflow):
     assert called <= targets
 
 
+def test_what_refuses_malformed_text_refuses_deep_text_as_well():
+    """JSON, TOML and YAML of a hundred thousand brackets raise RecursionError, which no handler of ValueError catches."""
+    malformed = {
+        "ValueError",
+        "MsgspecError",
+        "DecodeError",
+        "JSONDecodeError",
+        "TOMLDecodeError",
+        "YAMLError",
+    }
+    forgetful = []
+    for path in ROOT.glob("marimo_kernel_bridge/**/*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Try) and any(map(_reads_text, map(ast.unparse, node.body))):
+                caught = " ".join(ast.unparse(one.type) for one in node.handlers if one.type is not None)
+                names = set(re.findall(r"\w+", caught))
+                if names & malformed and not names & {"RecursionError", "Exception", "BaseException"}:
+                    forgetful.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert forgetful == []
+
+
+def _reads_text(statement):
+    return re.search(
+        r"\b(?:json\.loads?(?!\(match)|tomllib\.loads|yaml\.safe_load|literal_eval|[A-Z_]+\.decode)\(",
+        statement,
+    )
+
+
 def test_no_class_but_implementations_of_protocols_and_visitors_has_more_than_25_methods():
     large = {
         node.name

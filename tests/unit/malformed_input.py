@@ -1,6 +1,6 @@
 """Malformed input of every kind, and the check that each gets a refusal with a code, or a right answer.
 
-`make fuzz-input` tries 2,500 inputs of each kind and prints what went wrong with the seed of the input:
+`malformed_files` has more kinds. `make fuzz-input` tries 2,500 inputs of each and prints what went wrong with the seed of the input:
 
     python -m tests.unit.malformed_input [INPUTS_OF_EACH_KIND] [FIRST_SEED]
 """
@@ -43,7 +43,9 @@ from marimo_kernel_bridge.client.zmq_channels import ZmqChannels
 from marimo_kernel_bridge.errors import CODES, BridgeError
 from marimo_kernel_bridge.exporting.pages import to_html
 from marimo_kernel_bridge.launch.owned_kernels import StartedKernels
-from marimo_kernel_bridge.mcp_server.views import files
+from marimo_kernel_bridge.launch.viewer import client as viewer_client
+from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
+from marimo_kernel_bridge.mcp_server.views import files, imports
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
 from marimo_kernel_bridge.protocol import black_box as layout
@@ -51,6 +53,7 @@ from marimo_kernel_bridge.protocol.deaths import death_of, sentence
 from marimo_kernel_bridge.protocol.inspection import UiElement, Variable, VariableContent
 from marimo_kernel_bridge.protocol.names import METADATA_KEY
 from marimo_kernel_bridge.protocol.notebook import CellError, Death, RunReport
+from tests.unit import malformed_files
 from tests.unit.checkpoints.saved import SHELF, save
 from tests.unit.kernel.notebook_in_memory import KernelInMemory
 from tests.unit.malformed import damaged, damaged_bytes, damaged_text
@@ -245,7 +248,13 @@ def marimo_events(seeds: Iterable[int], folder: Path) -> Faults:
 
 def arguments(seeds: Iterable[int], folder: Path) -> Faults:
     """Call each tool with damaged arguments."""
-    return asyncio.run(_calls(seeds, folder, lambda _, sent, rng: _sendable(sent, rng)))
+
+    def broken(_: FakeKernel, sent: Json, rng: random.Random) -> Json:
+        if rng.randrange(50) or not sent:
+            return _sendable(sent, rng)
+        return sent | {rng.choice(list(sent)): rng.choice((9**9_999, [1] * 20_000, {"a": 10**5_000}))}
+
+    return asyncio.run(_calls(seeds, folder, broken))
 
 
 def replies(seeds: Iterable[int], folder: Path) -> Faults:
@@ -319,10 +328,17 @@ async def _agent(kernel: FakeKernel) -> AsyncIterator[Agent]:
     async def refuse(*_: object, **__: object) -> Any:
         raise BridgeError("bad_request", "No program is started here.")
 
-    client = Client(
-        build_server("all", attach=kernel.attach), client_info=Implementation(name="ann", version="1")
-    )
-    with patch.object(files, "run_command", refuse), patch.object(StartedKernels, "start", refuse):
+    def refuse_at_once(*_: object) -> Any:
+        raise BridgeError("bad_request", "No program is started here.")
+
+    server = build_server("all", attach=kernel.attach, sessions=Sessions(start=refuse, end=refuse))
+    client = Client(server, client_info=Implementation(name="ann", version="1"))
+    with (
+        patch.object(files, "run_command", refuse),
+        patch.object(imports, "run_command", refuse),
+        patch.object(StartedKernels, "start", refuse),
+        patch.object(viewer_client, "_start", refuse_at_once),
+    ):
         async with client:
             yield Agent(client)
 
@@ -526,6 +542,7 @@ KINDS: Final[dict[str, Callable[[Iterable[int], Path], Faults]]] = {
     "frames": frames,
     "servers": servers,
     "marimo events": marimo_events,
+    **malformed_files.KINDS,
     "arguments": arguments,
     "replies": replies,
     "resources": resources,

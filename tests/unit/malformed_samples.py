@@ -101,6 +101,35 @@ CALLS: Final[list[tuple[str, Json]]] = [
     ("export_notebook", {"format": "json", "output": "a.json"}),
     ("export_notebook", {"file": "missing.ipynb", "format": "html"}),
     ("import_notebook", {"file": "missing.ipynb", "check": True, "output": "b.py"}),
+    ("import_notebook", {"content": "# %%\nx = 1", "format": "py", "check": True}),
+    ("list_kernelspecs", {}),
+    ("list_notebooks", {"state": None}),
+    ("list_templates", {}),
+    (
+        "create_notebook",
+        {
+            "name": "made",
+            "template": "data_analysis",
+            "parameters": {"a": 1},
+            "limits": "memory=2GB",
+            "sandbox": None,
+        },
+    ),
+    ("open_notebook", {"notebook": "made", "limits": {"memory": "2GB"}, "sandbox": None}),
+    ("close_notebook", {"notebook": "made.ipynb", "save": False}),
+    ("delete_notebook", {"notebook": "made.ipynb"}),
+    ("complete_code", {"code": "x.", "limit": 5}),
+    ("inspect_code", {"code": "len"}),
+    ("list_checkpoints", {}),
+    ("save_checkpoint", {"name": "a"}),
+    ("restore_checkpoint", {"name": "a"}),
+    ("delete_checkpoint", {"name": "a"}),
+    ("view_data", {"data": "df", "kernel": "k1"}),
+    ("read_view", {"view": "v1"}),
+    ("view_rows", {"view": "v1", "request": "{}", "key": "k"}),
+    ("cell_visualize", {"data": "df", "type": "bar", "options": {"x": "a"}}),
+    ("disconnect_kernel", {"kernel": "k1"}),
+    ("search_cells", {"query": "(a+)+$", "regex": True}),
 ]
 
 RESOURCES: Final = [
@@ -112,6 +141,11 @@ RESOURCES: Final = [
     "marimo://k1/runs/ann-2?offset=0",
     "marimo://k1/variables/x",
     "marimo://k1/notebook.ipynb",
+    "marimo://k1/events?since=1",
+    "marimo://k1/events/output?since=0",
+    "marimo://k1/death",
+    "marimo://k1/checkpoints",
+    "marimo://views?view=v1",
 ]
 
 _RUN: Final[Json] = {

@@ -18,6 +18,15 @@ INPUTS = {  # pages are in `make fuzz-input` only: nbconvert takes seconds to im
     "checkpoints": 100,
     "black boxes": 300,
     "marimo events": 300,
+    "host settings": 60,
+    "bounds": 300,
+    "texts": 300,
+    "manifests": 150,
+    "own files": 300,
+    "settings": 300,
+    "own messages": 300,
+    "batches": 3,
+    "tables": 40,
 }
 
 

@@ -214,7 +214,7 @@ class Restoring:
             return {}
         try:
             return msgspec.json.decode(self._opened.blob(blob), type=dict[str, list[dict[str, Any]]])
-        except (BridgeError, ValueError) as error:
+        except (BridgeError, ValueError, RecursionError) as error:
             self._told.append(f"The outputs of the cells are not back: {error}.")
             return {}
 

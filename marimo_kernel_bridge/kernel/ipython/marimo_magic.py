@@ -237,7 +237,7 @@ class MarimoMagics(Magics):
     def _set(self, target: str, text: str) -> None:
         try:
             value = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             value = text
         try:
             self._notebook.commands.set_ui_value(target, value)

@@ -25,7 +25,9 @@ def on_page(text: str, key: str) -> str:
     def inside(found: re.Match[str]) -> str:
         try:
             ids = json.loads(html.unescape(found[2]))
-        except ValueError:
+        except (ValueError, RecursionError):
+            return found[0]
+        if not isinstance(ids, str | dict):
             return found[0]
         prefixed = (
             f"{key}~{ids}" if isinstance(ids, str) else {f"{key}~{one}": name for one, name in ids.items()}

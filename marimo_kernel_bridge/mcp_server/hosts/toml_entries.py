@@ -51,7 +51,7 @@ def without_entry(text: str, path: Sequence[str]) -> str:
     wanted = read(text)
     table: Any = wanted
     for name in path[:-1]:
-        table = table.get(name, {})
+        table = table.get(name) if isinstance(table, dict) else None
     if not isinstance(table, dict) or path[-1] not in table:
         return text
     del table[path[-1]]
@@ -86,14 +86,14 @@ def read(text: str) -> dict[str, Any]:
     """Return what a text says. Raises `CannotEditError`."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also for a number of thousands of digits
         raise CannotEditError(str(error)) from None
 
 
 def _document(text: str) -> tomlkit.TOMLDocument:
     try:
         return tomlkit.parse(text)
-    except TOMLKitError as error:
+    except (TOMLKitError, ValueError, RecursionError) as error:
         raise CannotEditError(str(error)) from None
 
 

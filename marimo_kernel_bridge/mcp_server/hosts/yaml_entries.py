@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
@@ -17,6 +17,12 @@ from marimo_kernel_bridge.protocol.lines import split_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+_MOST_BRACKETS: Final = 500
+"""Within brackets PyYAML takes time that grows faster than the text."""
+_MOST_VALUES: Final = 100_000
+_LONGEST_REASON: Final = 300
 
 
 def with_entry(text: str, path: Sequence[str], entry: dict[str, Any]) -> str:
@@ -85,13 +91,39 @@ def without_entry(text: str, path: Sequence[str]) -> str:
 
 def read(text: str) -> dict[str, Any]:
     """Return what a text says. Raises `CannotEditError`."""
+    if text.count("[") + text.count("{") > _MOST_BRACKETS:
+        raise CannotEditError("too many lists and mappings in brackets")
     try:
         said = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise CannotEditError(" ".join(str(error).split())) from None
+    # PyYAML raises any of these for a number, a date or a tag that is not what it says to be
+    except (
+        yaml.YAMLError,
+        ValueError,
+        TypeError,
+        AttributeError,
+        KeyError,
+        OverflowError,
+        RecursionError,
+    ) as error:
+        raise CannotEditError(" ".join(str(error).split())[:_LONGEST_REASON]) from None
     if said is not None and not isinstance(said, dict):
         raise CannotEditError("it is no mapping")
+    _require_size(said)
     return said or {}
+
+
+def _require_size(said: Any) -> None:
+    """Raise for a value that is huge, or has itself in it, by what it says again (`*name`): nobody could compare it."""
+    waiting, seen = [said], 0
+    while waiting:
+        seen += 1
+        if seen > _MOST_VALUES:
+            raise CannotEditError("it is too large, or refers to itself")
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += value.values()
+        elif isinstance(value, list | tuple | set):
+            waiting += value
 
 
 def _section(lines: Sequence[str], section: str) -> int | None:

@@ -26,6 +26,8 @@ _NAMES: Final = {
 }
 _PLURALS: Final = {"string": "texts", "integer": "whole numbers", "object": "objects"}
 _WIDTH: Final = 60
+_SAID: Final = 20
+"""Errors of one call that are said."""
 _TEXTS: Final = frozenset({"code", "content", "new", "note", "old", "source"})
 """Arguments that may have several lines."""
 _MEANT: Final = {
@@ -53,9 +55,11 @@ _MEANT: Final = {
 
 def explain(tool: str, schema: Mapping[str, Any], error: ValidationError) -> str:
     """Return all errors in the arguments of a call, and the arguments that the tool accepts."""
-    faults = [_fault(schema, fault) for fault in error.errors(include_url=False)]
+    errors = error.errors(include_url=False)
+    faults = [_fault(schema, fault) for fault in errors[:_SAID]]
     lines = [f"[bad_request] {tool} was not called; its arguments are wrong:"]
     lines += [f"- {fault}" for fault in dict.fromkeys(faults)]
+    lines += [f"- and {len(errors) - _SAID} more."] if len(errors) > _SAID else []
     lines.append(f"{tool} takes {_arguments(schema)}.")
     return "\n".join(lines)
 
@@ -82,6 +86,8 @@ def _fault(root: Mapping[str, Any], fault: Mapping[str, Any]) -> str:
 
 def _unknown(name: str, last: str, names: Iterable[str]) -> str:
     names = list(names)
+    if len(name) > _WIDTH:
+        return f"`{name[:_WIDTH]}…` is unknown; leave it out."
     guesses = [_MEANT[last]] if _MEANT.get(last) in names else difflib.get_close_matches(last, names, n=1)
     if guesses:
         return f"`{name}` is unknown. Did you mean `{guesses[0]}`?"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
+from pydantic_core import from_json
 
 from marimo_kernel_bridge.mcp_server.sdk.argument_errors import resolved
 
@@ -18,9 +19,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LONGEST_NUMBER: Final = 40
+_LONGEST_TEXT: Final = 200_000
+"""Characters of JSON in place of a list or an object."""
 _TRUTHS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _SYNONYMS: Final = {"markdown": "md", "md": "markdown", "notebook": "ipynb"}
 """Names of formats and kinds. Taken only where the tool has the second and not the first."""
+
+
+MOST_VALUES: Final = 10_000
+"""In the arguments of one call: to look at one takes microseconds, in which no other call is answered."""
+
+
+def has_few_values(value: Any) -> bool:  # JSON
+    """Whether JSON has no more values than may be looked at."""
+    waiting, seen = [value], 0
+    while waiting and seen <= MOST_VALUES:
+        value = waiting.pop()
+        seen += 1
+        if isinstance(value, dict | list):
+            if len(value) > MOST_VALUES:
+                return False
+            waiting += value.values() if isinstance(value, dict) else value
+    return seen <= MOST_VALUES
 
 
 def as_meant(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,8 +148,11 @@ def _number(kind: str, given: str | float) -> Any:  # JSON
 
 
 def _json(text: str) -> Any:  # JSON
-    """Return what a text is as JSON, None if it is none."""
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+    """Return what a text is as JSON; None if it is none, or too much. Pydantic's parser takes no second for a megabyte of numbers."""
+    if len(text) > _LONGEST_TEXT:
         return None
+    try:
+        parsed = from_json(text, allow_inf_nan=False)
+    except (ValueError, RecursionError):
+        return None
+    return parsed if has_few_values(parsed) else None

@@ -22,7 +22,7 @@ from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from marimo_kernel_bridge.mcp_server.sdk import schemas
 from marimo_kernel_bridge.mcp_server.sdk.apps import meta_of
 from marimo_kernel_bridge.mcp_server.sdk.argument_errors import explain
-from marimo_kernel_bridge.mcp_server.sdk.meant_arguments import as_meant
+from marimo_kernel_bridge.mcp_server.sdk.meant_arguments import MOST_VALUES, as_meant, has_few_values
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
@@ -79,6 +79,29 @@ class StrictTool(Tool):
         context: Context[Any, Any],
         convert_result: bool = False,  # noqa: FBT001, FBT002  # the SDK's signature
     ) -> Any:
+        self.checked(arguments)
+        try:
+            return await super().run(arguments, context, convert_result)
+        except ToolError as error:
+            # The SDK's message for a crash is kept; refusals are sent without its prefix "Error executing tool".
+            if isinstance(error.__cause__, BridgeError):
+                raise ToolError(f"[{error.__cause__.code}] {error.__cause__}") from error.__cause__
+            raise
+
+    def checked(self, arguments: dict[str, Any]) -> None:
+        """Raise `ToolError`, which says what to send instead, for arguments that the tool does not take."""
+        self._require_usable(arguments)
+        try:
+            self.fn_metadata.validate_arguments(arguments)
+        except ValidationError as error:
+            raise ToolError(explain(self.name, self.takes, error)) from error
+
+    def _require_usable(self, arguments: dict[str, Any]) -> None:
+        """Raise for arguments that nothing can be done with, whatever the schema is, or that take long to look at."""
+        if not has_few_values(arguments):
+            raise ToolError(
+                f"[too_large] {self.name} was not called; its arguments hold more than {MOST_VALUES:,} values. Send fewer at a time."
+            )
         try:
             msgspec.json.encode(arguments)
         except (
@@ -87,17 +110,10 @@ class StrictTool(Tool):
             raise ToolError(
                 f"[bad_request] {self.name} was not called; its arguments hold half of a surrogate pair, which is no text."
             ) from None
-        try:
-            self.fn_metadata.validate_arguments(arguments)
-        except ValidationError as error:
-            raise ToolError(explain(self.name, self.takes, error)) from error
-        try:
-            return await super().run(arguments, context, convert_result)
-        except ToolError as error:
-            # The SDK's message for a crash is kept; refusals are sent without its prefix "Error executing tool".
-            if isinstance(error.__cause__, BridgeError):
-                raise ToolError(f"[{error.__cause__.code}] {error.__cause__}") from error.__cause__
-            raise
+        except ValueError:
+            raise ToolError(
+                f"[bad_request] {self.name} was not called; its arguments hold a number of thousands of digits."
+            ) from None
 
 
 def _in_words(name: str) -> str:

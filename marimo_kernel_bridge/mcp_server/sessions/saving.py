@@ -17,7 +17,7 @@ import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import digest, id_of
-from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
+from marimo_kernel_bridge.notebooks.ipynb import notebook_in
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
 from marimo_kernel_bridge.protocol.names import kernel_id_of
@@ -230,7 +230,7 @@ class SessionSaver:
         from marimo_kernel_bridge.exporting.live import id_in_file  # noqa: PLC0415  # a server starts without it
         from marimo_kernel_bridge.exporting.session_file import session_document  # noqa: PLC0415  # likewise
 
-        disk = parse_notebook(self._path, msgspec.json.decode(before))
+        disk = notebook_in(before, self._path)
         self._known |= {id_in_file(live.cell) for live in cells}
         document = session_document(disk, cells, self._known)
         for edits, run in texts:

@@ -8,8 +8,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from marimo_kernel_bridge.checkpoints.store import Store, shelf_of
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions import templates
@@ -17,7 +15,7 @@ from marimo_kernel_bridge.mcp_server.answers.notebooks import NotebookDone, Note
 from marimo_kernel_bridge.mcp_server.sessions.ceilings import require_kept
 from marimo_kernel_bridge.mcp_server.views.cells import time_of_day
 from marimo_kernel_bridge.mcp_server.views.files import converted
-from marimo_kernel_bridge.notebooks.ipynb import parse_notebook, read_notebook
+from marimo_kernel_bridge.notebooks.ipynb import notebook_in, read_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -103,7 +101,7 @@ async def template_document(
         source = template.path
         if source.suffix == ".py":
             _, content = await converted(source, "ipynb")
-            notebook = parse_notebook(source, msgspec.json.decode(content))
+            notebook = notebook_in(content, source)
         else:
             notebook = await asyncio.to_thread(read_notebook, source)
         cells, metadata = notebook.document["cells"], notebook.metadata

@@ -7,7 +7,11 @@ line, from where DuckDB writes it before it quotes anything.
 from __future__ import annotations
 
 import re
-from typing import Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _WORDS: Final = {
     "ConversionException": "a value does not fit the type of its column",
@@ -45,3 +49,18 @@ def reason(error: BaseException | None) -> str:
     words = "it is not valid JSON" if groups.get("broken") else _WORDS.get(kind, f"the reader fails ({kind})")
     line = groups.get("line")
     return f"{words}, in line {line}" if line else words
+
+
+class PanicError(Exception):
+    """A library in Rust (Polars, Calamine) has met what its authors took for impossible."""
+
+
+@contextmanager
+def panics_as_errors() -> Iterator[None]:
+    """Raise a panic as a `PanicError`: PyO3's class is no `Exception`, so a broken file would end the thread that reads it."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise PanicError(str(error).partition("\n")[0][:200]) from None

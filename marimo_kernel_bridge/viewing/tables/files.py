@@ -6,10 +6,11 @@ import importlib.util
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.viewing.table import CancelledError
 from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.duck_sql import literal
 from marimo_kernel_bridge.viewing.tables.duck_table import DuckTable, loaded_table
-from marimo_kernel_bridge.viewing.tables.failures import reason
+from marimo_kernel_bridge.viewing.tables.failures import panics_as_errors, reason
 from marimo_kernel_bridge.viewing.tables.file_state import FileState
 from marimo_kernel_bridge.viewing.tables.text_files import open_text
 
@@ -33,12 +34,22 @@ def table_of(path: Path, table: str) -> Table:
     name = path.name.lower()
     for suffix, opened in _KINDS.items():
         if name.endswith(suffix):
-            return opened(path, table, suffix)
+            return _opened(opened, path, table, suffix)
     raise BridgeError(
         "not_a_table",
         f"{path.name} is no file of a table by its name.",
         f"Shown are files that end in {', '.join(_KINDS)}.",
     )
+
+
+def _opened(opened: Callable[[Path, str, str], Table], path: Path, table: str, suffix: str) -> Table:
+    try:
+        with panics_as_errors():
+            return opened(path, table, suffix)
+    except (BridgeError, CancelledError):
+        raise
+    except Exception as error:  # noqa: BLE001  # libraries raise many classes for a broken file
+        raise BridgeError("bad_data", f"{path.name} cannot be read: {reason(error)}.") from None
 
 
 def _csv(path: Path, _table: str, suffix: str) -> Table:
@@ -79,15 +90,6 @@ def _parquet(path: Path, _table: str, suffix: str) -> Table:
 def _arrow(path: Path, _table: str, _suffix: str) -> Table:
     """Read the file with a library of frames: DuckDB has no reader of Arrow's files of its own."""
     state = FileState(path)
-    try:
-        return _read_arrow(path, state)
-    except BridgeError:
-        raise
-    except Exception as error:  # noqa: BLE001  # libraries raise many classes for a broken file
-        raise BridgeError("bad_data", f"{path.name} cannot be read: {reason(error)}.") from None
-
-
-def _read_arrow(path: Path, state: FileState) -> Table:
     from marimo_kernel_bridge.viewing.tables.live_values import frame_table  # noqa: PLC0415  # narwhals is slow to import
 
     native: Any

@@ -18,7 +18,7 @@ from marimo_kernel_bridge.viewing.table import (
     Query,
     Table,
 )
-from marimo_kernel_bridge.viewing.tables.failures import reason
+from marimo_kernel_bridge.viewing.tables.failures import panics_as_errors, reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -158,7 +158,8 @@ class LoadingTable:
             self._wanted.wait(_SHOWN)
         try:
             self._cancellation.check()
-            loaded = self._load(self._cancellation)
+            with panics_as_errors():
+                loaded = self._load(self._cancellation)
             with self._lock:  # `close` closes the one table or the other
                 closed = self._cancellation.cancelled
                 if not closed:

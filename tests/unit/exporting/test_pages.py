@@ -210,6 +210,12 @@ def test_malformed_widgets_are_left_out_or_refused(metadata: dict[str, object]) 
     assert refusal.value.code == "bad_notebook"
 
 
+@pytest.mark.parametrize("metadata", [3, "x", None, []])
+def test_a_notebook_with_odd_metadata_is_shown(metadata: object) -> None:
+    document = {**notebook(), "metadata": metadata}
+    assert "<body" in to_html(parse_notebook(Path("n.ipynb"), document).document, "n").text
+
+
 def test_a_missing_or_odd_attachment_is_no_crash() -> None:
     document = notebook("![x](attachment:a.png) ![y](attachment:b.png)")
     document["cells"][0]["attachments"] = {"b.png": {"image/png": ["x"]}}  # type: ignore[index]

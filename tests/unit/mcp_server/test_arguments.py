@@ -1,10 +1,13 @@
 """What a client sees of the tools before it calls one, and what it hears of wrong arguments."""
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import Tool
 from pydantic import TypeAdapter, ValidationError
 
@@ -284,6 +287,38 @@ def test_arguments_in_another_form_are_taken_as_they_are_meant(
     (declaration,) = (declaration for declaration in TOOLS if declaration.name == tool)
     metadata = StrictTool.of(declaration, declaration.function).fn_metadata
     assert metadata.pre_parse_json(arguments) == meant
+
+
+MANY: list[tuple[str, dict[str, Any]]] = [
+    ("run_cells", {"cell_ids": [1.5] * 200_000}),
+    ("run_cells", {"cell_ids": "[" + "1.7976931348623157e308," * 40_000 + "1]"}),
+    ("run_cells", {"cell_ids": "[" * 500_000}),
+    ("edit_cells", {"edits": [{"a": 1}] * 80_000}),
+    ("edit_cells", {"edits": [{f"k{number}": 1 for number in range(50_000)}]}),
+    ("edit_cells", {"edits": '[{"action": "add", "code": "x"}' * 40_000}),
+    ("list_cells", {f"k{number}": 1 for number in range(9_000)}),
+    ("list_cells", {"kernel" * 160_000: 1}),
+    ("list_cells", {"code_override": dict.fromkeys(map(str, range(50_000)), 1)}),
+    ("list_cells", {"limit": "9" * 1_000_000}),
+    ("list_cells", {"limit": 9**9_999}),
+    ("set_ui_value", {"element": "x", "value": {"a": [9**9_999]}}),
+    ("set_ui_value", {"element": "x", "value": [1] * 400_000}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), MANY)
+async def test_arguments_of_a_megabyte_are_refused_shortly_and_at_once(
+    connected: Agent, tool: str, arguments: dict[str, Any]
+) -> None:
+    made = next(one for one in TOOLS if one.name == tool)
+    strict = StrictTool.of(made, made.function)
+    before = time.process_time()
+    with suppress(ToolError):
+        strict.checked(arguments)
+    assert time.process_time() - before < 0.5  # two seconds for some of them; a tenth on an idle machine
+    answer = await connected(tool, **arguments)
+    assert any(map(answer.refused, ("bad_request", "too_large", "no_such_cell")))
+    assert len(answer.text) < 5_000
 
 
 async def test_an_edit_in_json_text_is_made(connected: Agent, kernel: FakeKernel) -> None:

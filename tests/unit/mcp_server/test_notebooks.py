@@ -404,6 +404,27 @@ async def test_the_file_has_what_ran_as_soon_as_the_kernel_has_settled(
     await until(lambda: on_disk(data["path"]) == ["print(6)", "print(7) -> 7"])
 
 
+async def test_a_notebook_whose_outputs_hold_numbers_that_no_json_has_is_saved(
+    agent: Agent, kernel: FakeKernel, folder: Path
+) -> None:
+    shown = {"output_type": "display_data", "metadata": {}, "data": {"application/json": {"a": float("nan")}}}
+    cell = {
+        "cell_type": "code",
+        "id": "a",
+        "metadata": {},
+        "execution_count": 1,
+        "source": "x",
+        "outputs": [shown],
+    }
+    path = folder / "nan.ipynb"
+    path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    assert not (await agent("open_notebook", notebook=str(path))).failed
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    assert not (await agent("save_notebook")).failed
+    assert '"a": NaN' in path.read_text()
+    assert "print(6)" in path.read_text()
+
+
 async def test_the_file_gets_the_notebook_without_marks_in_place_of_secrets(
     agent: Agent, kernel: FakeKernel
 ) -> None:

@@ -42,6 +42,14 @@ def test_a_notebook_of_format_3_is_read_as_one_of_format_4() -> None:
     assert read.document["nbformat"] == 4
 
 
+def test_odd_fields_of_format_3_are_refused_or_taken_within_reason() -> None:
+    heading = {"cell_type": "heading", "level": 10**400, "source": "T"}
+    (read,) = parse_notebook(PATH, {"nbformat": 3, "worksheets": [{"cells": [heading]}]}).cells
+    assert read.source == "###### T"
+    with pytest.raises(BridgeError, match="no list of cells"):
+        parse_notebook(PATH, {"nbformat": 3, "worksheets": [{"cells": 3}]})
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
     [

@@ -18,6 +18,7 @@ from marimo_kernel_bridge.protocol.views import Filter, Marked, SortKey
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Query, Table
 from marimo_kernel_bridge.viewing.tables import open_file, open_value, text_files
 from marimo_kernel_bridge.viewing.tables.duck import Database
+from marimo_kernel_bridge.viewing.tables.failures import PanicError, panics_as_errors
 from tests.unit.viewing.rows_by_hand import ODD, all_ids, shown
 
 if TYPE_CHECKING:
@@ -188,6 +189,23 @@ def test_files_that_are_no_tables_are_told(
     refusal = _refusal(opened, name, content)
     assert refusal.code == code
     assert name in refusal.message
+
+
+def test_a_file_that_makes_a_library_in_rust_panic_is_told(
+    opened: Callable[..., Table], tmp_path: Path
+) -> None:
+    pl.DataFrame({"a": [1, 2, 3], "b": ["x", "y", None], "c": [1.5, 2.5, 3.5]}).write_ipc(tmp_path / "whole")
+    whole = (tmp_path / "whole").read_bytes()
+    content = whole[:200] + whole[-500:]  # its end says where the columns are, and they are not there
+    assert _refusal(opened, "a.arrow", content).code == "bad_data"
+
+
+def test_a_panic_is_an_error_and_other_ends_of_a_thread_are_not() -> None:
+    panic = type("PanicException", (BaseException,), {})
+    with pytest.raises(PanicError, match=r"^out of range$"), panics_as_errors():
+        raise panic("out of range\nat x")
+    with pytest.raises(KeyboardInterrupt), panics_as_errors():
+        raise KeyboardInterrupt
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
