@@ -69,29 +69,58 @@ def _has_digits(text: str) -> bool:
     return sum(map(str.isdecimal, text)) > 1
 
 
+def _mixed(text: str) -> bool:
+    """Whether a text has digits, small and capital letters, as hardly any name has."""
+    return _has_digits(text) and any(map(str.islower, text)) and any(map(str.isupper, text))
+
+
+def _random(text: str) -> bool:
+    """Whether a text has a part that nobody would write: a UUID, or 16 letters and digits in a row, some of each."""
+    parts = _RUN.findall(text)
+    return any(sum(map(str.isdecimal, part)) > 2 < sum(map(str.isalpha, part)) for part in parts)  # noqa: PLR2004
+
+
+def _letters_and_digits(text: str) -> bool:
+    return any(map(str.isdecimal, text)) and any(map(str.isalpha, text))
+
+
 def _no_word(text: str) -> bool:
     return not text.isalpha() or len(text) >= 16  # noqa: PLR2004  # longer than most words
 
 
+_UUID: Final = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_RUN: Final = re.compile(rf"[A-Za-z0-9]{{16,}}|{_UUID}")
+_QUOTE: Final = r"\\{0,3}+(?:[\"']|&(?:amp;){0,2}(?:quot|apos|#(?:34|39|x27));)"
+"""A quotation mark, also within a text of Python, of JSON or of HTML."""
+_BREAK: Final = r"(?:\s|\\{1,3}[nr]){1,8}+"
 _ALNUM, _NAME, _HEX = "[A-Za-z0-9]", r"[A-Za-z0-9_-]", "[a-f0-9]"
 
 _SERVICES: Final = (
     ("AWS access key", "AKIA ASIA", "[0-9A-Z]", 16),
     ("GitHub token", "ghp_ gho_ ghu_ ghs_ ghr_", _ALNUM, 36),
     ("GitHub token", "github_pat_", "[A-Za-z0-9_]", 40),
-    ("GitLab token", "glpat- gldt- glrt- glcbt- glptt- glft- glsoat- glimt- glagent-", _NAME, 20),
+    (
+        "GitLab token",
+        "glpat- gldt- glrt- glcbt- glptt- glft- glffct- glsoat- glimt- glagent- GR1348941",
+        _NAME,
+        20,
+    ),
     ("Hugging Face token", "hf_", _ALNUM, 30),
     ("Slack token", "xoxa- xoxb- xoxe- xoxo- xoxp- xoxr- xoxs- xapp-", "[A-Za-z0-9-]", 10),
+    ("Slack token", "xoxd-", "[A-Za-z0-9%+/=_-]", 40),
+    ("OpenAI session", "sess-", _ALNUM, 40),
+    ("Hugging Face token", "api_org_", _ALNUM, 30),
+    ("AWS key", "ABSKQmVkcm9ja0FQSUtleS bedrock-api-key-", "[A-Za-z0-9+/=]", 20),
     ("Google API key", "AIza", _NAME, 35),
     ("Google token", "GOCSPX- ya29.", _NAME, 20),
-    ("Stripe key", "sk_live_ sk_test_ rk_live_ rk_test_", _ALNUM, 20),
+    ("Stripe key", "sk_live_ sk_test_ rk_live_ rk_test_ sk_org_live_ sk_org_test_", _ALNUM, 20),
     ("webhook secret", "whsec_", "[A-Za-z0-9+/=]", 20),
     ("PyPI token", "pypi-", _NAME, 50),
     ("npm token", "npm_", _ALNUM, 36),
     ("DigitalOcean token", "dop_v1_ doo_v1_ dor_v1_ dot_v1_", _HEX, 64),
     ("Databricks token", "dapi", _HEX, 32),
     ("Groq key", "gsk_", _ALNUM, 40),
-    ("age key", "AGE-SECRET-KEY-1", "[A-Z0-9]", 50),
+    ("age key", "AGE-SECRET-KEY-", "[A-Z0-9-]", 50),
     ("Docker token", "dckr_pat_ dckr_oat_", _NAME, 20),
     ("Grafana token", "glsa_ glc_", "[A-Za-z0-9_+/=]", 30),
     ("Sentry token", "sntrys_ sntryu_", "[A-Za-z0-9_+/=]", 30),
@@ -104,7 +133,7 @@ _SERVICES: Final = (
     ("Postman key", "PMAK-", "[A-Za-z0-9-]", 40),
     ("Pulumi token", "pul-", _HEX, 40),
     ("Supabase key", "sbp_ sb_secret_", _NAME, 20),
-    ("PlanetScale token", "pscale_tkn_ pscale_pw_", _NAME, 32),
+    ("PlanetScale token", "pscale_tkn_ pscale_pw_ pscale_oauth_", _NAME, 32),
     ("Replicate token", "r8_", _ALNUM, 37),
     ("Perplexity key", "pplx-", _ALNUM, 40),
     ("xAI key", "xai-", _ALNUM, 60),
@@ -119,6 +148,24 @@ _SERVICES: Final = (
     ("Pinecone key", "pcsk_", "[A-Za-z0-9_]", 30),
     ("Netlify token", "nfp_", _ALNUM, 36),
     ("Fly token", "fm1r_ fm1a_ fm2_ fo1_", "[A-Za-z0-9+/=_-]", 30),
+    ("Heroku key", "HRKU-", _NAME, 40),
+    ("Prefect key", "pnu_ pnb_", _ALNUM, 36),
+    ("Weights & Biases key", "wandb_v1_", "[A-Za-z0-9_]", 40),
+    ("Tavily key", "tvly-", "[A-Za-z0-9-]", 20, _has_digits),
+    ("Together key", "tgp_v1_", _NAME, 30),
+    ("Fireworks key", "fw_", _ALNUM, 22, _mixed),
+    ("ElevenLabs key", "sk_", _HEX, 48),
+    ("Contentful token", "CFPAT-", _NAME, 40),
+    ("Frame.io token", "fio-u-", _NAME, 60),
+    ("Sonar token", "sqp_ squ_ sqa_", _HEX, 40),
+    ("Sourcegraph token", "sgp_", "[A-Fa-f0-9_]", 40),
+    ("Shippo token", "shippo_live_ shippo_test_", _HEX, 40),
+    ("Typeform token", "tfp_", _NAME, 40, _has_digits),
+    ("Clojars token", "CLOJARS_", _HEX, 60),
+    ("crates.io token", "cio", _ALNUM, 32, _mixed),
+    ("CircleCI token", "CCIPAT_ CCIPRJ_", "[A-Za-z0-9_]", 40),
+    ("Buildkite token", "bkua_", _HEX, 40),
+    ("1Password token", "ops_eyJ", "[A-Za-z0-9+/=_-]", 100),
     ("Square token", "sq0csp- sq0atp-", _NAME, 22),
     ("Notion token", "secret_", _ALNUM, 43),
 )
@@ -135,12 +182,75 @@ _HEADERS: Final = _after(
 )
 _FIELDS: Final = _after("access_token refresh_token id_token auth_token session_token client_secret")
 
+_NAMED: Final = "|".join(
+    f"(?<={word}_)KEY"
+    for word in "API ACCESS ACCOUNT AUTH ENCRYPTION MASTER PRIVATE SECRET SERVICE SIGNING STORAGE".split()  # noqa: SIM905
+)
+
 _OTHERS: Final = (
     _prefixed("API key", "sk-", _NAME, 20, _has_digits),
     _found(
         "JSON web token",
         "eyJ",
         r"(?<![\w-])eyJ[\w-]{10,}+\.(?:eyJ[\w-]{10,}+(?:\.(?:[\w-]{10,}+|(?=…))|(?=…))|(?=…)|[\w-]{4,}+(?=…))",
+    ),
+    _found(  # PEM in base64, as in kubeconfig: the beginnings of "-----BEGIN PRIVATE", "RSA PRIVATE" and others
+        "private key",
+        "LS0tLS1CRUdJTi",
+        r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFURS|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVEUg|BFTkNSWVBURUQgUFJJVkFURS)"
+        r"[A-Za-z0-9+/=]{40,}+",
+    ),
+    _found("JSON web token", "eyJ", r"(?<![\w-])eyJ[\w-]{10,}+\.[\w-]*+(?:\.[\w-]{10,}+){3}"),
+    _found("Azure secret", "Q~", r"(?<![\w~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,40}"),
+    _found("Azure DevOps token", "AZDO", r"(?<![A-Za-z0-9])[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}(?![A-Za-z0-9])"),
+    _found("Google token", "1//0", r"(?<![\w/:.-])1//0[\w-]{40,}+", _has_digits),
+    _found("Cloudflare key", "v1.0-", r"(?<![\w.])v1\.0-[0-9a-f]{24}-[0-9a-f]{100,}+"),
+    _found(
+        "Asana token", "1/1|2/1", r"(?<![\w/])[12]/[0-9]{12,19}(?:/[0-9]{12,19})?:[0-9a-f]{32}(?![0-9a-f])"
+    ),
+    _found("HubSpot token", "pat-", rf"(?<![\w-])pat-[a-z]{{2}}[0-9]-{_UUID}(?![\w-])"),
+    _found("LaunchDarkly key", "api-|sdk-|mob-", rf"(?<![\w-])(?:api|sdk|mob)-{_UUID}(?![\w-])"),
+    _found(
+        "1Password key",
+        "A3-",
+        r"(?<![\w-])A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}(?![\w-])",
+    ),
+    _found(
+        "key",
+        "PrivateKey|PresharedKey",
+        rf"(?P<keep>(?:PrivateKey|PresharedKey)(?:{_QUOTE})?\s{{0,2}}+[=:]\s{{0,2}}+(?:{_QUOTE})?)[A-Za-z0-9+/]{{43}}=",
+    ),
+    _found(
+        "password",
+        "_auth|_password",
+        rf"(?P<keep>(?<![A-Za-z0-9_.])_(?:authToken|auth|password)\s{{0,2}}+=\s{{0,2}}+(?:{_QUOTE})?)[A-Za-z0-9+/_-]{{16,}}+=*+(?![(\[{{$.])",
+        _has_digits,
+    ),
+    _found(
+        "password",
+        "auth",
+        rf"(?P<keep>{_QUOTE}auth{_QUOTE}\s{{0,2}}+:\s{{0,2}}+{_QUOTE})[A-Za-z0-9+/]{{16,}}+={{0,2}}+(?=\\{{0,3}}[\"']|&)",
+        _has_digits,
+    ),
+    _found(
+        "password",
+        "username",
+        rf"(?P<keep>(?<!\w)\[[\w.:/-]{{1,60}}\]{_BREAK}(?:repository\s{{0,2}}[=:]\s{{0,2}}[^\s\\]{{1,200}}{_BREAK})?"
+        rf"username\s{{0,2}}+=\s{{0,2}}+[^\s\\]{{1,100}}{_BREAK}password\s{{0,2}}+=\s{{0,2}}+)[^\s'\"()\[\]{{}}$\\]{{4,}}+(?![(\[])",
+    ),
+    _found(
+        "token",
+        "_KEY|_TOKEN|_SECRET|_PASSW",
+        rf"(?P<keep>(?:{_NAMED}|(?<=_)(?:TOKEN|SECRET|PASSWORD|PASSWD))(?:{_QUOTE})?\s{{0,2}}+[=:]\s{{0,2}}+(?:{_QUOTE})?)"
+        r"[A-Za-z0-9_+/=.~-]{16,}+(?![(\[{$])",
+        _random,
+    ),
+    _found(
+        "password",
+        "assword|asswd|ASSWORD|ASSWD",
+        rf"(?P<keep>(?i:password|passwd)(?:{_QUOTE})?\s{{0,2}}+[:=]\s{{0,2}}+{_QUOTE})"
+        rf"[^\s\"'\\&<>{{}}$()\[\]%]{{8,100}}+(?={_QUOTE})",
+        _letters_and_digits,
     ),
     _found("Twilio key", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-f]{32}(?![A-Za-z0-9])"),
     _found("Airtable token", "pat", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}(?![A-Za-z0-9])"),
@@ -165,12 +275,13 @@ _OTHERS: Final = (
     _found(
         "password",
         "uthorization|UTHORIZATION",
-        r"(?P<keep>(?i:authorization)[\"']?\s{0,4}+[:=]\s{0,4}+[\"']?(?i:basic|token|digest|apikey)\s)[A-Za-z0-9._~+/=-]{8,}+",
+        rf"(?P<keep>(?i:authorization)(?:{_QUOTE})?\s{{0,4}}+[:=]\s{{0,4}}+(?:{_QUOTE})?(?i:basic|token|digest|apikey)\s)"
+        r"[A-Za-z0-9._~+/=-]{8,}+",
     ),
     _found(
         "token",
         "-key|-Key|-KEY|-token|-Token|-TOKEN",
-        rf"(?P<keep>-(?i:key|token){_HEADERS}[\"']?\s{{0,4}}+[:=,]\s{{0,4}}+[\"']?)[A-Za-z0-9._~+/=-]{{8,}}+(?![(\[{{$])",
+        rf"(?P<keep>-(?i:key|token){_HEADERS}(?:{_QUOTE})?\s{{0,4}}+[:=,]\s{{0,4}}+(?:{_QUOTE})?)[A-Za-z0-9._~+/=-]{{8,}}+(?![(\[{{$])",
         _has_digits,
     ),
     _found(
@@ -183,7 +294,7 @@ _OTHERS: Final = (
     _found(
         "token",
         "_token|_secret",
-        rf"(?P<keep>_(?:token|secret){_FIELDS}[\"']?\s{{0,2}}+[:=]\s{{0,2}}+[\"']?)[A-Za-z0-9._~+/-]{{16,}}+=*+(?![(\[{{$])",
+        rf"(?P<keep>_(?:token|secret){_FIELDS}(?:{_QUOTE})?\s{{0,2}}+[:=]\s{{0,2}}+(?:{_QUOTE})?)[A-Za-z0-9._~+/-]{{16,}}+=*+(?![(\[{{$])",
         _has_digits,
     ),
     _found(
@@ -194,7 +305,7 @@ _OTHERS: Final = (
     _found(
         "token",
         "token=|key=|secret=|sig=|signature=|Signature=|password=|passwd=|auth=|Key=|Token=",
-        r"(?P<keep>(?:[?&]|&amp;|\\u0026)[\w.-]{0,30}?(?:[Tt]oken|secret|passw(?:or)?d|[Kk]ey|[Ss]ignature|sig|auth)=)"
+        r"(?P<keep>(?:[?&]|&(?:amp;){1,3}|\\u0026)[\w.-]{0,30}?(?:[Tt]oken|secret|passw(?:or)?d|[Kk]ey|[Ss]ignature|sig|auth)=)"
         r"[^\s&;#'\"<>\\,()\[\]{}$]{8,}+(?![(\[{$])",
         _no_word,
     ),
@@ -206,7 +317,8 @@ _OTHERS: Final = (
     _found(
         "password",
         "password=",
-        r"(?P<keep>(?:user|dbname|host|port|sslmode)=[^\s'\",()]{1,100}+ {1,4}+password=)[^\s'\",(){}$]{4,}+",
+        r"(?P<keep>(?:user|dbname|host|port|sslmode)=[^\s'\",()]{1,100}+ {1,4}+password=)"
+        rf"(?:{_QUOTE}[^'\"\n\\&]{{4,200}}+{_QUOTE}|[^\s'\",(){{}}$]{{4,}}+)",
     ),
     _found(
         "password",
@@ -217,12 +329,12 @@ _OTHERS: Final = (
     _found(
         "AWS secret key",
         "ecret_access_key|ECRET_ACCESS_KEY|ecretAccessKey",
-        r"(?P<keep>(?i:secret_?access_?key)[^A-Za-z0-9/+]{1,6}+)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+        r"(?P<keep>(?i:secret_?access_?key)(?:&[a-z]{2,4};|&#[0-9x]{2,4};|[^A-Za-z0-9/+]){1,6}+)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
     ),
     _found(
         "AWS session token",
         "ession_token|ESSION_TOKEN|essionToken",
-        r"(?P<keep>(?i:session_?token)[^A-Za-z0-9/+]{1,6}+)[A-Za-z0-9/+=]{80,}+",
+        r"(?P<keep>(?i:session_?token)(?:&[a-z]{2,4};|&#[0-9x]{2,4};|[^A-Za-z0-9/+]){1,6}+)[A-Za-z0-9/+=]{80,}+",
     ),
     _found(
         "private key",
@@ -231,7 +343,7 @@ _OTHERS: Final = (
     ),
 )
 
-_KEY_LINE: Final = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?-----")
+_KEY_LINE: Final = re.compile(r"-{4}(?:-| )(BEGIN|END) [A-Z0-9 ]{0,40}?PRIVATE KEY(?: BLOCK)?(?:-| )-{4}")
 _BASE64: Final = re.compile("[A-Za-z0-9+/]{16}")
 _NO_QUOTES: Final = re.compile(r"[A-Za-z0-9+/=\s\\:,.()<>\0-]*+")
 
@@ -310,9 +422,19 @@ _SHORT: Final = 3
 _RARE_ENDS: Final = frozenset("_-.=")
 _SINGLY: Final = tuple(form for form in FORMATS if not all(part[-1] in _RARE_ENDS for part in form[1]))
 _TOGETHER: Final = tuple(form for form in FORMATS if form not in _SINGLY)
-_LITERALS: Final = tuple((number, part) for number, form in enumerate(FORMATS) for part in form[1])
-"""Each literal of a format, with the place of the format in the list."""
-_LITERALS_SINGLY: Final = tuple((number, part) for number, part in _LITERALS if FORMATS[number] in _SINGLY)
+
+
+def _by_literal(formats: Iterable[Format]) -> tuple[tuple[str, tuple[int, ...]], ...]:
+    """Return the literals, each with the places of its formats in the list."""
+    places: dict[str, list[int]] = {}
+    for form in formats:
+        for part in form[1]:
+            places.setdefault(part, []).append(FORMATS.index(form))
+    return tuple((part, tuple(numbers)) for part, numbers in places.items())
+
+
+_LITERALS: Final = _by_literal(FORMATS)
+_LITERALS_SINGLY: Final = _by_literal(_SINGLY)
 _ANY: Final = _finder([part for form in _TOGETHER for part in form[1]])
 
 
@@ -328,7 +450,7 @@ def likely(text: str) -> list[Format]:
 def with_literals(text: str) -> list[Format]:
     """Return the formats of which a literal is in a text, in their order."""
     literals = _LITERALS if _ANY.search(text) else _LITERALS_SINGLY
-    found = {number for number, literal in literals if literal in text}
+    found = {number for literal, numbers in literals if literal in text for number in numbers}
     return [FORMATS[number] for number in sorted(found)]
 
 

@@ -53,6 +53,7 @@ TOKENS = [
     *("Authorization: Basic ", "Bearer ", "Bearer aaaaaaaaaaaaaaaaaaaa", "secret_access_key=", "session_token ", "1:AA", "a:AA"),
     *("x-api-key", "x-a-a-key:", "-key", "api-key: a", "cookie:", "cookie: a=", "Cookie: a=aaaaaaaa; ", "access_token", "id_token="),
     *("curl ", "curl -u ", "curl -u a:", "curl a", "SK0", "pata", ".atlasv1.", "EAAA", "MTk4.", "MMMMMMMMMMMMMMMMMMMMMMMM.aaaaaa."),
+    *("password='", "_API_KEY=a", "_TOKEN:", "[a]\nusername = b\n", "[a]\n", "'auth': '", "1/1", "A3-AAAAAA-", "s='&quot;&amp;", "AZDO", "aaQ~"),
     *("hooks.slack.com/services/", "dt0c01.", "AGE-SECRET-KEY-1", "\x1b[0m", "\x1b[", "…", "\n", "e\ny\nJ\n", "a\n"),
 ]  # fmt: skip
 
