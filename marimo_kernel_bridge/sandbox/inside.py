@@ -30,7 +30,7 @@ def entered(text: str) -> Entered:
     """Finish a sandbox from within. Ends the process if that is not possible."""
     try:
         return _entered(_PREPARED.decode(text))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         sys.stderr.write(f"The kernel was not started: [sandbox_unavailable] {error}\n")
         raise SystemExit(1) from None
 

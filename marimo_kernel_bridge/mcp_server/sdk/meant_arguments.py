@@ -14,6 +14,7 @@ import msgspec
 from pydantic_core import from_json
 
 from marimo_kernel_bridge.mcp_server.sdk.argument_errors import resolved
+from marimo_kernel_bridge.protocol.value_counts import has_few_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,23 +25,6 @@ _LONGEST_TEXT: Final = 200_000
 _TRUTHS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _SYNONYMS: Final = {"markdown": "md", "md": "markdown", "notebook": "ipynb"}
 """Names of formats and kinds. Taken only where the tool has the second and not the first."""
-
-
-MOST_VALUES: Final = 10_000
-"""In the arguments of one call: to look at one takes microseconds, in which no other call is answered."""
-
-
-def has_few_values(value: Any) -> bool:  # JSON
-    """Whether JSON has no more values than may be looked at."""
-    waiting, seen = [value], 0
-    while waiting and seen <= MOST_VALUES:
-        value = waiting.pop()
-        seen += 1
-        if isinstance(value, dict | list):
-            if len(value) > MOST_VALUES:
-                return False
-            waiting += value.values() if isinstance(value, dict) else value
-    return seen <= MOST_VALUES
 
 
 def as_meant(schema: Mapping[str, Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,8 @@ from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from marimo_kernel_bridge.mcp_server.sdk import schemas
 from marimo_kernel_bridge.mcp_server.sdk.apps import meta_of
 from marimo_kernel_bridge.mcp_server.sdk.argument_errors import explain
-from marimo_kernel_bridge.mcp_server.sdk.meant_arguments import MOST_VALUES, as_meant, has_few_values
+from marimo_kernel_bridge.mcp_server.sdk.meant_arguments import as_meant
+from marimo_kernel_bridge.protocol.value_counts import MOST_VALUES, has_few_values
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context

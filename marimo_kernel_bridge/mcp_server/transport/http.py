@@ -26,6 +26,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from marimo_kernel_bridge.mcp_server.answers.size_limit import keep_answers_small
 from marimo_kernel_bridge.mcp_server.transport.address import HEALTH, PATH, Listening, ip_address
+from marimo_kernel_bridge.mcp_server.transport.bodies import OneMessage
 from marimo_kernel_bridge.mcp_server.transport.own_clients import GRACE, one_lifespan, own_clients
 
 if TYPE_CHECKING:
@@ -249,7 +250,7 @@ def http_app(server: MCPServer[Any], token: Token, listening: Listening) -> Acce
         # The access check has already verified Host and Origin.
         transport_security=TransportSecuritySettings(enable_dns_rebinding_protection=False),
     )
-    return AccessCheck(app, token, host=listening.host, loopback=listening.loopback)
+    return AccessCheck(OneMessage(app), token, host=listening.host, loopback=listening.loopback)
 
 
 def serve_http(
