@@ -94,7 +94,7 @@ def _answer(program: str, *arguments: str) -> tuple[str] | str:
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
     if done.returncode or not done.stdout.strip():
-        return (done.stderr.strip().splitlines() or ["it says nothing"])[-1][:_LONGEST_REASON]
+        return (done.stderr.strip() or "it says nothing").split("\n")[-1][:_LONGEST_REASON]
     return (done.stdout.strip(),)
 
 

@@ -102,7 +102,7 @@ def processes_can_be_shown(mounts: str | None = None) -> bool:
     """
     if mounts is None:
         mounts = Path("/proc/self/mountinfo").read_text()
-    places = [line.split()[4] for line in mounts.splitlines()]
+    places = [line.split()[4] for line in mounts.split("\n") if line]
     return not any(place.startswith("/proc/") and place not in _EMPTY_IN_PROC for place in places)
 
 

@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
+from marimo_kernel_bridge.client.marimo_editor.outputs import _text
 from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
 from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
 from marimo_kernel_bridge.kernel.ipython import magic_names
@@ -22,6 +24,7 @@ from marimo_kernel_bridge.protocol.redaction import Redactor, has_mark
 from marimo_kernel_bridge.protocol.secrets import in_dotenv
 from marimo_kernel_bridge.protocol.token_formats import FORMATS
 from marimo_kernel_bridge.rendering.text import html_to_text
+from marimo_kernel_bridge.viewing.tables.text_files import _headings
 
 LENGTH = 100_000
 MOST = 4.0
@@ -119,6 +122,15 @@ def test_installing_lines_are_looked_for_in_linear_time(text: str) -> None:
 )
 def test_lines_that_install_are_found(code: str) -> None:
     assert installs_packages(code)
+
+
+def test_headings_and_tags_are_read_in_linear_time() -> None:
+    database = SimpleNamespace(error=ValueError, head=lambda *_: ([], [["a", "b"]]))
+    for part in ("1", "1a", "_1", "_"):
+        names = ["a", f"{repeated(part)}a"]
+        assert cpu_seconds(lambda _, names=names: _headings(database, "", "", names), "") < MOST  # type: ignore[misc, arg-type]
+    shown = SimpleNamespace(mimetype="text/html", data=repeated("<"))
+    assert cpu_seconds(lambda _: _text(shown), "") < MOST  # type: ignore[arg-type]
 
 
 def test_files_that_a_cell_names_are_looked_for_in_linear_time() -> None:

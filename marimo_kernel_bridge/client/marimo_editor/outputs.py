@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _BUNDLE: Final = "application/vnd.marimo+mimebundle"
 _DATA_ADDRESS: Final = re.compile(r"data:[\w.+/-]+;base64,")
-_TAG: Final = re.compile(r"<[^>]*>")
+_TAG: Final = re.compile(r"<[^<>]*+>")
 _LONGEST_DRAWN: Final = 200_000
 """Characters of HTML in which marimo's elements are drawn; more are not read for an answer."""
 _SYNTAX: Final = frozenset({"syntax", "invalid-syntax"})

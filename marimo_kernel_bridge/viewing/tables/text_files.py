@@ -6,7 +6,6 @@ nothing are left out and counted in a note.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -26,8 +25,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.viewing.table import Table
 
 _HEAD: Final = 500
-_NUMBERED: Final = re.compile(r"(?P<base>.*?)_?\d+", re.DOTALL)
-"""The names that DuckDB makes of a heading that another column has, and of an empty one: "a_1", "column3"."""
 _SMALL: Final = 4_000_000
 """Bytes of a file that is loaded at once."""
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -95,8 +92,8 @@ def _first_that_reads(
 def _headings(database: Database, source: str, arguments: str, names: list[str]) -> dict[str, str]:
     """Return the file's own headings of columns that DuckDB has given other names: those of one name, and those without any."""
     known = {name.lower() for name in names}
-    bases = [_NUMBERED.fullmatch(name) for name in names]
-    if not any(found and (found["base"].lower() in known or found["base"] == "column") for found in bases):
+    bases = list(map(_base, names))
+    if not any(base is not None and (base.lower() in known or base == "column") for base in bases):
         return {}
     try:
         first = database.head(
@@ -107,8 +104,8 @@ def _headings(database: Database, source: str, arguments: str, names: list[str])
         return {}
     headings = [str(one or "") for one in (first[0] if first else ())]
     if len(headings) != len(names) or not all(
-        name == heading or (found and found["base"] in {heading, "" if heading else "column"})
-        for name, heading, found in zip(names, headings, bases, strict=True)
+        name == heading or (base in {heading, "" if heading else "column"})
+        for name, heading, base in zip(names, headings, bases, strict=True)
     ):
         return {}  # the file has none
     return {name: heading for name, heading in zip(names, headings, strict=True) if name != heading}
@@ -177,3 +174,9 @@ def _rejected(lines: list[Any]) -> tuple[str, ...]:
     named = ", ".join(str(line) for (line,) in lines[:5])
     more = ", …" if len(lines) > 5 else ""  # noqa: PLR2004  # as many as are named
     return (f"{len(lines)} lines do not fit the columns and are left out: line {named}{more}.",)
+
+
+def _base(name: str) -> str | None:
+    """Return what DuckDB has numbered: a heading that another column has ("a_1"), or none ("column3"); None for other names."""
+    base = name.rstrip("0123456789")
+    return None if base == name else base.removesuffix("_")
