@@ -18,10 +18,7 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     if sys.path[0] in {"", _here}:
         del sys.path[0]
 
-from typing import TYPE_CHECKING
-
-from marimo_kernel_bridge.startup import gc_pauses
-
+TYPE_CHECKING = False  # `typing` is slow to import: for nothing, where a process executes itself anew
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -71,6 +68,8 @@ def run_kernel(
 
         arguments, bounds, entered = bounded(arguments, asking, forked=forked is not None, entered=entered)
         opened = None if entered is None else entered.sockets
+    from marimo_kernel_bridge.startup import gc_pauses  # noqa: PLC0415  # not where a process executes itself anew
+
     with gc_pauses.frozen_imports():
         from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
 

@@ -65,7 +65,7 @@ def _middle_cut(text: str, most: int) -> str:
     lost = _NOT_KEPT.search(text, half, len(text) - half)
     more = "" if lost is None else f"; {lost[1]} more were not kept"
     notice = f"[… {len(text) - 2 * half:,} of {len(text):,} characters are in the kernel{more} …]"
-    return f"{text[:half]}\n{notice}\n{text[-half:]}"
+    return f"{text[:half]}\n{notice}\n{text[len(text) - half :]}"
 
 
 KEPT: Final = 50_000_000

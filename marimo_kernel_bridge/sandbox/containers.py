@@ -13,13 +13,13 @@ import select
 import socket
 import subprocess
 import tempfile
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import MODULE
 from marimo_kernel_bridge.protocol.own_python import program_on_path
 from marimo_kernel_bridge.sandbox.files import steps
+from marimo_kernel_bridge.sandbox.prepared import Found
 from marimo_kernel_bridge.sandbox.supervising import end_with, pass_on, stand_for, start
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.bounds import Limits, Sandbox
     from marimo_kernel_bridge.sandbox.files import Access
     from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
-
-ContainerEngine = Literal["podman", "docker"]
+    from marimo_kernel_bridge.sandbox.prepared import ContainerEngine
 
 HOME: Final = "/tmp/home"  # noqa: S108  # in the container
 HANDED: Final = "/run/marimo-kernel-bridge"
@@ -46,20 +45,6 @@ _PROXIES: Final = tuple(
     for spelled in (name, name.upper())
 )
 _NOT_IN_MOUNTS: Final = frozenset(',"\n')
-
-
-@dataclass(frozen=True)
-class Found:
-    """An engine that has an image: its program, the image's id, and which controllers hold its containers to limits."""
-
-    engine: ContainerEngine
-    program: str
-    image: str
-    counts: frozenset[str]
-    maps_users: bool = False
-    """Whether its containers have users of their own: podman without root."""
-    one_user: bool = False
-    """Whether there is one user alone in its containers, root, who is this one outside: podman, where no more are given to this user."""
 
 
 def look(engine: ContainerEngine, image: str) -> Found | str:

@@ -6,21 +6,28 @@ import sys
 from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.sandbox import bubblewrap, containers, light
+from marimo_kernel_bridge.sandbox import light
+from marimo_kernel_bridge.sandbox.prepared import Found
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from marimo_kernel_bridge.protocol.bounds import Sandbox
-    from marimo_kernel_bridge.sandbox.containers import ContainerEngine, Found
+    from marimo_kernel_bridge.sandbox.prepared import ContainerEngine
 
 Engine = Literal["light", "bubblewrap"]
 _ENGINES: Final[dict[Engine, Callable[[], str]]] = {
     "light": lambda: light.missing(),  # noqa: PLW0108  # looked up when it is called, as by tests
-    "bubblewrap": lambda: bubblewrap.missing(),  # noqa: PLW0108
+    "bubblewrap": lambda: _bubblewrap_lacks(),  # noqa: PLW0108
 }
 """The engines in the order in which they are tried, and what this machine lacks for each."""
 _OF_IMAGES: Final[tuple[ContainerEngine, ...]] = ("podman", "docker")
+
+
+def _bubblewrap_lacks() -> str:
+    from marimo_kernel_bridge.sandbox import bubblewrap  # noqa: PLC0415  # a module is time before the kernel's start
+
+    return bubblewrap.missing()
 
 
 def engine_for(sandbox: Sandbox) -> Engine | Found:
@@ -48,11 +55,13 @@ def _of_image(sandbox: Sandbox) -> Found:
         raise _unavailable("a container has the files of its image to read, and none of this machine's")
     if sys.platform != "linux":
         raise _unavailable("sandboxes need Linux")
+    from marimo_kernel_bridge.sandbox import containers  # noqa: PLC0415  # a module is time before the kernel's start
+
     reasons = []
     for engine in _OF_IMAGES:
         if sandbox.engine in {"auto", engine}:
             found = containers.look(engine, sandbox.image)
-            if isinstance(found, containers.Found):
+            if isinstance(found, Found):
                 return found
             reasons.append(found)
     raise _unavailable("; ".join(reasons))

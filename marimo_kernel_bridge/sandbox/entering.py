@@ -17,8 +17,6 @@ from marimo_kernel_bridge.checkpoints.places import folder_of_sandbox
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.own_python import module_command
 from marimo_kernel_bridge.sandbox import (
-    bubblewrap,
-    containers,
     environment,
     files,
     handed_sockets,
@@ -26,10 +24,9 @@ from marimo_kernel_bridge.sandbox import (
     own_places,
     placeholders,
 )
-from marimo_kernel_bridge.sandbox.containers import Found
 from marimo_kernel_bridge.sandbox.engines import engine_for
 from marimo_kernel_bridge.sandbox.placeholders import Placeholders
-from marimo_kernel_bridge.sandbox.prepared import Entered, Prepared
+from marimo_kernel_bridge.sandbox.prepared import Entered, Found, Prepared
 from marimo_kernel_bridge.sandbox.supervising import supervise
 from marimo_kernel_bridge.sandbox.variables import cleaned, leave_secrets
 
@@ -121,6 +118,8 @@ def _in_engine(
             dies_with_parent=dies_with_parent,
         )
         return Entered(outside.handed.sockets, holds=_HELD)
+    from marimo_kernel_bridge.sandbox import bubblewrap  # noqa: PLC0415  # a module is time before the kernel's start
+
     prepared = _prepared(
         outside.own, outside, proxy, variables=_variables(outside.own, home=sandbox.files != "read")
     )
@@ -140,6 +139,8 @@ def _in_engine(
 def _in_container(
     engine: Found, sandbox: Sandbox, limits: Limits | None, outside: _Outside, *, dies_with_parent: bool
 ) -> NoReturn:
+    from marimo_kernel_bridge.sandbox import containers  # noqa: PLC0415  # a module is time before the kernel's start
+
     own = replace(outside.own, home=containers.HOME)
     held = containers.limits_of(engine, limits)
     proxy = _proxy(sandbox, own)

@@ -15,11 +15,9 @@ import msgspec
 
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.sandbox import environment, landlock, seccomp
-from marimo_kernel_bridge.sandbox.containers import taken
 from marimo_kernel_bridge.sandbox.files import Place
 from marimo_kernel_bridge.sandbox.first_process import fork_kernel
 from marimo_kernel_bridge.sandbox.handed_sockets import set_inherited
-from marimo_kernel_bridge.sandbox.overlay import use as use_packages
 from marimo_kernel_bridge.sandbox.prepared import Entered, Prepared
 from marimo_kernel_bridge.sandbox.streams import close_all_but, leave_streams
 
@@ -43,6 +41,8 @@ def _entered(prepared: Prepared) -> Entered:
     sockets = {int(port): descriptor for port, descriptor in prepared.sockets.items()}
     proxy = prepared.proxy
     if prepared.sent:
+        from marimo_kernel_bridge.sandbox.containers import taken  # noqa: PLC0415  # in containers only
+
         outside, descriptors = taken((*sockets, *([] if proxy is None else [proxy])))
         sockets = dict(zip(sockets, descriptors, strict=False))
         proxy = None if proxy is None else (descriptors[-1], proxy[1])
@@ -64,6 +64,8 @@ def _entered(prepared: Prepared) -> Entered:
         landlock.restrict_connections(() if proxy is None else proxy[1:])
     seccomp.confine(own_ipc=True)
     if prepared.packages:
-        environment.apply(use_packages(prepared.packages))
+        from marimo_kernel_bridge.sandbox import overlay  # noqa: PLC0415  # where packages may be installed
+
+        environment.apply(overlay.use(prepared.packages))
     set_inherited(sockets.values(), inherited=False)
     return Entered(sockets, user_namespace=prepared.own_users, holds=frozenset(prepared.holds))

@@ -23,7 +23,6 @@ from marimo_kernel_bridge.sandbox import environment, landlock, namespaces, secc
 from marimo_kernel_bridge.sandbox.files import DEVICES, steps
 from marimo_kernel_bridge.sandbox.first_process import fork_kernel
 from marimo_kernel_bridge.sandbox.landlock import DEVICE, READ, WRITE
-from marimo_kernel_bridge.sandbox.overlay import use as use_packages
 from marimo_kernel_bridge.sandbox.streams import close_all_but, leave_streams
 from marimo_kernel_bridge.sandbox.supervising import end_with, stand_for
 from marimo_kernel_bridge.sandbox.system_calls import machine
@@ -116,7 +115,9 @@ def enter(
         _require_writable(files)
         seccomp.confine(own_ipc=True)
         if own.packages:
-            environment.apply(use_packages(own.packages))
+            from marimo_kernel_bridge.sandbox import overlay  # noqa: PLC0415  # where packages may be installed
+
+            environment.apply(overlay.use(own.packages))
     except OSError as error:
         raise BridgeError(
             "sandbox_unavailable",

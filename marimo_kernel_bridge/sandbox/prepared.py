@@ -1,14 +1,31 @@
-"""What is handed from outside of a sandbox to the kernel in it, and what a confined process goes on with."""
+"""What is found for a sandbox, what is handed from outside to the kernel in it, and what a confined process goes on with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+ContainerEngine = Literal["podman", "docker"]
+
+
+@dataclass(frozen=True)
+class Found:
+    """An engine that has an image: its program, the image's id, and which controllers hold its containers to limits."""
+
+    engine: ContainerEngine
+    program: str
+    image: str
+    counts: frozenset[str]
+    maps_users: bool = False
+    """Whether its containers have users of their own: podman without root."""
+    one_user: bool = False
+    """Whether there is one user alone in its containers, root, who is this one outside: podman, where no more are given to this user."""
 
 
 @dataclass(frozen=True)

@@ -92,3 +92,12 @@ def test_a_stream_without_end_is_kept_at_both_ends(monkeypatch: pytest.MonkeyPat
     assert output["text"].endswith("0998 0999 ")
     assert "characters were not kept" in output["text"]
     assert len(output["text"]) < 200
+
+
+@pytest.mark.parametrize(("most", "kept"), [(0, ("", "")), (1, ("", "")), (4, ("ab", "yz"))])
+def test_a_text_that_is_cut_keeps_its_ends_and_nothing_where_nothing_is_wanted(
+    most: int, kept: tuple[str, str]
+) -> None:
+    text = outputs.shortened({"output_type": "stream", "name": "stdout", "text": "ab" + "-" * 50 + "yz"}, most)["text"]
+    first, _, last = text.split("\n")
+    assert (first, last) == kept

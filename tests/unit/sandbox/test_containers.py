@@ -9,10 +9,11 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.bounds import Limits, Sandbox
 from marimo_kernel_bridge.sandbox import containers
-from marimo_kernel_bridge.sandbox.containers import Found, command, limits_of, look
+from marimo_kernel_bridge.sandbox.containers import command, limits_of, look
 from marimo_kernel_bridge.sandbox.engines import engine_for
 from marimo_kernel_bridge.sandbox.files import Access
 from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
+from marimo_kernel_bridge.sandbox.prepared import Found
 
 ALL = frozenset({"pids", "memory"})
 PODMAN = Found("podman", "/usr/bin/podman", "abc123", ALL, maps_users=True)
