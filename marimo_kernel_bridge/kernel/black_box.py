@@ -264,7 +264,7 @@ def take_over(folder: Path, notebook: str | None) -> Death | None:
     """Return how the last kernel died that had this folder, or this notebook and still has a folder. Removes what is told or old."""
     told: list[layout.BlackBox] = []
     before = layout.read(folder)
-    if before is not None and before.born.pid != os.getpid():
+    if before is not None and not layout.is_this_process(before.born):
         told.append(before)
     others = [path for path in _folders() if path != folder]
     for path in others:

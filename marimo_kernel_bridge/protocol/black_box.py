@@ -182,6 +182,12 @@ def has_ended(born: Born) -> bool:
     return bool(born.where) and born.where == here() and ticks_of(born.pid) != born.ticks
 
 
+def is_this_process(born: Born) -> bool:
+    """Return whether a kernel's process is this one. In a sandbox, all kernels have the same number."""
+    pid = os.getpid()
+    return (born.pid, born.ticks, born.where) == (pid, ticks_of(pid), here())
+
+
 def _is_own(status: os.stat_result, kind: object) -> bool:
     of_kind: bool = kind(status.st_mode)  # type: ignore[operator]  # a function of `stat`
     return of_kind and status.st_uid == os.getuid() and not status.st_mode & 0o077

@@ -98,6 +98,7 @@ def test_a_stream_without_end_is_kept_at_both_ends(monkeypatch: pytest.MonkeyPat
 def test_a_text_that_is_cut_keeps_its_ends_and_nothing_where_nothing_is_wanted(
     most: int, kept: tuple[str, str]
 ) -> None:
-    text = outputs.shortened({"output_type": "stream", "name": "stdout", "text": "ab" + "-" * 50 + "yz"}, most)["text"]
+    stream = {"output_type": "stream", "name": "stdout", "text": "ab" + "-" * 50 + "yz"}
+    text = outputs.shortened([stream], most)[0]["text"]
     first, _, last = text.split("\n")
     assert (first, last) == kept
