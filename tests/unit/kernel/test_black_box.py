@@ -315,3 +315,12 @@ def test_names_that_are_no_names_are_left_out(kernel: Kernel, content: bytes) ->
     path.chmod(0o600)
     layout.WHOLE.pack_into(kernel.writer._now, layout.WHOLE_AT, 0, len(content))  # type: ignore[arg-type]  # it is open
     assert [name.name for name in kernel.found().names] == ["df"]
+
+
+def test_a_kernel_that_had_the_same_number_in_another_sandbox_is_another_one() -> None:
+    pid = os.getpid()
+    this = layout.Born(pid, 0.0, layout.ticks_of(pid), layout.here())
+    assert layout.is_this_process(this)
+    assert not layout.is_this_process(msgspec.structs.replace(this, ticks=this.ticks + 1))
+    assert not layout.is_this_process(msgspec.structs.replace(this, where="elsewhere"))
+    assert not layout.is_this_process(msgspec.structs.replace(this, pid=pid + 1))
