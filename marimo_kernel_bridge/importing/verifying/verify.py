@@ -160,9 +160,10 @@ class _Verification:
 
     def _are_comments(self, positions: tuple[int, ...]) -> bool:
         """Whether cells of the original have nothing but comments. The result shows these as text: marimo has no such cells."""
-        sources = (cell.source for cell in self.notebook.cells if cell.position in positions)
-        lines = (line.strip() for source in sources for line in split_lines(source))
-        return all(line.startswith("#") for line in lines if line)
+        cells = [cell for cell in self.notebook.cells if cell.position in positions]
+        lines = [line.strip() for cell in cells for line in split_lines(cell.source)]
+        code = all(cell.kind == "code" for cell in cells)
+        return code and any(lines) and all(line.startswith("#") for line in lines if line)
 
     def _shown_checks(self, before: Mapping[int, Outputs]) -> list[Check]:
         made_of = {cell: self.made_of[cell] for cell in self.ran}

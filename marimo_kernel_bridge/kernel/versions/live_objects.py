@@ -53,7 +53,7 @@ _HOOKS: Final = re.compile(
 def state_of(value: Any) -> State | None:
     """Return the state of a live object by the names of its parts, None for any other object."""
     if isinstance(value, io.IOBase):
-        return {_FILE: _CLOSED if value.closed else "open"}
+        return {_FILE: "open" if _is_open(value) else _CLOSED}
     packages = {str(base.__module__).partition(".")[0] for base in type(value).__mro__}
     if packages.isdisjoint(_LIVE):
         return None
@@ -65,6 +65,13 @@ def state_of(value: Any) -> State | None:
     if "sqlite3" in packages:
         return {_ROWS: _changes_of(_object(value))}
     return None
+
+
+def _is_open(file: io.IOBase) -> bool:
+    try:
+        return not file.closed
+    except Exception:  # noqa: BLE001  # of a stream without its buffer, or of a class of the notebook: nobody can use it
+        return False
 
 
 def _changes_of(connection: Any) -> object:

@@ -216,3 +216,20 @@ def test_who_uses_a_file_that_a_cell_below_has_closed_is_marked_until_it_is_open
     lab.run("0", opens)
     lab.sync()
     assert ([cell.stale for cell in lab.cells().values()], lab.text("2")) == ([False] * 4, "3")
+
+
+@pytest.mark.parametrize(
+    "opens",
+    [
+        "import io\nf = io.TextIOWrapper(io.BytesIO())\nf.detach()\nn = []",
+        "import io\nclass Odd(io.StringIO):\n    closed = property(lambda self: 1 / 0)\nf = Odd()\nn = []",
+    ],
+)
+def test_a_stream_that_does_not_say_whether_it_is_closed_hides_nothing_else_of_its_cell(
+    lab: FrontEnd, opens: str
+) -> None:
+    adds = "g = f.__class__\ngetattr(n, 'app' + 'end')({})"  # no text shows that n changes
+    lab.run_each((opens, adds.format(7), "print(n)"))
+    lab.run("1", adds.format(8))
+    lab.sync()
+    assert lab.text("2") == "[8]"
