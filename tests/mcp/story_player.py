@@ -190,7 +190,8 @@ class _Player:
         assert answer.failed is bool(step.refused), f"{step.tool}: {answer.text}"
         assert told in answer.text, f"{step.tool}: {answer.text}"
         self._newest["run"] = answer.data.get("run_id", self._newest["run"])
-        self._newest["op"] = answer.data.get("op_id", self._newest["op"])
+        edit = answer.data.get("run_id") if answer.data.get("where") == "document" else None
+        self._newest["op"] = answer.data.get("op_id") or edit or self._newest["op"]
         self._newest["cell"] = answer.data.get("cell_id", self._newest["cell"])
         return Seen(
             step,
