@@ -93,6 +93,8 @@ def at_rest(process: psutil.Process) -> psutil.Process:
     """Return a process when it has nothing left to do for what was asked before."""
     before, rests = -1.0, 0
     for _ in range(_LOOKS):
+        if not process.is_running():
+            break
         now = sum(process.cpu_times()[:2])
         rests = rests + 1 if now - before < _IDLE else 0
         if rests == _RESTS:
