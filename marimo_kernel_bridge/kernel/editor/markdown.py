@@ -35,7 +35,7 @@ def with_markdown(cells: Sequence[EditorCell], shown: Iterable[ShownCell]) -> li
     for one in shown:
         if one.type == "code" and one.key in known:
             last = one.key
-        elif one.type == "markdown" and one.code.strip():
+        elif one.type == "markdown":  # also an empty one: somebody may be about to type another text there
             behind.setdefault(last, []).append(_editor_cell(one))
     first = behind.pop(None, [])
     return [*first, *(each for one in cells for each in (one, *behind.pop(one.cell.notebook_cell_id, ())))]

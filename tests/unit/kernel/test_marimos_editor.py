@@ -279,13 +279,14 @@ def test_the_markdown_of_the_open_document_stands_between_its_code(lab: FrontEnd
         ("# Title", True),
         ("x = 1", False),
         ("print('x is', x)", False),
+        (" ", True),
         ("Some *words*", True),
         ("%marimo open", False),
     ]
-    assert pages.host.cells()[3].outputs[0]["data"] == {"text/markdown": "Some *words*"}
+    assert pages.host.cells()[4].outputs[0]["data"] == {"text/markdown": "Some *words*"}
     document.delete("words")
     document.flush()
-    assert [one.cell.code for one in pages.host.cells() if one.is_markdown] == ["# Title"]
+    assert [one.cell.code for one in pages.host.cells() if one.is_markdown] == ["# Title", " "]
 
 
 CODES = {"one": "x = 1", "two": "print('x is', x)", "open": "%marimo open"}
@@ -304,6 +305,8 @@ def test_markdown_that_is_changed_moved_and_deleted_there_is_so_in_the_document(
     words = markdown_id(pages)
     pages.act(editor.ChangeMarkdown(words, "Other *words*"))
     assert document.codes["words"] == "Other *words*"
+    pages.act(editor.ChangeMarkdown(words, ""))
+    assert markdown_id(pages) == words  # it is there for another text
     pages.act(editor.Arrange((words, ids["one"], ids["two"], ids["open"])))
     assert list(document.codes) == ["words", "one", "two", "open"]
     pages.act(editor.Arrange((ids["two"], words, ids["one"], ids["open"])))
