@@ -132,7 +132,7 @@ vscode-pictures: install browser extensions $(CODE_SERVER)/.installed ## Take th
 vscode-jupyter: install extensions $(CODE_SERVER)/.installed ## Open a real VS Code with the Jupyter extension, built from its sources, to drive ours by hand
 	CODE_SERVER=$(abspath $(CODE_SERVER)) $(BIN)/python -m tests.vscode.by_hand .build/vscode-jupyter
 
-vscode-live: install extensions $(CODE_SERVER)/.installed ## Move marimo's elements in a real VS Code with the Jupyter extension, built from its sources (VSCODE_JUPYTER=REPOSITORY)
+vscode-live: install extensions $(CODE_SERVER)/.installed ## Move marimo's elements in a real VS Code with the Jupyter extension, which is built from its sources
 	CODE_SERVER=$(abspath $(CODE_SERVER)) $(BIN)/python -m pytest tests/vscode/with_jupyter.py $(ARGS)
 
 $(CODE_SERVER)/.installed:

@@ -89,6 +89,7 @@ class CodeServer:
             (home / "ext/tests.answers-0.0.1/package.json").write_text(json.dumps(package))
             version = json.loads((jupyter / "package.json").read_text())["version"]
             shutil.copytree(jupyter, home / f"ext/ms-toolsai.jupyter-{version}")
+            shutil.copytree(jupyter.parent / "widgets", home / "ext/tests.widgets-0.0.1")
         self.environment = {
             **os.environ,
             "HOME": str(home),
