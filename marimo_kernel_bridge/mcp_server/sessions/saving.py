@@ -17,6 +17,7 @@ import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import digest, id_of
+from marimo_kernel_bridge.mcp_server.sessions.held_outputs import HeldOutputs
 from marimo_kernel_bridge.notebooks.ipynb import notebook_in
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
@@ -39,17 +40,12 @@ _SHARE: Final = 10.0
 """or so many times as long as the last look took: who runs one cell after another, in this or another session, waits for little of it;"""
 _LONGEST_QUIET: Final = 5.0
 """but no longer."""
-_MOST_HELD: Final = 2_000_000
-"""Bytes of outputs of one session that are held, and need not be read again."""
 _LAST: Final = 2.0
 """Seconds for the last writing, before a server ends."""
 _ELSEWHERE: Final = (
     "export_notebook with output writes the kernel's cells to another file. close_notebook with save=false, "
     "then open_notebook, goes on with the file as it is."
 )
-
-_AT_WORK: Final = frozenset({"queued", "running"})
-"""The state of a cell whose outputs may grow, and nothing else of it changes."""
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +82,7 @@ class SessionSaver:
         self._root = root
         self._known: set[str] = set()
         self._codes: dict[str, str] = {}  # by cell, as last read for the file
-        self._held: dict[str, tuple[Cell, CellWithOutputs]] = {}  # by cell: as it was listed, and read then
+        self._held = HeldOutputs()
         self._texts: list[
             tuple[TextEdits, Run | None]
         ] = []  # not in the file yet, with the runs that they follow
@@ -145,11 +141,11 @@ class SessionSaver:
             self._codes = _codes(listed)
             content = await self._client.document.read()
             if content is not None and content.active is not None:  # the front end saves it
-                self._held = {}
+                self._held.forget()
                 async with self._registry.changing(self.session_id):
                     await asyncio.to_thread(self._note_file)
                 return False
-            cells = await self._read(listed, self._held if quickly else {})
+            cells = await self._held.read(listed, self._reads, anew=not quickly)
             try:
                 async with self._registry.changing(self.session_id):
                     written = await self._write(cells)
@@ -162,23 +158,6 @@ class SessionSaver:
                 with suppress(BridgeError):  # only what the next answer says of these cells
                     await self._client.document.load()  # they are the notebook's now
             return written
-
-    async def _read(
-        self, listed: list[Cell], held: Mapping[str, tuple[Cell, CellWithOutputs]]
-    ) -> list[CellWithOutputs]:
-        found: list[CellWithOutputs] = []
-        holding: dict[str, tuple[Cell, CellWithOutputs]] = {}
-        left = _MOST_HELD
-        for cell in listed:
-            then, read = held.get(cell.cell_id, (None, None))
-            if read is None or then != cell or cell.status in _AT_WORK:
-                read = await self._reads.read_cell(cell.cell_id)
-            found.append(read)
-            left -= len(msgspec.json.encode(read.outputs, enc_hook=str))
-            if left >= 0:
-                holding[cell.cell_id] = (cell, read)
-        self._held = holding
-        return found
 
     async def _write(self, cells: list[CellWithOutputs]) -> bool:
         session = self._registry.get(self.session_id)
@@ -275,16 +254,11 @@ class SessionSaver:
     async def _look(self) -> None:
         """Write what the kernel has, if it has settled or there is new code, which may run for hours."""
         settled, listed = await self._settled(), await self._reads.list_cells()
-        if _codes(listed) != self._codes or (settled and self._differ(listed)):
+        if _codes(listed) != self._codes or (settled and self._held.differ(filter(_is_kept, listed))):
             await self.save(quickly=True)
             self._due.set()  # to look at all outputs, when no cell has run or changed since
         elif settled:
             await self.save()
-
-    def _differ(self, listed: Iterable[Cell]) -> bool:
-        """Return whether a cell has run or changed since it was last read."""
-        kept = {cell.cell_id: cell for cell in listed if _is_kept(cell)}
-        return any(kept.get(cell_id) != cell for cell_id, (cell, _) in self._held.items())
 
     async def _settled(self) -> bool:
         """Whether nothing runs; what does ends with a change."""
