@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import os
+import select
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -181,5 +182,17 @@ def run_stdio(allow: Tier = "run", ceilings: Ceilings | None = None, plugins: Pl
     gc.enable()
     try:
         server.run("stdio")
-    except* BrokenPipeError:  # the client was killed: nobody to tell, and no bug
+    except* BrokenPipeError:
+        if not _is_unread(1):  # it is another pipe that has broken
+            raise
+        # The client was killed: nobody to tell, and no bug
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is written at the exit
+
+
+def _is_unread(descriptor: int) -> bool:
+    """Return whether nobody reads any more what is written to a pipe."""
+    if not hasattr(select, "poll"):  # Windows, where a broken pipe is another error
+        return True
+    looking = select.poll()
+    looking.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in looking.poll(0))
