@@ -159,12 +159,12 @@ async def _kernel_of(notebook: str) -> str | Path:
     """Return the connection file of the kernel that runs a notebook, of an agent's session or of a front end. Raises `BridgeError`."""
     from marimo_kernel_bridge.client.connection import locate  # noqa: PLC0415  # only for this command
     from marimo_kernel_bridge.client.discovery import connection_file_of  # noqa: PLC0415
-    from marimo_kernel_bridge.launch.sessions.called import sessions_called  # noqa: PLC0415
+    from marimo_kernel_bridge.launch.sessions.called import the_session_called  # noqa: PLC0415
     from marimo_kernel_bridge.launch.sessions.registry import Registry  # noqa: PLC0415
 
-    for session in sessions_called(Registry(), notebook):
-        if session.state == "active" and session.kernel is not None:
-            return session.kernel.connection_file
+    session = the_session_called(Registry(), notebook)
+    if session is not None and session.state == "active" and session.kernel is not None:
+        return session.kernel.connection_file
     return await connection_file_of(notebook) if notebook.endswith(".ipynb") else locate(notebook)
 
 

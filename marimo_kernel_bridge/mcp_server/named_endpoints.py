@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.sessions.called import sessions_called
+from marimo_kernel_bridge.launch.sessions.called import the_session_called
 from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 
@@ -90,9 +90,9 @@ async def _of_notebook(notebook: str) -> Endpoint:
     except BridgeError as refusal:
         if refusal.code != "no_such_notebook":
             raise
-        called = await asyncio.to_thread(sessions_called, Registry(), notebook)
-        if len(called) == 1 and called[0].kernel is not None and called[0].state == "active":
-            return read_connection(called[0].kernel.connection_file)
+        session = await asyncio.to_thread(the_session_called, Registry(), notebook)
+        if session is not None and session.kernel is not None and session.state == "active":
+            return read_connection(session.kernel.connection_file)
         if (found := await notebook_called(notebook)) is not None:
             return found
         hint = how_to_join(notebook)

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import id_of
 from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.sessions.registry import Registry
 
 _SUFFIX: Final = ".ipynb"
+_MOST_NAMED: Final = 10
 
 
 def sessions_called(registry: Registry, name: str) -> list[Session]:
@@ -35,3 +37,16 @@ def sessions_called(registry: Registry, name: str) -> list[Session]:
     if path.endswith(_SUFFIX) and os.path.isfile(path):  # noqa: PTH113  # Path.is_file raises for what no system takes for a name
         return []
     return [session for session in registry.all() if session.name == name or is_called(session.path, path)]
+
+
+def the_session_called(registry: Registry, name: str) -> Session | None:
+    """Return the only session that a name means, None if it means none. Raises `BridgeError` no_such_notebook if it means several."""
+    found = sessions_called(registry, name)
+    if len(found) > 1:
+        listed = ", ".join(f"{session.id} ({session.path})" for session in found[:_MOST_NAMED])
+        raise BridgeError(
+            "no_such_notebook",
+            f"{len(found)} notebooks are called {name[:200]!r}: {listed}.",
+            "Give one's id or whole path.",
+        )
+    return found[0] if found else None

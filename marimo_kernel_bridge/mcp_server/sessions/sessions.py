@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.sessions.called import sessions_called
+from marimo_kernel_bridge.launch.sessions.called import the_session_called
 from marimo_kernel_bridge.launch.sessions.entries import DEFAULT_TTL, Session, digest, id_of, is_id
 from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.notebooks.ipynb import read_notebook
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 MOST_ACTIVE: Final = 200
 """Kernels of sessions at one time: each needs 35 MB, and four connections of each server that uses it."""
 _SUFFIX: Final = ".ipynb"
-_MOST_NAMED: Final = 10
 
 StartKernel = Callable[[Session], Awaitable["SessionKernel"]]
 """A function that starts the kernel of a session. Raises `BridgeError`."""
@@ -102,17 +101,10 @@ class Sessions:
         return self._registry
 
     def named(self, notebook: str) -> Session:
-        """Return the session that a name means (`sessions_called`). Raises `BridgeError`: no_such_notebook."""
-        found = sessions_called(self.registry, notebook)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            listed = ", ".join(f"{session.id} ({session.path})" for session in found[:_MOST_NAMED])
-            raise BridgeError(
-                "no_such_notebook",
-                f"{len(found)} notebooks are called {notebook[:200]!r}: {listed}.",
-                "Give one's id or whole path.",
-            )
+        """Return the session that a name means (`the_session_called`). Raises `BridgeError`: no_such_notebook."""
+        found = the_session_called(self.registry, notebook)
+        if found is not None:
+            return found
         raise BridgeError(
             "no_such_notebook",
             f"There is no session {notebook[:200]!r}.",

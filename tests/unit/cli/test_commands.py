@@ -18,6 +18,8 @@ from marimo_kernel_bridge.client import discovery
 from marimo_kernel_bridge.client.discovery import FoundKernel
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.importing import to_marimo
+from marimo_kernel_bridge.launch.sessions.entries import Session, id_of
+from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook
 
 
@@ -422,3 +424,18 @@ def test_only_the_working_directory_is_taken_off_the_path(
     with pytest.raises(SystemExit):
         runpy.run_path(__main__.__file__, run_name="__main__")
     assert (entry in sys.path[:1]) == (first == "elsewhere")
+
+
+@pytest.mark.parametrize("action", ["save", "restore"])
+def test_a_checkpoint_is_of_one_notebook_and_not_of_any_that_is_called_so(
+    action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARIMO_KERNEL_BRIDGE_SESSIONS", str(tmp_path / "sessions"))
+    registry, paths = Registry(), [tmp_path / folder / "a.ipynb" for folder in ("one", "two")]
+    for path in paths:
+        registry.put(Session(id=id_of(path), path=str(path), name="a", created=1.0, used=1.0))
+    refused = call("checkpoints", action, "a")
+    assert refused.exit_code == 1
+    assert "2 notebooks are called 'a'" in refused.stderr
+    assert all(str(path) in refused.stderr for path in paths)
+    assert call("checkpoints", action).exit_code == 2
