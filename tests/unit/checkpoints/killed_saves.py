@@ -1,5 +1,6 @@
 """Kills processes in the middle of saving a checkpoint, and looks each time at what is left: python -m ... FOLDER TIMES"""
 
+import faulthandler
 import itertools
 import os
 import random
@@ -13,6 +14,9 @@ from marimo_kernel_bridge.checkpoints.own_files import PARTIAL
 from marimo_kernel_bridge.checkpoints.store import Store
 from tests.unit.checkpoints.saved import contents, save
 
+_BOUND = 300.0
+"""Seconds of one round."""
+
 
 def main(folder: str, times: str) -> None:
     store = Store(Path(folder))
@@ -20,6 +24,9 @@ def main(folder: str, times: str) -> None:
     longest = 0.02  # seconds until a kill; becomes some saves, however fast the disk is
     seen, killed_in_the_middle = 0, 0
     for _ in range(int(times)):
+        faulthandler.dump_traceback_later(
+            _BOUND, exit=True
+        )  # of this round; its children have no such thread
         child = os.fork()
         if not child:
             _save_for_ever(store, seen)
@@ -33,6 +40,7 @@ def main(folder: str, times: str) -> None:
         store.collect()
         assert not any(store.folder.glob(f"**/{PARTIAL}*"))
         _version_of(store, at_least=seen)
+    faulthandler.cancel_dump_traceback_later()
     sys.stdout.write(f"{killed_in_the_middle} {seen}\n")
 
 

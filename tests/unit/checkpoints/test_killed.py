@@ -10,7 +10,11 @@ ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
-    "times", [50, pytest.param(1_000, marks=[pytest.mark.long, pytest.mark.timeout(6 * 3600)])]
+    "times",
+    [
+        50,
+        pytest.param(1_000, marks=[pytest.mark.long, pytest.mark.timeout(0)]),
+    ],  # each round has a bound of its own
 )
 def test_the_former_checkpoint_is_whole_after_a_kill_at_any_moment(tmp_path: Path, times: int) -> None:
     command = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,8 @@ CELLS = (
     "l = (a, k)",
     "1 / ({n} - 4)",
 )
+CHANGED = re.compile(r"\b([a-z]+)(?:\['k'\])?\.(?:append\(|w \+?=|inner =)")
+"""The names of `CELLS` whose values a cell changes in place, which `h().` does with `a`."""
 CHANGES = ("x = {n}", "a = [{n}, 0]", "s = mo.ui.slider(0, 9, value=3)", "def g():\n    return {n}")
 
 
@@ -79,7 +82,10 @@ def state(lives: Lives) -> State:
     cells = lives.cells().values()
     defined = {name for cell in cells if cell.status == "ok" for name in cell.defines}
     # What a stale cell has made or changed is not kept: it waits to be run.
-    defined -= {name for cell in cells if cell.stale for name in (*cell.defines, *cell.uses)}
+    for cell in cells:
+        if cell.stale:
+            defined -= {*cell.defines, *CHANGED.findall(cell.code)}
+            defined -= {"a"} if "h()." in cell.code else set()
     values = {name: lives.values[name] for name in sorted(defined & lives.values.keys())}
     mutable = {
         name: value
