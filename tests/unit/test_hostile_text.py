@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -24,6 +25,7 @@ from marimo_kernel_bridge.protocol.redaction import Redactor, has_mark
 from marimo_kernel_bridge.protocol.secrets import in_dotenv
 from marimo_kernel_bridge.protocol.token_formats import FORMATS
 from marimo_kernel_bridge.rendering.text import html_to_text
+from marimo_kernel_bridge.viewing.tables.asked_values import _duration
 from marimo_kernel_bridge.viewing.tables.text_files import _headings
 
 LENGTH = 100_000
@@ -131,6 +133,16 @@ def test_headings_and_tags_are_read_in_linear_time() -> None:
         assert cpu_seconds(lambda _, names=names: _headings(database, "", "", names), "") < MOST  # type: ignore[misc, arg-type]
     shown = SimpleNamespace(mimetype="text/html", data=repeated("<"))
     assert cpu_seconds(lambda _: _text(shown), "") < MOST  # type: ignore[arg-type]
+
+
+def test_durations_are_read_in_linear_time() -> None:
+    def read(text: str) -> None:
+        with suppress(ValueError):
+            _duration(text)
+
+    for part in (" ", "1 ", "-", "1d", "1:"):
+        for text in (f"{repeated(part)}x", f"1{repeated(part)}x", f"-{repeated(part)}d 1:2x"):
+            assert cpu_seconds(read, text) < MOST
 
 
 def test_files_that_a_cell_names_are_looked_for_in_linear_time() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 TEXT_OPERATORS: Final = frozenset({"contains", "starts"})
 _DURATION: Final = re.compile(
-    r"\s*(?P<sign>-?)(?:(?P<days>\d{1,9})\s*d(?:ays?)?,?)?\s*(?:(?P<h>\d{1,9}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2}(?:\.\d{1,9})?))?)?\s*"
+    r"(?P<sign>-?)(?:(?P<days>\d{1,9})\s*d(?:ays?)?,?)?\s*(?:(?P<h>\d{1,9}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2}(?:\.\d{1,9})?))?)?"
 )
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no"})
@@ -96,7 +96,7 @@ def _micro(text: str) -> dt.datetime:
 def _duration(given: str | float | bool) -> dt.timedelta:  # noqa: FBT001  # a cell may be one
     if not isinstance(given, str):
         return dt.timedelta(seconds=float(given))
-    found = _DURATION.fullmatch(given)
+    found = _DURATION.fullmatch(given.strip())
     if found is None or not given.strip(" -"):
         return dt.timedelta(seconds=float(given))
     value = dt.timedelta(
