@@ -94,6 +94,7 @@ class News:
         self._told: dict[str, _Told] = {}
         self._codes: dict[str, str] = {}
         self._settings: dict[str, CellSettings] = {}
+        self._taken: dict[str, tuple[str, str]] = {}
         self.markdown: dict[str, str] = {}
         """The code of the cells with Markdown, which the kernel does not know, by their ids."""
         self._order: list[str] = []
@@ -102,6 +103,10 @@ class News:
     def forget(self, cell_id: str) -> None:
         """Tell everything of a cell again: the editor shows something else."""
         self._told.pop(cell_id, None)
+
+    def took(self, cell_id: str, typed: str, written: str) -> None:
+        """Note that the notebook has a text of the editor, which it writes otherwise: the editor's stays, where a person may type on."""
+        self._taken[cell_id] = typed, written
 
     # -- the document ---------------------------------------------------------------------------------------------
 
@@ -123,7 +128,9 @@ class News:
                 changes.append(_created(one, order[0] if before is None and order else None, before))
                 order.insert(0 if before is None else order.index(before) + 1, cell_id)
             else:
-                if known.code == self._codes.get(cell_id) != code_of(one):
+                typed, written = self._taken.get(cell_id, ("", ""))
+                present = written if known.code == typed else known.code
+                if present == self._codes.get(cell_id) != code_of(one):
                     changes.append(SetCode(cell_id, code_of(one)))
                 if self._settings.get(cell_id, one.settings) != one.settings:
                     changes += _settled(known, one.settings)

@@ -21,7 +21,7 @@ from marimo._ast.compiler import extract_markdown
 from marimo._config.manager import get_default_config_manager
 from marimo._convert.common.format import markdown_to_marimo
 from marimo._messaging.notebook.changes import DeleteCell as DeleteFromDocument
-from marimo._messaging.notebook.changes import SetCode, Transaction
+from marimo._messaging.notebook.changes import Transaction
 from marimo._messaging.notification import (
     CompletedRunNotification,
     NotebookDocumentTransactionNotification,
@@ -239,10 +239,7 @@ class Site:
         self._news.forget(cell_id)  # told anew, so that it does not seem to wait
         if code == before:
             return
-        written = markdown_to_marimo(text)
-        if written != code:  # as it comes back from the notebook
-            applied = self._document.apply(Transaction((SetCode(CellId_t(cell_id), written),), "kernel"))
-            self.send(NotebookDocumentTransactionNotification(applied))
+        self._news.took(cell_id, code, markdown_to_marimo(text))
         self._host.act(ChangeMarkdown(cell_id, text))
 
     # -- to the pages ---------------------------------------------------------------------------------------------

@@ -162,6 +162,17 @@ def test_what_a_person_typed_there_and_did_not_run_stays() -> None:
     assert editor.codes == {"b": "2 + typed", "a": "1", "mine": ""}
 
 
+def test_what_a_person_types_on_is_not_replaced_by_what_the_notebook_has_made_of_it() -> None:
+    editor = Editor()
+    editor.tell(replace(shown("a", "old"), is_markdown=True))
+    editor.person(SetCode(CellId_t("a"), "mo.md('new')"))
+    editor.news.took("a", "mo.md('new')", 'mo.md(r"""\nnew\n""")')
+    editor.tell(replace(shown("a", "new"), is_markdown=True))
+    assert editor.codes["a"] == "mo.md('new')"
+    editor.tell(replace(shown("a", "newer"), is_markdown=True))
+    assert editor.codes["a"] == 'mo.md(r"""\nnewer\n""")'
+
+
 def test_an_order_that_a_person_makes_there_stays_until_the_notebook_has_another() -> None:
     editor = Editor()
     editor.tell(shown("a"), shown("b"))

@@ -216,8 +216,6 @@ def test_markdown_is_shown_drawn_and_changed_as_text_that_never_runs(
         assert browser.post("/api/kernel/run", run) == 200
         changed = {"cellIds": ["md-1"], "codes": ['mo.md("mine, *too*")']}
         assert browser.post("/api/kernel/run", changed) == 200
-        (written,) = until(tab, "notebook-document-transaction")["transaction"]["changes"]
-        assert written["code"] == 'mo.md(r"""\nmine, *too*\n""")'  # as the notebook has it
         no_text = {"cellIds": ["md-1"], "codes": ["mo.md(f'{speed}')"]}
         assert browser.post("/api/kernel/run", no_text) == 200
         refused = until(tab, "cell-op", cell_id="md-1", status="running")["output"]
