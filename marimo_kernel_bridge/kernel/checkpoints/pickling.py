@@ -121,6 +121,8 @@ class Pickling:
         self._class_picklers: list[
             ValuePickler
         ] = []  # kept: no later object may have the id of one they made
+        self._given_up: ValuePickler | None = None
+        """The last one that was given up. Freeing what it has met takes a while, in which who asks would wait: the next one does it."""
 
     def look(self, name: str, value: object) -> Refusal | None:
         """Pickle a value by itself, to see what it reaches. Returns the reason if it cannot be kept.
@@ -227,12 +229,16 @@ class Pickling:
         bases: frozenset[int] = frozenset(),
         after: ValuePickler | None = None,
     ) -> ValuePickler | Refusal:
+        self._given_up = None
         pickler = ValuePickler(self._namespace, self._give_up, bases=bases)
         if after is not None:
             pickler.memo = after.memo  # a copy
         try:
             pickler.run(values)
-        except (GivenUpError, KeyboardInterrupt):
+        except GivenUpError:
+            self._given_up = pickler
+            raise
+        except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # whatever a class of the user's raises, SystemExit too
             only = next(iter(values.values())) if len(values) == 1 else values

@@ -1,6 +1,7 @@
 """Values that cannot be kept: each is named with its type, the reason and the path, and fails nothing else."""
 
 import threading
+import weakref
 
 import pytest
 
@@ -173,8 +174,11 @@ def test_pickling_is_given_up_in_the_middle_and_begins_again(
     pickling = Pickling(notebook.names, waits)
     with pytest.raises(GivenUpError):
         pickling.look(name, notebook.names[name])
+    assert pickling._given_up is not None, "freeing it is the work of the next idle time"
+    left = weakref.ref(pickling._given_up)
     assert pickling.groups() == ()
     assert pickling.look(name, notebook.names[name]) is None
+    assert left() is None
     assert len(asked) >= at_least
     assert pickling.groups() == ((name,),)
 
