@@ -190,6 +190,10 @@ class View:
             while len(self._counted) > _STATISTICS_KEPT:
                 self._counted.popitem(last=False)
 
+    def forget_statistics(self) -> None:
+        """Forget what was made: a cell has run, and may have changed values that no comparison looks at."""
+        self._counted.clear()
+
     def statistics_begin(self) -> Cancellation:
         """Return what ends statistics under the present filters when those change."""
         cancellation = Cancellation()

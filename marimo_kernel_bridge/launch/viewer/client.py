@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 COMMAND: Final = "viewer-process"
 _START_BOUND: Final = 180.0  # seconds: on a machine that has much else to do; a failure is noticed at once
 _ANSWER_BOUND: Final = 600.0  # seconds: opening a file on a slow disk
+_STOP_BOUND: Final = 10.0  # seconds: one that does not answer is killed
 _END_BOUND: Final = 60.0  # seconds, after which it is ended from outside
 _PAUSE: Final = 0.02
 _LONGEST: Final = 32_000_000
@@ -107,8 +108,8 @@ class Viewer:
 
     def stop(self) -> None:
         """Close all views and end the process. Raises `BridgeError`: bad_request, if it does not end."""
-        with suppress(BridgeError):  # it ends already
-            self._ask(wire.StopViewer(), NoneType)
+        with suppress(BridgeError):  # it ends already, or does not answer
+            self._ask(wire.StopViewer(), NoneType, _STOP_BOUND)
         if not self._ends():
             with suppress(OSError):  # it has ended meanwhile
                 os.kill(self.process.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
@@ -124,13 +125,13 @@ class Viewer:
             time.sleep(_PAUSE)
         return True
 
-    def _ask(self, request: wire.ViewerRequest, kind: type[_T]) -> _T:
+    def _ask(self, request: wire.ViewerRequest, kind: type[_T], bound: float = _ANSWER_BOUND) -> _T:
         ended = BridgeError(
             "no_such_view", "The viewer has ended, and its views with it.", "Open the file again."
         )
         if not self.process.runs:
             raise ended
-        connection = http.client.HTTPConnection(ADDRESS, self.process.port, timeout=_ANSWER_BOUND)
+        connection = http.client.HTTPConnection(ADDRESS, self.process.port, timeout=bound)
         try:
             connection.request(
                 "POST",

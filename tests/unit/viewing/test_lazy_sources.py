@@ -66,7 +66,9 @@ def test_a_plan_that_nobody_waits_for_any_more_ends_with_its_next_rows() -> None
     table.close()
     go.set()
     assert ended.wait(60)
-    assert sum(heights) < rows / 2, "some are on their way between its threads"
+    assert sum(heights) < rows, (
+        "some are on their way between its threads, the more the more threads there are"
+    )
 
 
 def test_rows_of_lazy_sources_are_those_that_plain_python_finds(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import threading
+import time
 import weakref
 from collections.abc import Awaitable, Iterator
 from typing import Any, TypeVar
@@ -426,3 +427,27 @@ def test_an_agents_code_opens_no_view_for_the_person(person: Person) -> None:
     agent = person.kernel.connect("agent")
     assert "the person's command" in agent.run("v", "%marimo view sales").text
     assert person.kernel.kernel.views().all() == []
+
+
+def test_statistics_are_made_anew_after_a_run_that_may_have_changed_any_value(person: Person) -> None:
+    person.lab.run("a", FRAME)
+    view = person.open()
+    tab = person.tab(view)
+    (shown,) = person.kernel.kernel.views()._thread.server.views  # type: ignore[union-attr]  # it runs
+    table: Any = shown.require(1)
+    made, statistics = [], table.statistics
+
+    def counted(*asked: Any) -> Any:
+        made.append(asked)
+        return statistics(*asked)
+
+    table.statistics = counted
+    for _ in range(2):
+        person.now(tab.ask("statistics", column=1, version=1))
+    assert len(made) == 1
+
+    person.lab.run("b", "x = 1")
+    deadline = time.monotonic() + 30
+    while len(made) == 1 and time.monotonic() < deadline:  # the views hear of it after the reply
+        person.now(tab.ask("statistics", column=1, version=1))
+    assert len(made) == 2
