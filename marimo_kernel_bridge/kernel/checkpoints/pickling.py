@@ -45,6 +45,9 @@ __all__ = [
 MOST_OBJECTS: Final = 1_000_000
 """A value that reaches more objects is a group of its own, without a search for what it shares."""
 
+_MOST_KEPT: Final = 100_000_000
+"""Bytes of a pickle that was given up and is not freed at once."""
+
 
 class LoadError(Exception):
     """A group cannot be loaded. The text is the reason, a clause for the person."""
@@ -122,7 +125,8 @@ class Pickling:
             ValuePickler
         ] = []  # kept: no later object may have the id of one they made
         self._given_up: ValuePickler | None = None
-        """The last one that was given up. Freeing what it has met takes a while, in which who asks would wait: the next one does it."""
+        """The last one that was given up. Freeing many objects takes a while, in which who asks would wait: the next one does it.
+        None of one that has met large data: that is freed at once, and who asks may want the memory."""
 
     def look(self, name: str, value: object) -> Refusal | None:
         """Pickle a value by itself, to see what it reaches. Returns the reason if it cannot be kept.
@@ -236,7 +240,8 @@ class Pickling:
         try:
             pickler.run(values)
         except GivenUpError:
-            self._given_up = pickler
+            if not pickler.buffers and len(pickler) <= _MOST_KEPT:
+                self._given_up = pickler
             raise
         except KeyboardInterrupt:
             raise

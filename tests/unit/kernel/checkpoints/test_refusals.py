@@ -183,6 +183,15 @@ def test_pickling_is_given_up_in_the_middle_and_begins_again(
     assert pickling.groups() == ((name,),)
 
 
+def test_large_data_is_not_held_after_pickling_was_given_up(notebook: Notebook) -> None:
+    """Who asked may have deleted it, for want of memory."""
+    notebook.run("import numpy as np\nmixed = [np.zeros(100_000), [[n] for n in range(50_000)]]")
+    pickling = Pickling(notebook.names, lambda: True)
+    with pytest.raises(GivenUpError):
+        pickling.look("mixed", notebook.names["mixed"])
+    assert pickling._given_up is None
+
+
 def test_a_value_of_too_many_objects_is_by_itself_and_told(notebook: Notebook) -> None:
     notebook.run(
         "inner = [1]\nrows = [[n] for n in range(1_000)] + [inner]\nsmall = [inner]\nnoise = bytes([148]) * 9_000"
