@@ -60,7 +60,7 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
         own = own_places.make(path, folder_of_sandbox(sandbox.key, folder), packages=sandbox.packages)
         access = files.access(sandbox, folder, own)
         _require_here(sandbox, access)
-        held = placeholders.put([place.path for place in access.looked_at], files.RUN_BY_OTHERS)
+        held = placeholders.put({place.path: files.run_by_others(place.path) for place in access.looked_at})
         access = access.and_kept(held.paths)
         handed = handed_sockets.listening(connection, isolated=sandbox.network != "all")
         return _in_engine(

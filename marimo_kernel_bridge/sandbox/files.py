@@ -63,12 +63,60 @@ _HIDDEN: Final = (
     "/lost+found",
 )
 RUN_BY_OTHERS: Final = (
-    *(".git", ".husky", ".pre-commit-config.yaml", ".envrc", "mise.toml", ".mise.toml", ".devcontainer"),
-    *(".vscode", ".idea", ".claude", ".cursor", ".mcp.json", "CLAUDE.md", "AGENTS.md"),
-    *("jupyter_config.py", "jupyter_config.json", "jupyter_server_config.py", "jupyter_server_config.json"),
-    *("jupyter_lab_config.py", "jupyter_notebook_config.py", "ipython_config.py", "ipython_kernel_config.py"),
+    *("HEAD", ".git", ".github", ".husky", ".pre-commit-config.yaml", ".envrc", "mise.toml", ".mise.toml"),
+    *(
+        ".devcontainer",
+        ".vscode",
+        ".idea",
+        ".zed",
+        ".rules",
+        ".cursor",
+        ".cursorrules",
+        ".windsurf",
+        ".windsurfrules",
+    ),
+    *(
+        ".mcp.json",
+        ".claude",
+        "CLAUDE.md",
+        "CLAUDE.local.md",
+        ".agents",
+        "AGENTS.md",
+        "AGENTS.override.md",
+        ".codex",
+    ),
+    *(
+        ".gemini",
+        "GEMINI.md",
+        ".cline",
+        ".clinerules",
+        ".continue",
+        ".continuerules",
+        ".goose",
+        ".goosehints",
+    ),
+    *(
+        f"{program}_config.{ending}"
+        for program in (
+            *(
+                "jupyter",
+                "jupyter_server",
+                "jupyter_lab",
+                "jupyter_notebook",
+                "jupyter_nbconvert",
+                "jupyter_console",
+            ),
+            *("ipython", "ipython_kernel"),
+        )
+        for ending in ("py", "json")
+    ),
 )
-"""What in a folder runs, or is followed, when the person works there with other programs."""
+"""What in a folder runs, or is followed, when the person works there with other programs.
+
+A folder with `HEAD`, `objects` and `refs` is a repository itself, whose `config` names programs that git starts.
+"""
+_OF_REPOSITORIES: Final = ("config", "config.worktree", "commondir", "hooks", "info")
+"""What git follows in a folder that has a `HEAD`."""
 _ENVIRONMENTS: Final = ("*/pyvenv.cfg", ".*/pyvenv.cfg", "*/*/pyvenv.cfg", "*/.*/pyvenv.cfg")
 
 
@@ -120,7 +168,7 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     _refuse_paths_of_python(given)
     kept = [path for path in python if any(is_below(path, outer) for outer in given)]
     for outer in given:
-        kept += (path for name in RUN_BY_OTHERS if os.path.lexists(path := f"{outer}/{name}"))
+        kept += (path for name in run_by_others(outer) if os.path.lexists(path := f"{outer}/{name}"))
         kept += (os.path.dirname(path) for path in _found(outer, _ENVIRONMENTS))  # noqa: PTH120
     readable = [*_PROGRAMS, *_SETTINGS, *_SYSTEM, *python, *own.readable]
     if sandbox.network == "all":
@@ -128,6 +176,13 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     if sandbox.files == "read":
         readable += everything_but(hidden(protected, [*given, *own.writable]))
     return Access((*given, *own.writable), tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(readable)), places)
+
+
+def run_by_others(folder: str) -> tuple[str, ...]:
+    """Return the names in a folder that other programs run or follow."""
+    head = Path(folder, "HEAD")
+    is_repository = head.is_symlink() or head.is_file()
+    return RUN_BY_OTHERS + (_OF_REPOSITORIES if is_repository else ())
 
 
 def is_below(path: str, folder: str) -> bool:

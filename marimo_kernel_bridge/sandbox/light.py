@@ -135,8 +135,7 @@ def _fork(held: Placeholders, parent: int | None) -> None:
             end_with(parent, first)
         stand_for(outside, first, at_end=partial(_give_back, held))
     outside.close()
-    for descriptor in held.descriptors():
-        os.close(descriptor)
+    held.leave()
 
     def leave_the_rest() -> None:
         close_all_but({inside.fileno()})

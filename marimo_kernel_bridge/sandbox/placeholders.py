@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _MODE: Final = 0o500
 _TRIES: Final = 10
@@ -52,22 +52,31 @@ class Placeholders:
                 fcntl.flock(each.opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if _is_at(each.opened, each.folder, each.name):
                     os.rmdir(each.name, dir_fd=each.folder)
-            os.close(each.opened)
-        for folder in {each.folder for each in self.held}:
-            os.close(folder)
-        self.held.clear()
+        self.leave()
+
+    def leave(self) -> None:
+        """Hold nothing more in this process; another one, which has the same descriptors, still does."""
+        descriptors = self.descriptors()
+        self.held.clear()  # the numbers may soon be those of others
+        for descriptor in descriptors:
+            with suppress(OSError):
+                os.close(descriptor)
 
 
-def put(folders: Iterable[str], names: Iterable[str]) -> Placeholders:
-    """Make placeholders for the names that are not in the folders. Raises `BridgeError`: sandbox_unavailable."""
+def put(names_in: Mapping[str, Iterable[str]]) -> Placeholders:
+    """Make placeholders for the names that are not in the folders that they are to be in. Raises `BridgeError`: sandbox_unavailable."""
     made = Placeholders()
     try:
-        for path in folders:
+        for path, names in names_in.items():
             folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            for name in names:
-                if (opened := _placeholder(folder, name)) is not None:
-                    made.paths.append(f"{path}/{name}")
-                    made.held.append(_Held(folder, name, opened))
+            try:
+                for name in names:
+                    if (opened := _placeholder(folder, name)) is not None:
+                        made.paths.append(f"{path}/{name}")
+                        made.held.append(_Held(folder, name, opened))
+            finally:
+                if folder not in made.descriptors():  # by it code reaches what mounts keep
+                    os.close(folder)
     except OSError as error:
         made.give_back()
         raise BridgeError(
@@ -83,18 +92,22 @@ def _placeholder(folder: int, name: str) -> int | None:
         try:
             os.mkdir(name, _MODE, dir_fd=folder)  # in the folder that is open
         except FileExistsError:
-            if not _is_placeholder(os.lstat(name, dir_fd=folder)):
-                return None
+            pass
         except OSError as error:
             if error.errno in _CANNOT_BE_MADE:
                 return None
             raise
         with suppress(FileNotFoundError):  # another kernel has removed it meanwhile
+            if not _is_placeholder(os.lstat(name, dir_fd=folder)):
+                return None
             opened = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
             fcntl.flock(opened, fcntl.LOCK_SH)
-            if _is_at(opened, folder, name):
-                return None if os.listdir(opened) else opened  # noqa: PTH208  # by its descriptor
+            is_at = _is_at(opened, folder, name)
+            if is_at and not os.listdir(opened):  # noqa: PTH208  # by its descriptor
+                return opened
             os.close(opened)
+            if is_at:
+                return None
     raise OSError(errno.EAGAIN, f"{name} comes and goes")
 
 

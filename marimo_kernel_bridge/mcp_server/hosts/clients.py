@@ -47,6 +47,8 @@ class Host:
     remove: tuple[str, ...] = ()
     show: tuple[str, ...] = ()
     """Prints the entry of this server's name, and fails if there is none."""
+    in_projects: tuple[str, ...] = ()
+    """Names in a project's folder where the host finds servers, commands or instructions. Code in a sandbox must not make them."""
 
 
 def _standard(server: Stdio) -> dict[str, Any]:
@@ -151,6 +153,7 @@ HOSTS: Final[dict[Client, Host]] = {
         add=lambda server: ["mcp", "add", "--scope", "user", NAME, "--", *server.command],
         remove=("mcp", "remove", "--scope", "user", NAME),
         show=("mcp", "get", NAME),
+        in_projects=(".claude", ".mcp.json", "CLAUDE.md", "CLAUDE.local.md"),
     ),
     "claude-desktop": Host(
         "Claude Desktop",
@@ -165,6 +168,7 @@ HOSTS: Final[dict[Client, Host]] = {
             _standard,
             "or .cursor/mcp.json of one project",
         ),
+        in_projects=(".cursor", ".cursorrules", "AGENTS.md"),
     ),
     "vscode": Host(
         "VS Code",
@@ -175,8 +179,13 @@ HOSTS: Final[dict[Client, Host]] = {
             _of_vscode,
             "or .vscode/mcp.json of one project",
         ),
+        in_projects=(".vscode", ".github", ".devcontainer", "AGENTS.md"),
     ),
-    "codex": Host("Codex", SettingsFile("toml", _codex, ("mcp_servers", NAME), _of_codex)),
+    "codex": Host(
+        "Codex",
+        SettingsFile("toml", _codex, ("mcp_servers", NAME), _of_codex),
+        in_projects=(".codex", ".agents", "AGENTS.md", "AGENTS.override.md"),
+    ),
     "gemini-cli": Host(
         "Gemini CLI",
         SettingsFile(
@@ -186,13 +195,23 @@ HOSTS: Final[dict[Client, Host]] = {
             _of_gemini,
             "or .gemini/settings.json of one project",
         ),
+        in_projects=(".gemini", "GEMINI.md", ".agents"),
     ),
     "windsurf": Host(
         "Windsurf",
         SettingsFile("json", lambda: _home(".codeium", "windsurf", "mcp_config.json"), _SERVERS, _standard),
+        in_projects=(".windsurf", ".windsurfrules", "AGENTS.md"),
     ),
-    "zed": Host("Zed", SettingsFile("json", _zed, ("context_servers", NAME), _standard)),
-    "cline": Host("Cline", SettingsFile("json", _cline, _SERVERS, _standard)),
+    "zed": Host(
+        "Zed",
+        SettingsFile("json", _zed, ("context_servers", NAME), _standard),
+        in_projects=(".zed", ".rules", "AGENTS.md"),
+    ),
+    "cline": Host(
+        "Cline",
+        SettingsFile("json", _cline, _SERVERS, _standard),
+        in_projects=(".cline", ".clinerules", "AGENTS.md"),
+    ),
     "continue": Host(
         "Continue",
         SettingsFile(
@@ -202,6 +221,11 @@ HOSTS: Final[dict[Client, Host]] = {
             _of_continue,
             "a file of its own",
         ),
+        in_projects=(".continue", ".continuerules"),
     ),
-    "goose": Host("Goose", SettingsFile("yaml", _goose, ("extensions", NAME), _of_goose)),
+    "goose": Host(
+        "Goose",
+        SettingsFile("yaml", _goose, ("extensions", NAME), _of_goose),
+        in_projects=(".goose", ".goosehints", "AGENTS.md"),
+    ),
 }

@@ -1,14 +1,25 @@
 """What a sandbox gives of the files of a machine, and what it hides."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS
 from marimo_kernel_bridge.protocol.bounds import Sandbox
-from marimo_kernel_bridge.sandbox import own_places, variables
-from marimo_kernel_bridge.sandbox.files import access, everything_but, hidden, is_below, steps
+from marimo_kernel_bridge.sandbox import own_places, placeholders, variables
+from marimo_kernel_bridge.sandbox.files import (
+    RUN_BY_OTHERS,
+    access,
+    everything_but,
+    hidden,
+    is_below,
+    run_by_others,
+    steps,
+)
 from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
 from marimo_kernel_bridge.sandbox.variables import cleaned, named_in
 
@@ -154,3 +165,42 @@ def test_an_environment_has_what_programs_need_and_no_key() -> None:
         **needed,
         "PIP_INDEX_URL": secret["PIP_INDEX_URL"],
     }
+
+
+def test_what_a_host_takes_from_a_project_is_kept_from_code() -> None:
+    for client, host in HOSTS.items():
+        assert host.in_projects or client == "claude-desktop"  # which knows no projects
+        assert set(host.in_projects) <= set(RUN_BY_OTHERS), client
+        words = "" if host.settings is None else host.settings.hint.split()
+        assert {word.split("/")[0] for word in words if "/" in word} <= set(host.in_projects), client
+
+
+def test_what_git_follows_in_a_folder_that_is_a_repository_is_only_read(own: OwnPlaces, folder: Path) -> None:
+    assert "config" not in run_by_others(str(folder))
+    (folder / "HEAD").mkdir()  # of another kernel
+    assert "config" not in run_by_others(str(folder))
+    (folder / "HEAD").rmdir()
+    (folder / "HEAD").write_text("ref: refs/heads/main\n")
+    (folder / "config").write_text("")
+    assert {f"{folder}/HEAD", f"{folder}/config"} <= set(access(Sandbox(), str(folder), own).kept)
+    (folder / "HEAD").unlink()
+    (folder / "HEAD").symlink_to("refs/heads/main")
+    assert {"config", "commondir"} <= set(run_by_others(str(folder)))
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_with_its_names_held_a_folder_cannot_become_a_repository(folder: Path) -> None:
+    def worktree_of_git() -> str:
+        asked = ["git", "rev-parse", "--git-dir"]
+        environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(folder.parent)}
+        done = subprocess.run(asked, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    held = placeholders.put({str(folder): run_by_others(str(folder))})
+    for name in ("objects", "refs"):
+        (folder / name).mkdir()
+    (folder / "config").write_text("[core]\n\tbare = false\n\tworktree = .\n")
+    assert worktree_of_git() == ""
+    held.give_back()
+    (folder / "HEAD").write_text("ref: refs/heads/main\n")
+    assert worktree_of_git() == "."
