@@ -189,6 +189,8 @@ def test_memory_runs_out_in_an_error_where_it_can_after_a_warning_and_a_kill_is_
         lab.close()
 
 
+LARGER_LIMIT = 1_400_000_000
+"""A tenth of it is more than the kernel takes for the next cell, with the stacks of all its threads."""
 GROW = """
 import time
 from pathlib import Path
@@ -203,13 +205,13 @@ while time.monotonic() < deadline: time.sleep(0.01)
 
 @pytest.fixture
 def guarded(homes: Homes) -> Iterator[FrontEnd]:
-    """A front end of a kernel that may use 700 MB, and interrupts a cell before that is used up."""
+    """A front end of a kernel that may use 1.4 GB, and interrupts a cell before that is used up."""
     home = homes.new("k")
     file = str(home.runtime / "kernel.json")
     manager = KernelManager(
         kernel_name="marimo", connection_file=file, transport="ipc", ip=str(home.folder / "s")
     )
-    guard = [f"--MarimoKernel.memory_limit={LIMIT}", "--MarimoKernel.memory_guard=interrupt"]
+    guard = [f"--MarimoKernel.memory_limit={LARGER_LIMIT}", "--MarimoKernel.memory_guard=interrupt"]
     manager.start_kernel(env=home.environment(), extra_arguments=guard)
     lab = FrontEnd(file)
     yield lab
@@ -223,7 +225,7 @@ def test_a_cell_that_comes_near_the_limit_is_interrupted_where_the_person_wants_
 ) -> None:
     """It fills 90.5 % of the limit slowly, and then would wait for a minute."""
     assert guarded.run("one", "before = 1").ok
-    reply = guarded.run("grow", GROW.format(limit=LIMIT))
+    reply = guarded.run("grow", GROW.format(limit=LARGER_LIMIT))
     assert (reply.content["status"], reply.content["ename"]) == ("error", "KeyboardInterrupt")
-    assert "0.6 GB of 0.7 GB are in use; the cell is interrupted (memory_guard)." in guarded.text("grow")
+    assert "1.3 GB of 1.4 GB are in use; the cell is interrupted (memory_guard)." in guarded.text("grow")
     assert guarded.run("two", "before + len(kept[0])").text.endswith("4000001")
