@@ -5,6 +5,7 @@ import re
 import pytest
 from front_end import BOUND, FrontEnd
 
+from marimo_kernel_bridge.kernel.live.messages import LOADER
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.names import LIVE_TARGET
 from marimo_kernel_bridge.protocol.notebook import KernelDescription
@@ -151,7 +152,7 @@ def test_a_page_draws_elements_while_a_cell_runs_and_sets_them_after_it(lab, sub
     lab.run("knob", "import marimo as mo\nknob = mo.ui.slider(1, 9)\nknob")
     (out,) = re.findall(r'data-mkb-out="(\d+)"', lab.outputs("knob")[0]["data"]["text/html"])
     running = lab.send("slow", "go.wait(60); print(knob.value)")
-    say({"type": "hello", "page": "p", "loader": 1})
+    say({"type": "hello", "page": "p", "loader": LOADER})
     key = answer("welcome")["key"]
     say({"type": "get", "req": "1", "page": "p", "out": out})
     (element,) = answer("html")["values"]

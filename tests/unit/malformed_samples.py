@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from marimo_kernel_bridge.kernel.live.messages import LOADER
 from marimo_kernel_bridge.protocol import black_box as layout
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.document import DOCUMENT_PROTOCOL, DOCUMENT_REQUEST
@@ -186,7 +187,7 @@ SHELL: Final[list[tuple[str, Json]]] = [
     ("comm_msg", {"comm_id": "u", "data": {"method": "update", "state": {}}}),
     ("comm_close", {"comm_id": "u", "data": {}}),
     ("comm_open", {"comm_id": "page", "target_name": LIVE_TARGET, "data": {}}),
-    _page("hello", loader=1),
+    _page("hello", loader=LOADER),
     _page("get", req="r", out="1"),
     _page("assets", req="r", names=["x.js"]),
     _page("set", values=[["x-0", 1]]),

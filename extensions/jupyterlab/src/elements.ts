@@ -3,8 +3,8 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import type { Kernel } from '@jupyterlab/services';
 
 const TARGET = 'marimo_kernel_bridge.live';
-/** Code that makes elements. A notebook with it gets marimo's front end while the person reads or types, before the first element is shown. */
 const PAUSE = 500; // ms, until a change of the code is looked at
+/** Code that makes elements. A notebook with it gets marimo's front end while the person reads or types, before the first element is shown. */
 const MAKES_ELEMENTS = /\bmo\.(ui|lazy|download)\b|\bmarimo\.ui\b|\bfrom marimo import ui\b/;
 
 export class Elements {

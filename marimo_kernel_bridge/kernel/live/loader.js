@@ -9,7 +9,7 @@
  */
 
 /** The version of the messages. A kernel with another one does not answer. */
-export const LOADER = 1;
+export const LOADER = 2;
 
 /**
  * @typedef {{type: string, [name: string]: any}} Message one parsed message; the kernel's are trusted, as its outputs are
@@ -499,7 +499,7 @@ class FrontEnd {
    * @param {Line} line @param {string[] | null} names null: those of the start
    */
   async #load(line, names) {
-    const address = `${SERVER}${encodeURIComponent(this.assets)}/${(names ?? ['start']).join('+')}`;
+    const address = `${SERVER}${LOADER}/${encodeURIComponent(this.assets)}/${(names ?? ['start']).join('+')}`;
     // There is none in pages that are not served over HTTPS, or whose storage is blocked.
     const cache = await globalThis.caches?.open('marimo-kernel-bridge').catch(() => null);
     const kept = await cache?.match(address).catch(() => undefined);

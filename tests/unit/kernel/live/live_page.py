@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from marimo_kernel_bridge.kernel.live.messages import LOADER
 from marimo_kernel_bridge.protocol.names import LIVE_TARGET
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class LivePage:
         self._from = len(front_end.seen)
         if not self.of_widget:
             self._send("comm_open", {"target_name": LIVE_TARGET, "data": {}})
-        self.key: str = self.ask(type="hello", loader=1)["key"]
+        self.key: str = self.ask(type="hello", loader=LOADER)["key"]
 
     @classmethod
     def of(cls, front_end: FrontEnd) -> LivePage:
