@@ -147,6 +147,9 @@ async def await_answer(manager: AsyncKernelManager, name: str) -> None:
         why = f"It did not answer within {_START_BOUND:g} s."
     except BridgeError as error:
         why = error.message
+    except asyncio.CancelledError:
+        await asyncio.shield(manager.shutdown_kernel(now=True))  # nobody else knows of it
+        raise
     await manager.shutdown_kernel(now=True)
     raise take_refusal(manager.connection_file) or BridgeError(
         "kernel_dead", f"The kernel {name!r} did not start: {why}"

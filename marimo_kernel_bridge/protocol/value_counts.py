@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-MOST_VALUES: Final = 10_000
-"""In one message."""
+MOST_VALUES: Final = 20_000
+"""In one message: more than the longest lists that the tools take have together."""
 
 
 def has_few_values(value: Any) -> bool:  # JSON

@@ -143,7 +143,7 @@ def _zed() -> Path:
 _START: Final = 60
 """Seconds until a server has started, for hosts that wait ten: a first start compiles all modules, or has uv install them."""
 _CALL: Final = 660
-"""Seconds that a call may take, for hosts that end it after one minute, or look for a server for five seconds: a tool waits for ten minutes at most."""
+"""Seconds that a call may take, for hosts that end it after one minute, or look for a server for five seconds: a tool waits for ten minutes at most, but to verify an import."""
 _SERVERS: Final = ("mcpServers", NAME)
 
 HOSTS: Final[dict[Client, Host]] = {

@@ -63,8 +63,8 @@ class _Refusal(msgspec.Struct, frozen=True):
 
 
 _LOOK_EVERY: Final = 1.0  # seconds
-_WAITS: Final = 30
-"""Seconds by the clock for each of processor time, after which a process is given up that waits for something."""
+_WAITS: Final = 480.0
+"""Seconds by the clock, beyond those of processor time, after which a process is given up that waits for something."""
 
 _Report = TypeVar("_Report", ExportReport, ImportReport)
 
@@ -139,7 +139,7 @@ async def _output(process: asyncio.subprocess.Process, bound: float) -> tuple[by
     """Wait for a process, and return what it wrote. Raises TimeoutError after so much processor time, and much later in any case."""
     reading = asyncio.ensure_future(process.communicate())
     try:
-        async with asyncio.timeout(bound * _WAITS):
+        async with asyncio.timeout(bound + _WAITS):
             while not (await asyncio.wait({reading}, timeout=_LOOK_EVERY))[0]:
                 if await asyncio.to_thread(_used, process.pid) > bound:
                     raise TimeoutError

@@ -1,7 +1,10 @@
 """A kernel that was just started: it answers, it ends before it does, or it stays silent; none is waited for without end."""
 
+import asyncio
 import sys
+from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # it has no types
 import pytest
 from jupyter_client.kernelspec import KernelSpec
 
@@ -43,3 +46,17 @@ listening = [socket.create_server((address["ip"], port)) for name, port in addre
     with pytest.raises(BridgeError, match="did not start") as refusal:
         await started.start("nothing", None, None)
     assert (refusal.value.code, started.running) == ("kernel_dead", 0)
+
+
+async def test_a_start_that_is_cancelled_leaves_no_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "pid"
+    offer(monkeypatch, f"import os, time\nopen({str(file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)")
+    start = asyncio.create_task(StartedKernels().start("nothing", None, None))
+    while not (file.exists() and file.read_text()):  # noqa: ASYNC110  # no event tells of a file
+        await asyncio.sleep(0.01)
+    start.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await start
+    assert not psutil.pid_exists(int(file.read_text()))  # a few bytes

@@ -101,7 +101,7 @@ def test_a_request_that_had_to_wait_is_answered_once(notebook: FrontEnd, page: L
 
 
 def test_a_page_with_another_loader_is_not_answered(page: LivePage, caplog: pytest.LogCaptureFixture) -> None:
-    page.say(type="hello", loader=2)
+    page.say(type="hello", loader=messages.LOADER + 1)
     assert page.heard() == []
     assert "another version of the loader" in caplog.text
 
