@@ -58,11 +58,9 @@ def run_kernel(
     asking = [argument for argument in arguments if _asks_for_bounds(argument)]
     if asking:
         if forked is None and entered is None and "--sandbox" in {each.partition("=")[0] for each in asking}:
-            from marimo_kernel_bridge.sandbox.variables import leave_secrets, named_in  # noqa: PLC0415  # these alone
+            from marimo_kernel_bridge.sandbox.variables import leave_secrets, name_an_image, named_in  # noqa: PLC0415  # these alone
 
-            if not any(
-                "image" in argument for argument in asking
-            ):  # whose engine needs its own settings, outside
+            if not name_an_image(asking):  # whose engine needs its own settings, outside
                 leave_secrets(named_in(arguments))
         from marimo_kernel_bridge.kernel.limits.starting import bounded  # noqa: PLC0415  # kernels with bounds only
 

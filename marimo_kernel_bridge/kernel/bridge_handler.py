@@ -396,7 +396,7 @@ class BridgeHandler:
             raise BridgeError(
                 "sandbox_unavailable",
                 "Packages cannot be installed in this kernel's sandbox; nothing was installed.",
-                "A kernel started with sandbox packages=true has a place for them; the person may have to allow that.",
+                "A kernel started with sandbox packages=yes has a place for them; the person may have to allow that.",
             )
         show = partial(self._host.outputs.show_text, parent=sender.header)
         with self._host.interrupts.body():

@@ -62,6 +62,15 @@ def by_name(name: str) -> KernelSpec:
     return spec
 
 
+def asks_for_sandbox(name: str) -> bool | None:
+    """Return whether an installed kernelspec starts its kernels in a sandbox, None if there is none of that name."""
+    try:
+        spec = KernelSpecManager().get_kernel_spec(name)
+    except NoSuchKernel:
+        return None
+    return any(argument.startswith("--sandbox") for argument in spec.argv)
+
+
 def of_interpreter(interpreter: str) -> KernelSpec:
     """Return a kernelspec for the reactive kernel of a Python, given by its path or its environment's directory.
 

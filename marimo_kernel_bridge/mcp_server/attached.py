@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.mcp_server.media.chart_drawing import Drawing
     from marimo_kernel_bridge.mcp_server.media.output_text import Chart, Shown
+    from marimo_kernel_bridge.protocol.bounds import Bounds
     from marimo_kernel_bridge.protocol.inspection import RunOutcome
     from marimo_kernel_bridge.protocol.notebook import Cell, Output
 
@@ -51,6 +52,8 @@ class Attached:
     """Whether several programs may be behind the client's name, none of which is told the others' runs."""
     started_here: bool = False
     """Whether this server started it, for no notebook."""
+    started_with: Bounds | None = None
+    """The bounds with which it was started, where this server knows them: a session's, or of a kernel that it has started."""
     unshown_told: bool = False
     """Whether an answer has said that no notebook shows it."""
     notebook: str | None = None

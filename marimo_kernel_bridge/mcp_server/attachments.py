@@ -174,7 +174,7 @@ class Kernels:
         attached = await self.connect(
             read_connection(session.kernel.connection_file), client_name, session.id
         )
-        attached.notebook = session.path
+        attached.notebook, attached.started_with = session.path, session.bounds
         if attached.saver is None and attached.reactive:
             root = self.ceilings.confined_to
             attached.saver = SessionSaver(session, attached.client, self.sessions.registry, root=root)
@@ -310,6 +310,7 @@ class Kernels:
         await asyncio.to_thread(self.sessions.require_room)
         endpoint = await self._started.start(kernelspec, directory, interpreter, bounds)
         attached = await self.connect(endpoint, client_name)
+        attached.started_with = bounds
         try:
             await require_kept(attached.client, bounds)
         except BridgeError:

@@ -121,7 +121,7 @@ class Sandbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
             "engine": ceiling.engine not in {"auto", self.engine},
             "network": not _covers(ceiling.network, self.network),
             "files": _FILES.index(self.files) > _FILES.index(ceiling.files),
-            "image": self.image not in {None, ceiling.image},
+            "image": self.image != ceiling.image,
             "writable": not set(self.writable) <= set(ceiling.writable),
             "environment": not set(self.environment) <= set(ceiling.environment),
             "packages": self.packages and not ceiling.packages,

@@ -10,9 +10,12 @@ from __future__ import annotations
 import os
 import secrets
 import select
+import signal
 import socket
 import subprocess
+import sys
 import tempfile
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -20,7 +23,7 @@ from marimo_kernel_bridge.protocol.names import MODULE
 from marimo_kernel_bridge.protocol.own_python import program_on_path
 from marimo_kernel_bridge.sandbox.files import steps
 from marimo_kernel_bridge.sandbox.prepared import Found
-from marimo_kernel_bridge.sandbox.supervising import end_with, pass_on, stand_for, start
+from marimo_kernel_bridge.sandbox.supervising import end_with, pass_on, stand_for, start, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -35,6 +38,12 @@ HOME: Final = "/tmp/home"  # noqa: S108  # in the container
 HANDED: Final = "/run/marimo-kernel-bridge"
 _SOCKET: Final = "sockets"
 _LOOK_BOUND: Final = 60.0
+_START_BOUND: Final = 600.0
+"""Seconds until there is a kernel in a container, on a machine that computes something else."""
+_ABOUT: Final[dict[ContainerEngine, str]] = {
+    "podman": "{{.Host.Security.Rootless}} {{len .Host.IDMappings.UIDMap}} {{.Host.CgroupControllers}}",
+    "docker": "{{.MemoryLimit}} {{.PidsLimit}}",
+}
 _MOST_PROCESSES: Final = 4096
 _LONGEST_REASON: Final = 2000
 _OF_ENGINES: Final = ("CONTAINERS_", "CONTAINER_", "DOCKER_", "REGISTRY_", "STORAGE_", "DBUS_", "XDG_")
@@ -52,22 +61,38 @@ def look(engine: ContainerEngine, image: str) -> Found | str:
     program = program_on_path(engine)
     if program is None:
         return f"{engine} is not installed"
+    about = _about(engine, program)  # first: an engine that cannot work knows no image, either
+    if isinstance(about, str):
+        return about
     inspected = _answer(program, "image", "inspect", "--format", "{{.Id}}", image)
     if isinstance(inspected, str):
         return f"{engine} has no image {image} here ({inspected}); it is not fetched: {engine} pull {image}"
     found = inspected[0].removeprefix("sha256:")
     if engine == "docker":
-        told = _answer(program, "info", "--format", "{{.MemoryLimit}} {{.PidsLimit}}")
-        held = zip(("memory", "pids"), "" if isinstance(told, str) else told[0].split(), strict=False)
+        held = zip(("memory", "pids"), about, strict=True)
         return Found(engine, program, found, frozenset(name for name, yes in held if yes == "true"))
-    about = "{{.Host.Security.Rootless}} {{len .Host.IDMappings.UIDMap}} {{.Host.CgroupControllers}}"
-    told = _answer(program, "info", "--format", about)
-    if isinstance(told, str):
-        return f"{engine} does not start here: {told}"
-    rootless, mapped, controllers = told[0].split(" ", 2)
+    rootless, mapped, controllers = about
     counts = frozenset(controllers.strip("[]").split())
     own_users = rootless == "true"
     return Found(engine, program, found, counts, own_users, own_users and mapped == "1")
+
+
+def _about(engine: ContainerEngine, program: str) -> list[str] | str:
+    """Return what an engine says of itself (`_ABOUT`), or why it cannot be used."""
+    if engine == "docker":
+        version = _answer(program, "--version")
+        if not isinstance(version, str) and "podman" in version[0].lower():
+            return "docker is another name of podman here"
+    told = _answer(program, "info", "--format", _ABOUT[engine])
+    if isinstance(told, str):
+        return f"{engine} does not start here: {told}"
+    words = _ABOUT[engine].count("}} {{") + 1
+    about = told[0].split(maxsplit=words - 1)
+    return (
+        about
+        if len(about) == words
+        else f"{engine} says of itself what is not understood: {told[0][:_LONGEST_REASON]}"
+    )
 
 
 def _answer(program: str, *arguments: str) -> tuple[str] | str:
@@ -161,6 +186,11 @@ def run(
     program.
     """
     parent = os.getppid()
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # of the process group, before there is a kernel to interrupt
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     with tempfile.TemporaryDirectory(prefix="mkb-") as handed, socket.socket(socket.AF_UNIX) as listening:
         where = os.open(handed, os.O_PATH | os.O_DIRECTORY)
         listening.bind(f"/proc/self/fd/{where}/{_SOCKET}")  # a path of any length
@@ -179,19 +209,33 @@ def run(
     stand_for(kernel, process, log=log, at_end=at_end)
 
 
+def _leave(number: int, _: object) -> NoReturn:
+    """End while the container starts, and leave nothing behind; the engine's program ends with this process."""
+    sys.exit(128 + number)
+
+
 def _accepted(found: Found, listening: socket.socket, log: int, process: int) -> socket.socket:
-    """Return the connection from within the container. Raises `BridgeError` if its program ends before."""
+    """Return the connection from within the container. Raises `BridgeError` if its program ends before, or is not done for too long."""
     told = b""
+    deadline = time.monotonic() + _START_BOUND
     watched = select.poll()
     for each in (listening.fileno(), log):
         watched.register(each, select.POLLIN)
     while True:
-        ready = {descriptor for descriptor, _ in watched.poll()}
+        ready = {descriptor for descriptor, _ in watched.poll(1000 * max(0.0, deadline - time.monotonic()))}
+        if not ready:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            raise BridgeError(
+                "sandbox_unavailable",
+                f"{found.engine} has started no kernel in {_START_BOUND:.0f} s, and was ended: {told.decode(errors='replace').strip()}",
+                "Nothing was started. Its storage may be locked, or its daemon may hang.",
+            )
         if log in ready:
             piece = pass_on(log)
             told = (told + piece)[-_LONGEST_REASON:]
             if not piece:
-                os.waitpid(process, 0)
+                status_of(process, deadline)
                 raise BridgeError(
                     "sandbox_unavailable",
                     f"The container of {found.engine} has ended before there was a kernel: {told.decode(errors='replace').strip()}",

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec.structs import replace as replace_struct
@@ -62,7 +62,7 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
         _require_here(sandbox, access)
         held = placeholders.put({place.path: files.run_by_others(place.path) for place in access.looked_at})
         access = access.and_kept(held.paths)
-        handed = handed_sockets.listening(connection, isolated=sandbox.network != "all")
+        handed = _listening(connection, isolated=sandbox.network != "all")
         return _in_engine(
             engine,
             sandbox,
@@ -73,11 +73,20 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
     except OSError as error:
         held.give_back()
         raise BridgeError(
-            "sandbox_unavailable", f"The kernel cannot listen: {error}; nothing was started."
+            "sandbox_unavailable", f"The sandbox cannot be made here: {error}; nothing was started."
         ) from error
-    except BridgeError:
+    except BaseException:
         held.give_back()
         raise
+
+
+def _listening(connection: dict[str, Any], *, isolated: bool) -> handed_sockets.Handed:
+    try:
+        return handed_sockets.listening(connection, isolated=isolated)
+    except OSError as error:
+        raise BridgeError(
+            "sandbox_unavailable", f"The kernel cannot listen: {error}; nothing was started."
+        ) from error
 
 
 @dataclass(frozen=True)

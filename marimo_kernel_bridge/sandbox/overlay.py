@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import site
 import sys
+import sysconfig
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -21,21 +23,27 @@ _SEES: Final = "_packages_of_the_kernel.pth"
 
 def use(folder: str) -> dict[str, str | None]:
     """Make the environment, and have this process find what is in it before its own packages; return variables. Raises `OSError`."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     base = os.path.realpath(sys.executable)
-    digest = hashlib.sha256(f"{sys.prefix}\n{base}\n{sys.version}".encode()).hexdigest()[:12]
-    top = Path(folder, f"{version}-{digest}")
-    packages, programs = top / "lib" / version / "site-packages", top / "bin"
+    # The same for all updates of this Python, which see the same packages.
+    kind = sysconfig.get_config_var("SOABI") or sys.implementation.cache_tag
+    digest = hashlib.sha256(f"{sys.prefix}\n{base}\n{kind}".encode()).hexdigest()[:12]
+    top = Path(folder, f"python{sys.version_info.major}.{sys.version_info.minor}-{digest}")
+    packages = Path(sysconfig.get_path("purelib", "posix_prefix", {"base": str(top)}))
+    programs = top / "bin"
     python = programs / "python"
     for made in (packages, programs):
         made.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (top / "pyvenv.cfg").write_text(f"home = {os.path.dirname(base)}\ninclude-system-site-packages = false\n")  # noqa: PTH120
+    _write(
+        top / "pyvenv.cfg",
+        f"home = {os.path.dirname(base)}\ninclude-system-site-packages = false\n",  # noqa: PTH120
+    )
     with suppress(FileExistsError):
         python.symlink_to(base)
     # Only where this environment's interpreter runs: the kernel has read these already.
     theirs = [path for path in _site_packages() if path != str(packages)]
-    (packages / _SEES).write_text(
-        f"import site, sys; sys.prefix == {str(top)!r} and list(map(site.addsitedir, {theirs!r}))\n"
+    _write(
+        packages / _SEES,
+        f"import site, sys; sys.prefix == {str(top)!r} and list(map(site.addsitedir, {theirs!r}))\n",
     )
     _put_first(str(packages), theirs)
     return {
@@ -47,6 +55,16 @@ def use(folder: str) -> dict[str, str | None]:
         "PATH": os.pathsep.join((str(programs), os.environ.get("PATH", os.defpath))),
         "PYTHONPATH": os.pathsep.join(filter(None, (str(packages), os.environ.get("PYTHONPATH")))),
     }
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a small file in one go: a Python that another kernel starts meanwhile reads the one before, or this one."""
+    with suppress(OSError, ValueError):
+        if path.read_text() == text:
+            return
+    beside = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    beside.write_text(text)
+    beside.replace(path)
 
 
 def _site_packages() -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _SIGNAL_AT_PARENTS_END: Final = 1
 _PIECE: Final = 65_536
+_END_BOUND: Final = 120.0
+"""Seconds for what is left of a sandbox to end after its kernel."""
 
 
 def supervise(
@@ -56,13 +59,15 @@ def start(
     command: list[str], variables: dict[str, str], *, errors: int | None = None, apart: bool = False
 ) -> int:
     """Start a program; return its process. `errors`: the descriptor that becomes its stderr; `apart`: signals to this process's group are not its."""
+    parent = os.getpid()
     child = os.fork()
     if child:
         return child
     try:
         if apart:
             os.setsid()
-            end_with(os.getppid(), None)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # what is ignored stays so in what is executed
+            end_with(parent, None)  # which may have ended by now
         if errors is not None:
             os.dup2(errors, 2)
         os.execve(command[0], command, variables)  # noqa: S606  # the engine's program
@@ -103,12 +108,33 @@ def stand_for(
             if not piece or len(said) == STATUS.size:
                 break
     kernel.close()
+    deadline = time.monotonic() + _END_BOUND
     if log is not None:
-        while pass_on(log):
-            pass
-    status = os.waitpid(process, 0)[1]
+        pass_on_the_rest(log, deadline)
+    status = status_of(process, deadline)
     at_end()
     _end_as(STATUS.unpack(said)[0] if len(said) == STATUS.size else status)
+
+
+def pass_on_the_rest(log: int, deadline: float) -> None:
+    """Write to stderr what a pipe has until its other end is closed, which what goes on in the background may never do."""
+    watched = select.poll()
+    watched.register(log, select.POLLIN)
+    while watched.poll(1000 * max(0.0, deadline - time.monotonic())) and pass_on(log):
+        pass
+
+
+def status_of(process: int, deadline: float) -> int:
+    """Return how a child of this process ends; kill it where it does not: an engine may wait for its daemon for ever."""
+    ended = os.pidfd_open(process)
+    try:
+        watched = select.poll()
+        watched.register(ended, select.POLLIN)
+        if not watched.poll(1000 * max(0.0, deadline - time.monotonic())):
+            os.kill(process, signal.SIGKILL)
+    finally:
+        os.close(ended)
+    return os.waitpid(process, 0)[1]
 
 
 def pass_on(log: int) -> bytes:

@@ -93,6 +93,24 @@ def _executed_with() -> list[str]:
         return list(os.environ)
 
 
+def name_an_image(arguments: Iterable[str]) -> bool:
+    """Return whether a kernel's arguments ask for a sandbox of an image: as a field, not as a part of some other text."""
+    for argument in arguments:
+        text = argument.partition("=")[2]
+        if text.lstrip().startswith("{"):
+            if "image" in text or "\\" in text:
+                import json  # noqa: PLC0415  # slow to import
+
+                try:
+                    if json.loads(text).get("image") is not None:
+                        return True
+                except (ValueError, RecursionError):  # which is told later
+                    continue
+        elif any(pair.partition("=")[0].strip() == "image" for pair in text.split(",")):
+            return True
+    return False
+
+
 def named_in(arguments: Iterable[str]) -> list[str]:
     """Return the variables that a kernel's arguments may let through: more than they do, if a word is a variable by chance.
 

@@ -171,7 +171,7 @@ def image(someone: User) -> None:
     for name in ("bin", "sbin", "lib", "lib64"):
         (tree / name).symlink_to(f"usr/{name}")
     (top / "run").mkdir(mode=0o700)
-    mounted = {"/usr", "/etc/ld.so.cache", sys.base_prefix, sys.prefix, str(PACKAGE)}
+    mounted = {"/usr", "/etc/ld.so.cache", "/etc/fonts", sys.base_prefix, sys.prefix, str(PACKAGE)}
     volumes = [f"{path}:{path}:ro" for path in sorted(mounted) if Path(path).exists()]
     most = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
     highest = {name: resource.getrlimit(number)[1] for name, number in most.items()}
@@ -194,7 +194,7 @@ def image(someone: User) -> None:
     docker.parent.mkdir()
     docker.write_text(
         f'#!/bin/sh\necho "$@" >> {top}/said\n'
-        'case "$1" in info) echo "true true";; *) exec podman "$@";; esac\n'
+        'case "$1" in info) echo "true true";; --version) echo "Docker version 27";; *) exec podman "$@";; esac\n'
     )
     docker.chmod(0o755)
     someone.environment |= {

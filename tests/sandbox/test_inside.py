@@ -303,28 +303,29 @@ def _sleepers(seconds: str) -> list[int]:
 
 
 @pytest.mark.long
-def test_dockers_command_line_starts_a_container_that_is_gone_afterwards(person: User) -> None:
-    with kernel(person, {"engine": "docker", "packages": True}) as bounded:
-        assert (
-            bounded.run("import os; os.path.exists('/run/.containerenv'), os.environ['HOME']")
-            == "(True, '/tmp/home')"
+def test_dockers_command_line_starts_a_container_that_is_gone_afterwards() -> None:
+    with user(USERS[0]) as someone:  # whose containers are these alone
+        with kernel(someone, {"engine": "docker", "packages": True}) as bounded:
+            assert (
+                bounded.run("import os; os.uname().nodename, os.environ['HOME']")
+                == "('sandbox', '/tmp/home')"
+            )
+            assert bounded.process is not None
+            os.kill(bounded.process.pid, signal.SIGINT)
+            assert bounded.run("40 + 2") == "42"
+            bounded.client.shutdown()
+            assert bounded.process.wait(BOUND) == 0
+        said = (someone.home.parent / "podman/said").read_text()
+        assert "--read-only --cap-drop=all" in said
+        assert "--http-proxy" not in said  # which is podman's
+        listed = subprocess.run(
+            ["podman", "ps", "--all", "--quiet"],
+            env=someone.environment,
+            capture_output=True,
+            text=True,
+            check=True,
         )
-        assert bounded.process is not None
-        os.kill(bounded.process.pid, signal.SIGINT)
-        assert bounded.run("40 + 2") == "42"
-        bounded.client.shutdown()
-        assert bounded.process.wait(BOUND) == 0
-    said = (person.home.parent / "podman/said").read_text()
-    assert "--read-only --cap-drop=all" in said
-    assert "--http-proxy" not in said  # which is podman's
-    listed = subprocess.run(
-        ["podman", "ps", "--all", "--quiet"],
-        env=person.environment,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert listed.stdout == ""
+        assert listed.stdout == ""
 
 
 def test_only_its_own_processes_are_seen(sandboxed: Kernel) -> None:

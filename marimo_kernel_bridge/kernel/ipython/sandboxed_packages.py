@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.protocol.bounds import Sandbox
 
-REFUSED: Final = "Packages cannot be installed in this kernel's sandbox; one with packages=yes has a place for them (docs/sandbox.md)."
+REFUSED: Final = (
+    "Packages cannot be installed in this kernel's sandbox; one with packages=yes has a place for them."
+)
 NO_NETWORK: Final = (
     "This kernel's sandbox has no network: only files of the folder can be installed. A sandbox with the network pypi.org and "
-    "files.pythonhosted.org can fetch packages (docs/sandbox.md)."
+    "files.pythonhosted.org can fetch packages."
 )
 _NAMES: Final = ("pip", "uv", "conda", "mamba", "micromamba")
 _CHANGES: Final = frozenset({"install", "uninstall", "remove", "update", "upgrade", "create"})

@@ -64,6 +64,7 @@ class Ceilings:
         box, widest = wanted.sandbox, self.bounds.sandbox
         if box is not None and widest is not None:
             box = replace(box, engine=widest.engine) if box.engine == "auto" else box
+            box = replace(box, image=box.image or widest.image)
             if wider := box.beyond(widest):
                 raise BridgeError(
                     "limit_exceeded",

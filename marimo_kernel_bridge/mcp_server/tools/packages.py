@@ -25,9 +25,9 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     kernels_of,
     to_run_in,
 )
+from marimo_kernel_bridge.mcp_server.origins import is_surely_open
 from marimo_kernel_bridge.mcp_server.package_index import named, own_settings, printable
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without
-from marimo_kernel_bridge.mcp_server.sessions.ceilings import bounds_kept_by
 from marimo_kernel_bridge.mcp_server.tool import tool
 from marimo_kernel_bridge.mcp_server.tools.run_waiting import finish
 from marimo_kernel_bridge.mcp_server.views.window import Window
@@ -73,6 +73,7 @@ async def ask_consent(
             await attached.client.reads.environment(),
             await attached.client.reads.describe(),
         )
+        origin = await _from(attached, environment)
     except BridgeError as refusal:
         return Refused(refusal)
     if description.agents_paused:
@@ -80,14 +81,16 @@ async def ask_consent(
     notebook = f" of {printable(description.notebook)}" if description.notebook else ""
     return Elicit(
         f"An agent wants to install {', '.join(specifiers)} with {environment.installer} into {printable(environment.prefix)}, "
-        f"the environment of the kernel{notebook}.{_from(attached, environment)} "
+        f"the environment of the kernel{notebook}.{origin} "
         "Packages run code of others when they are installed.",
         Consent,
     )
 
 
-def _from(attached: Attached, environment: Environment) -> str:
-    """Return a sentence on where packages come from, "" if it is where they come from by default."""
+async def _from(attached: Attached, environment: Environment) -> str:
+    """Return a sentence on where packages come from, "" if it is where they come from by default. Raises `BridgeError`."""
+    if attached.here and not await is_surely_open(attached):
+        return " They come from where the kernel is set up to take packages from: it may be in a sandbox, and gets none of your settings."
     if not attached.here:
         return " They come from where the kernel's machine is set up to take packages from."
     places = named(environment.installer, environment.prefix)
@@ -122,8 +125,7 @@ async def install_packages(
     _require(consent, packages)
     attached = await to_run_in(ctx, kernel)
     # Addresses of indexes hold passwords: they are none of what code in a sandbox gets.
-    open_to_all = (await bounds_kept_by(attached.client)).sandbox is None
-    settings = own_settings() if attached.here and open_to_all else {}
+    settings = own_settings() if await is_surely_open(attached) else {}
     run = await attached.client.install(requirements(packages), settings)
     return await finish(ctx, attached, run, timeout, Window(max_chars))
 

@@ -153,7 +153,8 @@ OTHER_NAMES = frozenset({"kernel", "notebook", "data"})
 
 
 def test_each_argument_that_is_a_path_knows_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/ada")
+    for variable in ("HOME", "USERPROFILE"):  # Windows has the other one
+        monkeypatch.setenv(variable, "/home/ada")
     seen = set()
     for declaration in TOOLS:
         arguments = StrictTool.of(declaration, declaration.function).fn_metadata.arg_model.model_fields

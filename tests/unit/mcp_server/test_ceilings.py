@@ -125,6 +125,10 @@ def test_any_sandbox_is_less_than_none_and_one_within_the_ceiling_is_taken() -> 
     assert BOX.asked(None, None).sandbox == Sandbox(network=("pypi.org",), within=here)
     assert BOX.asked(None, "strict").sandbox == Sandbox(within=here)
     assert BOX.asked(None, {"within": ["/"]}).sandbox == Sandbox(within=("/", *here)), "it only narrows"
+    image = Ceilings(Bounds(sandbox=Sandbox(image="mine:1")))
+    assert image.asked(None, "strict").sandbox == Sandbox(image="mine:1", within=here)
+    with pytest.raises(BridgeError, match="wider than that of this server's kernels in image"):
+        image.asked(None, {"image": "mine:2"})
     engine = Ceilings(Bounds(sandbox=Sandbox(engine="bubblewrap")))
     bounds = engine.asked(None, {"files": "none"})
     assert bounds.sandbox == Sandbox(engine="bubblewrap", files="none", within=here)

@@ -14,6 +14,7 @@ from mcp.types import ElicitRequestFormParams, ElicitRequestParams, ElicitResult
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server import package_index
 from marimo_kernel_bridge.mcp_server.tool import TIERS, Tier
+from marimo_kernel_bridge.mcp_server.tools import packages
 from marimo_kernel_bridge.mcp_server.views import files
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.protocol import messages as wire
@@ -121,7 +122,7 @@ async def test_reading_opens_no_connection_file_elsewhere(
             Path("../elsewhere"),
             "/etc/passwd",
             " /etc/passwd",
-            "~nobody-here/../../elsewhere/kernel.json",
+            "~/../elsewhere/kernel.json",
         )
     }
     assert len(answers) == 1, answers
@@ -358,12 +359,28 @@ async def test_packages_are_installed_when_the_person_agrees(
     assert lines(audit_log)[-1]["consent"] == "yes"
 
 
+async def surely_open(_: object) -> bool:
+    return True
+
+
+async def test_a_kernel_that_may_be_in_a_sandbox_gets_none_of_the_persons_settings(
+    kernel: FakeKernel, connection_file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", "https://ada:pw@a.example/simple")
+    _, (question,) = await install(kernel, connection_file, YES)
+    assert "gets none of your settings" in question
+    assert "a.example" not in question
+    (sent,) = [request for request in kernel.requests if isinstance(request, wire.InstallPackages)]
+    assert sent.settings == {}
+
+
 async def test_the_question_names_where_packages_come_from_if_the_person_has_set_it(
     kernel: FakeKernel, connection_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("PIP_FIND_LINKS", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"):  # of those who run the tests
         monkeypatch.delenv(name, raising=False)
     settings = tmp_path / "pip.conf"
+    monkeypatch.setattr(packages, "is_surely_open", surely_open)
     monkeypatch.setattr(
         package_index, "_files", lambda installer, _: [settings] if installer == "pip" else []
     )

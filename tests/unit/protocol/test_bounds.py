@@ -200,6 +200,8 @@ def test_two_engines_make_no_sandbox() -> None:
         (Sandbox(network="all"), Sandbox(network=("a.org",)), ("network",)),
         (Sandbox(files="read"), Sandbox(), ("files",)),
         (Sandbox(image="python"), Sandbox(), ("image",)),
+        (Sandbox(image="python"), Sandbox(image="python"), ()),
+        (Sandbox(engine="light"), Sandbox(image="python"), ("image",)),
         (Sandbox(writable=("/data/link",)), Sandbox(writable=("/data",)), ("writable",)),
         (Sandbox(writable=("/data",)), Sandbox(writable=("/data",), within=("/a",)), ()),
         (Sandbox(packages=True, environment=("A",)), Sandbox(), ("environment", "packages")),

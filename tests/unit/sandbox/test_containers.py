@@ -1,14 +1,21 @@
 """The command lines of container engines, and when there is none."""
 
 import os
+import signal
+import socket
 import stat
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.bounds import Limits, Sandbox
-from marimo_kernel_bridge.sandbox import containers
+from marimo_kernel_bridge.sandbox import containers, supervising
 from marimo_kernel_bridge.sandbox.containers import command, limits_of, look
 from marimo_kernel_bridge.sandbox.engines import engine_for
 from marimo_kernel_bridge.sandbox.files import Access
@@ -126,7 +133,11 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_an_image_that_is_not_there_is_not_fetched(path: Path) -> None:
-    engine(path, "podman", "echo 'Error: no such image' >&2; exit 125")
+    engine(
+        path,
+        "podman",
+        'case "$1" in info) echo "true 1 []";; *) echo Error: no such image >&2; exit 125;; esac',
+    )
     told = look("podman", "mine:1")
     assert isinstance(told, str)
     assert "no image mine:1 here (Error: no such image)" in told
@@ -143,6 +154,94 @@ def test_what_an_engine_holds_is_asked_of_it(path: Path) -> None:
     assert engine_for(Sandbox(image="i")) == look("podman", "i")
     (path / "podman").unlink()
     assert engine_for(Sandbox(image="i")) == look("docker", "i")
+
+
+def test_an_engine_that_does_not_work_says_so_itself(path: Path) -> None:
+    engine(path, "docker", "echo Cannot connect to the Docker daemon >&2; exit 1")
+    assert look("docker", "i") == "docker does not start here: Cannot connect to the Docker daemon"
+    engine(path, "podman", "echo odd")
+    assert look("podman", "i") == "podman says of itself what is not understood: odd"
+    engine(path, "docker", "echo podman version 5.1")
+    assert look("docker", "i") == "docker is another name of podman here"
+
+
+@pytest.fixture
+def hanging() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["/bin/sleep", "600"]) as process:
+        yield process
+        process.kill()
+
+
+def test_an_engine_that_hangs_does_not_hold_the_start_for_ever(
+    tmp_path: Path, hanging: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "_START_BOUND", 0.01)
+    log, errors = os.pipe()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        with pytest.raises(BridgeError, match="podman has started no kernel") as refused:
+            containers._accepted(PODMAN, listening, log, hanging.pid)
+    os.close(log)
+    os.close(errors)
+    assert refused.value.code == "sandbox_unavailable"
+    hanging.returncode = 0  # it was waited for
+    with pytest.raises(ProcessLookupError):
+        os.kill(hanging.pid, 0)
+
+
+def test_an_engine_that_hangs_does_not_hold_the_end_for_ever(hanging: subprocess.Popen[bytes]) -> None:
+    log, errors = os.pipe()
+    supervising.pass_on_the_rest(log, time.monotonic())  # whose other end is open
+    assert supervising.status_of(hanging.pid, time.monotonic()) == signal.SIGKILL
+    hanging.returncode = 0
+    os.close(log)
+    os.close(errors)
+
+
+class _EndedError(Exception):
+    """Stands for the end of a process."""
+
+
+def test_a_program_ends_with_who_started_it_also_if_that_has_ended_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[int] = []
+
+    def end(parent: int, _: object) -> None:
+        asked.append(parent)
+        raise _EndedError
+
+    monkeypatch.setattr(os, "fork", lambda: 0)
+    monkeypatch.setattr(os, "setsid", lambda: None)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(os, "_exit", lambda _: None)
+    monkeypatch.setattr(supervising, "end_with", end)
+    with pytest.raises(_EndedError):
+        supervising.start(["/bin/true"], {}, apart=True)
+    assert asked == [os.getpid()]
+
+
+@pytest.mark.parametrize(("number", "ends"), [(signal.SIGINT, False), (signal.SIGTERM, True)])
+def test_a_start_that_is_ended_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, ends: bool
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def accepted(*_: object) -> NoReturn:
+        os.kill(os.getpid(), number)
+        raise _EndedError
+
+    monkeypatch.setattr(containers, "start", lambda *_, **__: os.getpid())
+    monkeypatch.setattr(containers, "_accepted", accepted)
+    try:
+        with pytest.raises(SystemExit if ends else _EndedError):
+            containers.run(PODMAN, lambda **_: [], {}, [], dies_with_parent=False, at_end=lambda: None)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert [*tmp_path.iterdir()] == []
 
 
 @pytest.mark.parametrize(

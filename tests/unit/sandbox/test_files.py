@@ -21,7 +21,7 @@ from marimo_kernel_bridge.sandbox.files import (
     steps,
 )
 from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
-from marimo_kernel_bridge.sandbox.variables import cleaned, named_in
+from marimo_kernel_bridge.sandbox.variables import cleaned, name_an_image, named_in
 
 
 @pytest.fixture
@@ -204,3 +204,20 @@ def test_with_its_names_held_a_folder_cannot_become_a_repository(folder: Path) -
     held.give_back()
     (folder / "HEAD").write_text("ref: refs/heads/main\n")
     assert worktree_of_git() == "."
+
+
+@pytest.mark.parametrize(
+    ("written", "has"),
+    [
+        ('{"image": "mine:1"}', True),
+        ('{"\\u0069mage": "mine:1"}', True),
+        ("network=all, image=mine:1", True),
+        ('{"writable": ["/data/image"], "environment": ["image"]}', False),
+        ('{"image": null}', False),
+        ("writable=/data/images /x/image=1", False),
+        ("strict", False),
+        ('{"image', False),
+    ],
+)
+def test_only_a_sandbox_with_an_image_keeps_the_settings_of_engines(written: str, has: bool) -> None:
+    assert name_an_image(["--limits=memory=2GB", f"--sandbox={written}"]) is has
