@@ -7,7 +7,7 @@ change that older versions of this package would misread raises `FORMAT`.
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -15,12 +15,14 @@ FORMAT: Final = 2
 """The format of manifests and streams that this version writes, and the only one that it reads."""
 
 Kind = Literal["named", "automatic"]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32,64}\Z")]
+"""In hex; also the name of a file."""
 
 
 class SavedBuffer(msgspec.Struct, frozen=True):
-    """A blob: the digest of its bytes, in hex (`blobs`), and their number."""
+    """A blob: the digest of its bytes (`blobs`), and their number."""
 
-    digest: str
+    digest: Digest
     size: int
 
 
@@ -34,7 +36,7 @@ class PackedStream(msgspec.Struct, frozen=True, tag="packed"):
 class BlobStream(msgspec.Struct, frozen=True, tag="blob"):
     """A stream that is a blob of its own."""
 
-    digest: str
+    digest: Digest
     size: int
 
 
