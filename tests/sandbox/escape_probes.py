@@ -392,8 +392,11 @@ def _(world: World) -> None:
     socket.socket(40, socket.SOCK_STREAM).close()
 
 
-def kernels_own() -> tuple[list[socket.socket], list[socket.socket]]:
-    """Return copies of the sockets of the kernel that listen, and of those that it has accepted."""
+def kernels_own(world: World) -> tuple[list[socket.socket], list[socket.socket]]:
+    """Return copies of the sockets of the kernel that listen at its ports, and of those that it has accepted.
+
+    Others that listen are in the network inside, where they reach nothing.
+    """
     listening, accepted = [], []
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -403,7 +406,8 @@ def kernels_own() -> tuple[list[socket.socket], list[socket.socket]]:
             if copy.family not in (socket.AF_INET, socket.AF_INET6):
                 copy.close()
             elif copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
-                listening.append(copy)
+                if copy.getsockname()[1] in world["ports"]:
+                    listening.append(copy)
             else:
                 accepted.append(copy)
         except OSError:
@@ -422,7 +426,7 @@ def connects(copy: socket.socket, world: World) -> None:
 
 @probe("a socket that the kernel has accepted connects")
 def _(world: World) -> None:
-    _, accepted = kernels_own()
+    _, accepted = kernels_own(world)
     # That of the heartbeat, whose client connects again.
     inner = [copy for copy in accepted if copy.getsockname()[1] == world["ports"][3]]
     if not inner:
@@ -430,14 +434,27 @@ def _(world: World) -> None:
     connects(inner[-1], world)
 
 
+def any_is_set(sockets: list[socket.socket], option: int, value: bytes | int) -> None:
+    """Set an option of one of the sockets; raise if all refuse that."""
+    refused = None
+    for each in sockets:
+        try:
+            each.setsockopt(socket.SOL_SOCKET, option, value)
+        except OSError as error:
+            refused = error
+        else:
+            return
+    raise refused or LookupError("there are no sockets")
+
+
 @probe("a network device is taken away from a socket of the kernel")
 def _(world: World) -> None:
-    kernels_own()[0][0].setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"\0")
+    any_is_set(kernels_own(world)[0], socket.SO_BINDTODEVICE, b"\0")
 
 
 @probe("the filter of a socket of the kernel is taken away")
 def _(world: World) -> None:
-    kernels_own()[0][0].setsockopt(socket.SOL_SOCKET, 27, 0)
+    any_is_set(kernels_own(world)[0], 27, 0)
 
 
 # The system
