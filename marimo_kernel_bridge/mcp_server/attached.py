@@ -56,6 +56,8 @@ class Attached:
     """The bounds with which it was started, where this server knows them: a session's, or of a kernel that it has started."""
     unshown_told: bool = False
     """Whether an answer has said that no notebook shows it."""
+    shown: bool = False
+    """Whether a front end is known to have run a cell of its notebook."""
     notebook: str | None = None
     """Path of the notebook of the kernel, if it was known when connecting."""
     said_notebook: str | None = None

@@ -69,17 +69,23 @@ async def edited(attached: Attached, changes: Sequence[Change], *, run: bool) ->
 
 
 async def place_of_code(attached: Attached) -> Place | None:
-    """Return where code that is about to run as a cell of its own is found; None: that was told. Raises `BridgeError`."""
+    """Return where code that is about to run as a cell of its own is found; None: that was told, or is not known. Raises `BridgeError`."""
     if attached.saver is not None:
         return _SAVED if await attached.client.document.read() is None else _KERNEL_ONLY
-    return _once(attached, _UNSHOWN if await _shown_nowhere(attached) else _KERNEL_ONLY)
+    if attached.unshown_told and attached.notebook is None and attached.said_notebook is None:
+        return None  # a kernel is not asked once more for each cell
+    try:
+        return _once(attached, _UNSHOWN if await _shown_nowhere(attached) else _KERNEL_ONLY)
+    except BridgeError:
+        return None  # one that does not answer may run the code nevertheless
 
 
 async def _shown_nowhere(attached: Attached) -> bool:
     """Whether no notebook is known to show a kernel: none is named with it, and no front end has run a cell in it. Raises `BridgeError`."""
-    if attached.notebook is not None or attached.said_notebook is not None:
+    if attached.shown or attached.notebook is not None or attached.said_notebook is not None:
         return False
-    return all(cell.notebook_cell_id is None for cell in await attached.list_cells())
+    attached.shown = any(cell.notebook_cell_id is not None for cell in await attached.list_cells())
+    return not attached.shown
 
 
 def _once(attached: Attached, place: Place) -> Place | None:

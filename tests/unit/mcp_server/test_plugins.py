@@ -413,8 +413,8 @@ async def test_an_answer_has_a_limit_and_says_what_is_left_out(
     assert len(text) < 20_100
     assert "10001 characters left out" in text
     assert text.endswith("z")
-    summed = await agent("acme_total", parts=list(range(20_000)))
-    assert summed.data["total"] == sum(range(20_000))
+    summed = await agent("acme_total", parts=list(range(15_000)))
+    assert summed.data["total"] == sum(range(15_000))
     assert len(json.dumps(summed.data)) <= 20_000
     assert "entries of long lists are left out" in summed.text
 

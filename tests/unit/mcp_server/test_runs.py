@@ -51,7 +51,10 @@ async def test_code_becomes_a_cell_and_its_dependents_are_listed(
     }
     assert "ran" not in answer.data
     assert answer.text.endswith("--- ran because of it\nbelow · outputs changed · 0.5 s · `y = x + 1`\n42")
-    assert kernel.asked == ["execute_request", "read_cell"], "the kernel tells the outcome by itself"
+    first = ["list_cells", "execute_request", "read_cell"]  # whether a notebook shows the kernel
+    assert kernel.asked == first, "the kernel tells the outcome by itself"
+    await connected("execute_code", code="x = 41")
+    assert kernel.asked[len(first) :] == first[1:]
 
 
 async def test_code_that_fails_is_a_failed_run_and_no_broken_tool(
@@ -206,7 +209,7 @@ async def test_a_long_silence_is_told_with_the_proof_of_life(
 async def test_a_kernel_that_answers_nothing_is_not_called_dead(
     connected: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("marimo_kernel_bridge.mcp_server.attachments._ASKED_BOUND", 0.05)
+    monkeypatch.setattr("marimo_kernel_bridge.mcp_server.attached._ASKED_BOUND", 0.05)
     kernel.executions["hang"] = Execution(held=True)
     kernel.answers = False
     answer = await connected("execute_code", code="hang", timeout=0.05)
