@@ -68,6 +68,20 @@ def test_a_subshell_cannot_change_the_graph_under_a_running_cell(lab, subshell):
     assert wire.decode_reply(lab.ask(wire.Describe()), KernelDescription).mode == "lazy"
 
 
+def test_an_error_in_a_subshell_is_not_that_of_a_cell_which_shows_its_value_meanwhile(lab, subshell):
+    lab.run(
+        "event",
+        f"{WAITS}\nshows = threading.Event()\n"
+        "class Slow:\n    def __repr__(self):\n        shows.set(); go.wait(60)\n        return 'slow'",
+    )
+    showing = lab.send("slow", "Slow()")
+    assert "ZeroDivisionError" in lab.run(None, "shows.wait(60); 1 / 0", subshell=subshell).text
+    assert lab.run(None, "'of the subshell'", subshell=subshell).text == "'of the subshell'"
+    lab.run(None, "go.set()", subshell=subshell)
+    shown = lab.finish(showing)
+    assert (shown.ok, shown.text) == (True, "slow")
+
+
 def test_an_error_in_a_subshell_aborts_nothing_else(lab, subshell):
     lab.run("event", WAITS)
     sent = [

@@ -25,6 +25,7 @@ from traitlets import Instance, Type
 
 from marimo_kernel_bridge.kernel.cells import Body
 from marimo_kernel_bridge.kernel.ipython.history import InputHistory
+from marimo_kernel_bridge.kernel.ipython.per_thread import PerThread
 from marimo_kernel_bridge.kernel.messaging.sigint import leave_out_handler
 from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi
 from marimo_kernel_bridge.runtime.interface import Outcome
@@ -57,18 +58,9 @@ class CellDisplayHook(ZMQShellDisplayHook):
     running: Body | None = None
     """The cell whose body the main thread runs."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self._of_thread = threading.local()
-        super().__init__(*args, **kwargs)
-
-    @property  # a trait in IPython, which has one thread
-    def exec_result(self) -> ExecutionResult | None:
-        """The result of the run in the current thread."""
-        return getattr(self._of_thread, "exec_result", None)
-
-    @exec_result.setter
-    def exec_result(self, result: ExecutionResult | None) -> None:
-        self._of_thread.exec_result = result
+    # What is shown now, and of which run: of one thread in IPython.
+    exec_result: PerThread[ExecutionResult | None] = PerThread(None)
+    msg: PerThread[Any] = PerThread(None)
 
     @contextmanager
     def recalling(self, results: tuple[object, ...] | None) -> Iterator[None]:
@@ -153,8 +145,10 @@ class ReactiveShell(ZMQInteractiveShell):
     displayhook: CellDisplayHook
     input_transformer_manager = Instance(CellTransformer, ())
 
-    shown_error: BaseException | None = None
-    """The newest exception that was shown."""
+    shown_error: PerThread[BaseException | None] = PerThread(None)
+    """The newest exception that this thread has shown."""
+    _last_traceback: PerThread[list[str] | None] = PerThread(None)
+    _last_traceback_during_displayhook = PerThread(False)  # noqa: FBT003  # a value
 
     _direct_result: ExecutionResult | None = None
     _shown: tuple[object, object, list[str]] = None, None, []
