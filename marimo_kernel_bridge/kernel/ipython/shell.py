@@ -14,7 +14,7 @@ import tokenize
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, Self, TypeVar, overload
 
 from ipykernel.displayhook import ZMQShellDisplayHook
 from ipykernel.zmqshell import ZMQInteractiveShell
@@ -25,7 +25,6 @@ from traitlets import Instance, Type
 
 from marimo_kernel_bridge.kernel.cells import Body
 from marimo_kernel_bridge.kernel.ipython.history import InputHistory
-from marimo_kernel_bridge.kernel.ipython.per_thread import PerThread
 from marimo_kernel_bridge.kernel.messaging.sigint import leave_out_handler
 from marimo_kernel_bridge.protocol.output_log import error_text, strip_ansi
 from marimo_kernel_bridge.runtime.interface import Outcome
@@ -48,8 +47,43 @@ _allowance: Final[ContextVar[Allowance | None]] = ContextVar("allowance", defaul
 """Of what this thread prepares: subshells transform cells at the same time."""
 
 
+_T = TypeVar("_T")
+
 _LAST: Final = ("_", "__", "___")
 """IPython's names of the last results."""
+
+
+class PerThread(Generic[_T]):
+    """An attribute of which each thread sets and gets its own value, `default` before it has set one.
+
+    IPython has one thread, and a kernel with subshells several.
+    """
+
+    def __init__(self, default: _T) -> None:
+        self._default = default
+        self._key = ""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._key = f"{name} of threads"
+
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> _T: ...
+
+    def __get__(self, instance: object | None, owner: type | None = None) -> _T | Self:
+        if instance is None:
+            return self
+        value: _T = getattr(self._values(instance), "value", self._default)
+        return value
+
+    def __set__(self, instance: object, value: _T) -> None:
+        self._values(instance).value = value
+
+    def _values(self, instance: object) -> threading.local:
+        values: threading.local = vars(instance).setdefault(self._key, threading.local())
+        return values
 
 
 class CellDisplayHook(ZMQShellDisplayHook):
