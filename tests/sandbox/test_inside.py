@@ -103,13 +103,19 @@ def test_dependents_run_and_code_is_interrupted(sandboxed: Kernel) -> None:
     sandboxed.run("first = 1")
     sandboxed.run("second = first + 1")
     assert sandboxed.run("second") == "2"
-    sandboxed.client.execute("import time; print('begins', flush=True); time.sleep(600)")
-    while (message := sandboxed.client.get_iopub_msg(timeout=BOUND))["msg_type"] != "stream":
+    assert_is_interrupted(sandboxed, cell=True)
+
+
+def assert_is_interrupted(running: Kernel, *, cell: bool) -> None:
+    """Run code that waits, and interrupt it once it has begun."""
+    code = "import time; print('begins', flush=True); time.sleep(600)"
+    running.client.execute(code, store_history=cell)
+    while (message := running.client.get_iopub_msg(timeout=BOUND))["msg_type"] != "stream":
         pass
     assert "begins" in message["content"]["text"]
-    assert sandboxed.process is not None
-    os.killpg(sandboxed.process.pid, signal.SIGINT)
-    assert sandboxed.replied()["ename"] == "KeyboardInterrupt"
+    assert running.process is not None
+    os.killpg(running.process.pid, signal.SIGINT)
+    assert running.replied()["ename"] == "KeyboardInterrupt"
 
 
 def test_hooks_and_settings_of_the_folder_are_only_read(sandboxed: Kernel) -> None:
@@ -220,14 +226,7 @@ def test_hosts_of_a_list_are_reached_through_a_proxy_and_no_other(name: str, eng
 
 def test_the_first_code_of_a_kernel_with_bounds_is_interrupted_also_beside_its_cells(person: User) -> None:
     with kernel(person, {"engine": "light"}) as new:
-        code = "print('begins', flush=True); import time; time.sleep(600)"
-        new.client.execute(code, store_history=False)
-        while (message := new.client.get_iopub_msg(timeout=BOUND))["msg_type"] != "stream":
-            pass
-        assert "begins" in message["content"]["text"]
-        assert new.process is not None
-        os.killpg(new.process.pid, signal.SIGINT)
-        assert new.replied()["ename"] == "KeyboardInterrupt"
+        assert_is_interrupted(new, cell=False)
 
 
 def made_by(code: str) -> str:
