@@ -24,8 +24,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pydantic import BaseModel
-
     from marimo_kernel_bridge.mcp_server.tool import ToolFunction
 
 _ABSENT = object()
@@ -44,9 +42,9 @@ class Without:
     fields: tuple[str, ...] = ()
 
 
-def of_arguments(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the schema of a tool's arguments."""
-    return _short(model.model_json_schema(by_alias=True), _EMPTY)
+def of_arguments(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the schema of a tool's arguments, from pydantic's."""
+    return _short(dict(schema), _EMPTY)
 
 
 def published(schema: Mapping[str, Any], brief: Iterable[str] = ()) -> dict[str, Any]:

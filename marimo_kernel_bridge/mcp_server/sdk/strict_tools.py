@@ -63,7 +63,9 @@ class StrictTool(Tool):
         assert isinstance(described, StrictTool)
         loose = described.fn_metadata.arg_model
         strict: type[ArgModelBase] = create_model(loose.__name__, __base__=(_StrictArguments, loose))
-        takes, (views, _) = schemas.of_arguments(strict), schemas.answer_of(function)
+        # The SDK has made the schema already: a second one for each tool would be a twentieth of the time until a server answers.
+        takes = schemas.of_arguments({**described.parameters, "additionalProperties": False})
+        views, _ = schemas.answer_of(function)
         described.fn_metadata = _StrictMetadata(arg_model=strict, takes=takes, views=views)
         described.parameters = schemas.published(takes, declaration.brief)
         return described
@@ -144,4 +146,4 @@ class _StrictMetadata(FuncMetadata):
 
 
 class _StrictArguments(ArgModelBase):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)  # until the tool is called

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 from typing import Annotated
 
+import pytest
 from pydantic import BaseModel, Field
 
 from marimo_kernel_bridge.mcp_server.sdk.schemas import Without, of_answer, of_arguments
+from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
+from marimo_kernel_bridge.mcp_server.tool import ToolDeclaration
+from marimo_kernel_bridge.mcp_tools import TOOLS
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ class Arguments(BaseModel):
 
 
 def test_an_arguments_schema_has_no_titles_and_no_nulls() -> None:
-    assert of_arguments(Arguments) == {
+    assert of_arguments(Arguments.model_json_schema()) == {
         "type": "object",
         "properties": {
             "parts": {
@@ -111,3 +115,11 @@ def test_an_arguments_schema_has_no_titles_and_no_nulls() -> None:
         },
         "required": ["parts"],
     }
+
+
+@pytest.mark.parametrize("declaration", TOOLS, ids=lambda one: one.name)
+def test_the_schema_of_a_tool_is_that_of_the_model_that_checks_its_arguments(
+    declaration: ToolDeclaration,
+) -> None:
+    tool = StrictTool.of(declaration, declaration.function)
+    assert tool.takes == of_arguments(tool.fn_metadata.arg_model.model_json_schema(by_alias=True))
