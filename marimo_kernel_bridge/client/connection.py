@@ -20,7 +20,6 @@ import re
 import stat
 import sys
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -28,6 +27,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from jupyter_core.paths import jupyter_runtime_dir
 
+from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.client.socket_owner import why_not_ours
 from marimo_kernel_bridge.errors import BridgeError
@@ -184,9 +184,7 @@ def candidates(name: str) -> tuple[Path, ...]:
         raise BridgeError(
             "connection_file_missing", f"{name!r} is not the name of a connection file.", SHOW_KERNELS
         )
-    given = Path(text)
-    with suppress(RuntimeError):  # no such user
-        given = given.expanduser()
+    given = Path(at_home(text))
     directory = runtime_dir()
     if given.is_absolute():
         return (given,)

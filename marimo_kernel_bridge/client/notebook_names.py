@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+import re
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
 
 _HERE: Final = frozenset({"", "localhost"})
+_TO_HOME: Final = re.compile(r"~(?:[/\\]|$)" if os.name == "nt" else r"~(?:/|$)")
 
 
 def path_in(text: str) -> str:
@@ -22,12 +23,15 @@ def path_in(text: str) -> str:
             return text
         if (parts.hostname or "") in _HERE and "\0" not in (path := unquote(parts.path)):
             return _without_drive_slash(path)
-    if text.startswith("~"):
-        try:
-            return str(Path(text).expanduser())
-        except RuntimeError:  # no such user
-            return text
-    return text
+    return at_home(text)
+
+
+def at_home(path: str) -> str:
+    """Return a path in which `~` is this user's home directory.
+
+    `~name` is not looked up: whoever may only read would learn from the answers which users this machine has.
+    """
+    return os.path.expanduser(path) if _TO_HOME.match(path) else path  # noqa: PTH111  # Path's changes what is no path
 
 
 def is_called(path: str, name: str) -> bool:

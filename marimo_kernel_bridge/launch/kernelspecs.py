@@ -16,6 +16,7 @@ from typing import Final
 
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
 
+from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import MODULE
 
@@ -76,7 +77,7 @@ def of_interpreter(interpreter: str) -> KernelSpec:
 
     Raises `BridgeError`: bad_request, if it is not a Python, or does not have this package.
     """
-    program = _python_at(Path(interpreter).expanduser())
+    program = _python_at(Path(at_home(interpreter)))
     if program is None:
         raise BridgeError(
             "bad_request",

@@ -20,6 +20,7 @@ from marimo_kernel_bridge.client.connection import (
 )
 from marimo_kernel_bridge.client.jupyter_server import ServerKernel
 from marimo_kernel_bridge.client.marimo_editor.host import MarimoNotebook
+from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import KERNELSPEC, MODULE, kernel_id_of
 from marimo_kernel_bridge.protocol.refused_starts import take_refusal
@@ -177,7 +178,7 @@ async def _answer(connection: Connection) -> None:
 
 
 def _existing(directory: str) -> str | None:
-    path = Path(directory).expanduser()
+    path = Path(at_home(directory))
     return str(path) if path.is_dir() else None
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from mcp.server.mcpserver import Context
 from pydantic import AfterValidator, Field
 
+from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.mcp_server.attachments import Kernels
 from marimo_kernel_bridge.mcp_server.callers import caller_of
 
@@ -17,13 +17,11 @@ if TYPE_CHECKING:
 
 
 def _in_home(path: str) -> str:
-    """Return a path in which `~` is this user's home directory, or another user's. Raises ValueError if there is no such user."""
-    if not path.startswith("~") or "\0" in path:
-        return path
-    expanded = os.path.expanduser(path)  # noqa: PTH111  # Path's raises for names of files as well
-    if expanded.startswith("~") and "/" in path:
+    """Return a path in which `~` is this user's home directory. Raises ValueError for `~name/`, which no call is told to know or not."""
+    expanded = at_home(path)
+    if expanded.startswith("~") and "/" in expanded:
         raise ValueError(
-            f"this machine has no user {path[1:].partition('/')[0][:50]!r}. Give the path without ~."
+            "~ is your own home directory only. Give the whole path; one in a folder of that name begins with ./"
         )
     return expanded
 

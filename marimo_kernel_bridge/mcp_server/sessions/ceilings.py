@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
+from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.bounds import NO_BOUNDS, Bounds, amount_text
 from marimo_kernel_bridge.protocol.written_bounds import bounds_of
@@ -87,7 +88,7 @@ class Ceilings:
             return path
         root = self.root.resolve()
         try:
-            wanted = root if path is None else (root / Path(path).expanduser()).resolve()
+            wanted = root if path is None else (root / at_home(path)).resolve()
         except (OSError, ValueError, RuntimeError):
             wanted = Path("/")
         if not wanted.is_relative_to(root):

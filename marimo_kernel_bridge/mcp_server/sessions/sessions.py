@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.called import the_session_called
 from marimo_kernel_bridge.launch.sessions.entries import DEFAULT_TTL, Session, digest, id_of, is_id
@@ -120,7 +121,7 @@ class Sessions:
                 f"{wanted.name[:200]!r} is no name of a notebook; nothing was created.",
                 "A name without a folder: penguins.",
             )
-        folder = Path(wanted.folder).expanduser() if wanted.folder is not None else self._folder or Path.cwd()
+        folder = Path(at_home(wanted.folder)) if wanted.folder is not None else self._folder or Path.cwd()
         if not _is_path(str(folder)) or not folder.is_dir():
             raise BridgeError(
                 "bad_request", f"There is no folder {str(folder)[:200]!r}; nothing was created.", ""
@@ -159,7 +160,7 @@ class Sessions:
 
     async def adopt(self, path: Path, client: str, ttl: float = DEFAULT_TTL) -> Session:
         """Return the session of an existing notebook, a new one if it has none. Raises `BridgeError`: bad_notebook, ..."""
-        real = await asyncio.to_thread(lambda: path.expanduser().resolve())
+        real = await asyncio.to_thread(path.resolve)
         if real.suffix != _SUFFIX:
             raise BridgeError(
                 "bad_notebook", f"{real} is no .ipynb.", "import_notebook and export_notebook convert others."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.viewing import ColumnLine, FilterLine, ShownView, ViewRead
 from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, client_name, kernels_of
@@ -97,7 +98,7 @@ def _file(ctx: Ctx, data: str) -> str | None:
         return None
     beside = [notebook.parent for notebook in kernels_of(ctx).notebook_files(client_name(ctx))]
     for folder in (Path.cwd(), *beside):
-        path = os.path.normpath(folder / Path(data).expanduser())
+        path = os.path.normpath(folder / at_home(data))
         if _is_there(split_table(path)[0]):
             return path
     return None

@@ -164,8 +164,9 @@ def test_each_argument_that_is_a_path_knows_the_home_directory(monkeypatch: pyte
                 assert field.annotation is not None
                 adapter: TypeAdapter[Any] = TypeAdapter(field.annotation)
                 assert adapter.validate_python("~/a.ipynb") == "/home/ada/a.ipynb", (declaration.name, name)
-                with pytest.raises(ValidationError, match="has no user 'nobody-here'"):
-                    adapter.validate_python("~nobody-here/a.ipynb")
+                for user in ("root", "nobody-here"):  # which of them there is, is not told
+                    with pytest.raises(ValidationError, match="is your own home directory only"):
+                        adapter.validate_python(f"~{user}/a.ipynb")
                 assert adapter.validate_python("~a.ipynb") == "~a.ipynb", "the name of a file"
             elif name not in OTHER_NAMES:
                 assert "path" not in (field.description or "").split(), (declaration.name, name)
@@ -218,7 +219,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("execute_code", {"code": ["1", "2"]}, '`code` takes text, not ["1", "2"]. Send one text, its lines joined.'),
     ("execute_code", {}, "`code` is missing. It is text: Python code."),
     ("execute_code", {"code": "1", "scratch": "perhaps"}, '`scratch` takes true or false, not "perhaps".'),
-    ("export_notebook", {"file": "~nobody-here/a.ipynb"}, "`file`: this machine has no user 'nobody-here'. Give the path without ~."),
+    ("export_notebook", {"file": "~nobody-here/a.ipynb"}, "`file`: ~ is your own home directory only. Give the whole path; one in a folder of that name begins with ./"),
     ("execute_code", {"source": "1"}, "`source` is unknown. Did you mean `code`?"),
     ("read_cell", {"cell": "aaaa"}, "`cell` is unknown. Did you mean `cell_id`?"),
     ("read_cell", {"cell_id": "aaaa", "max_chars": -1}, "`max_chars` takes a whole number from 200 to 100000, not -1."),

@@ -332,7 +332,20 @@ async def test_a_link_is_opened_by_the_path_that_is_allowed(
     assert opened_files == [str(tmp_path / "elsewhere" / "other.csv")]
 
 
-@pytest.mark.parametrize("data", ["none.csv", "https://example.org/a.csv", "a\0b.csv", "x" * 4000, "."])
+@pytest.mark.parametrize(
+    "data",
+    [
+        "none.csv",
+        "https://example.org/a.csv",
+        "a\0b.csv",
+        "x" * 4000,
+        ".",
+        "~",
+        "~root/a.csv",
+        "~nobody-here/a.csv",
+        "~nobody-here",
+    ],
+)
 async def test_what_is_no_file_is_told_to_be_none(agent: Agent, opened_files: list[str], data: str) -> None:
     assert (await agent("view_data", data=data)).refused("bad_request")
     assert not opened_files

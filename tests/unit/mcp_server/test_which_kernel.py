@@ -446,6 +446,8 @@ def test_a_name_is_a_path_or_a_uri_of_one_here(name: str, path: str) -> None:
 def test_a_name_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/ada")
     assert path_in("~/x.ipynb") == "/home/ada/x.ipynb"
+    for name in ("~root/x.ipynb", "~nobody-here/x.ipynb", "~x.ipynb", "x~/y.ipynb"):
+        assert path_in(name) == name
 
 
 def test_a_link_to_a_notebook_is_a_name_of_it(tmp_path: Path) -> None:
