@@ -126,6 +126,7 @@ def _in_engine(
             held=outside.held,
             dies_with_parent=dies_with_parent,
         )
+            keeps=None if forked else outside.descriptors(proxy),
         return Entered(outside.handed.sockets, holds=_HELD)
     from marimo_kernel_bridge.sandbox import bubblewrap  # noqa: PLC0415  # a module is time before the kernel's start
 

@@ -53,7 +53,7 @@ def _entered(prepared: Prepared) -> Entered:
         if Place.at(place[0]) != Place(*place):
             raise OSError(errno.ESTALE, f"{place[0]} was replaced meanwhile")
     environment.furnish(prepared.home, {})
-    leave_streams()
+    leave_streams([*sockets.values(), *([] if proxy is None else [proxy[0]])])
     proxied = {}
     if proxy is not None:
         from marimo_kernel_bridge.sandbox.proxy import Outside, listen_inside  # noqa: PLC0415  # lists of hosts only

@@ -28,7 +28,7 @@ from marimo_kernel_bridge.sandbox.supervising import end_with, stand_for
 from marimo_kernel_bridge.sandbox.system_calls import machine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from marimo_kernel_bridge.protocol.bounds import Sandbox
     from marimo_kernel_bridge.sandbox.files import Access
@@ -69,13 +69,15 @@ def enter(
     variables: Mapping[str, str | None],
     connects: bool,
     proxy: Outside | None,
+    keeps: Collection[int] | None,
     held: Placeholders,
     dies_with_parent: bool,
 ) -> None:
     """Return in a new process that is confined; this one stands for it outside. `proxy`: what connects for it to the hosts of a list.
 
     `temporary` is the size of all file systems in memory; `connects`: code may connect by TCP, which is to its own loopback alone where it has no network.
-    `held` are given back when the new process has ended.
+    `keeps` are the descriptors that the new process keeps, beside its streams; None: all, of which the child of a pool knows. `held` are
+    given back when it has ended.
 
     Raises `BridgeError`: sandbox_unavailable; the process is of no use then, and ends.
     """
@@ -106,7 +108,7 @@ def enter(
         if os.path.isdir(_SHARED_MEMORY):  # noqa: PTH112
             namespaces.mount_temporary(os.path.realpath(_SHARED_MEMORY), temporary // 4)
         environment.furnish(own.home, fonts)
-        leave_streams()
+        leave_streams(keeps)
         environment.apply({**variables, **proxied})
         os.chdir(own.home if sandbox.files == "none" else folder)
         namespaces.drop_capabilities()

@@ -8,11 +8,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Collection, Container
 
 
-def leave_streams() -> None:
-    """Keep no stream of the program that started the kernel but its log.
+def leave_streams(kept: Collection[int] | None = None) -> None:
+    """Keep no stream of the program that started the kernel but its log; with `kept`, no other descriptor but these, either.
 
     Its output may be a protocol of its own. A terminal can be read, too: the person types there. The mode and the times of
     a file can be changed by its descriptor, and it lies outside.
@@ -22,12 +22,23 @@ def leave_streams() -> None:
     if os.isatty(2) or stat.S_ISREG(os.fstat(2).st_mode):
         os.dup2(nothing, 2)
     os.dup2(2, 1)
+    for descriptor in [] if kept is None else _opened():
+        if descriptor > 2 and descriptor != nothing and descriptor not in (kept or ()):  # noqa: PLR2004  # stderr
+            with suppress(OSError):  # that of the list itself
+                os.fstat(descriptor)
+                # Not closed: what Python's start has opened may be written to, when the number is that of something else.
+                os.dup2(nothing, descriptor, inheritable=False)
     os.close(nothing)
 
 
 def close_all_but(kept: Container[int]) -> None:
     """Close all descriptors of this process but some, and but its standard streams."""
-    for descriptor in [int(name) for name in os.listdir("/proc/self/fd")]:  # noqa: PTH208  # numbers
+    for descriptor in _opened():
         if descriptor > 2 and descriptor not in kept:  # noqa: PLR2004  # stderr
             with suppress(OSError):  # that of the list itself
                 os.close(descriptor)
+
+
+def _opened() -> list[int]:
+    """Return the descriptors of this process, and that of the list itself."""
+    return [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208  # numbers

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -272,8 +272,10 @@ def _await(client: BlockingKernelClient, process: subprocess.Popen[str], log: Pa
 
 
 @contextmanager
-def kernel(someone: User, sandbox: dict[str, Any] | None, **environment: str) -> Iterator[Kernel]:
-    """Start a kernel of a user, in a sandbox."""
+def kernel(
+    someone: User, sandbox: dict[str, Any] | None, *, limits: str = "", leaves: Sequence[int] = ()
+) -> Iterator[Kernel]:
+    """Start a kernel of a user, in a sandbox. `leaves`: descriptors that are left open in it."""
     if sandbox is not None and sandbox["engine"] in {"podman", "docker"}:
         image(someone)
         sandbox = {"image": IMAGE, **sandbox}
@@ -291,6 +293,7 @@ def kernel(someone: User, sandbox: dict[str, Any] | None, **environment: str) ->
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            pass_fds=leaves,
             text=True,
             start_new_session=True,
         )

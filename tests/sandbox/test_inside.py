@@ -51,9 +51,17 @@ PODMAN = pytest.param("podman", marks=pytest.mark.long)
 
 
 @pytest.fixture(scope="module", params=["light", "bubblewrap", PODMAN])
-def sandboxed(request: pytest.FixtureRequest, person: User) -> Iterator[Kernel]:
-    with kernel(person, {"engine": request.param}) as found:
+def sandboxed(request: pytest.FixtureRequest, person: User, left_open: int) -> Iterator[Kernel]:
+    with kernel(person, {"engine": request.param}, leaves=[left_open]) as found:
         yield found
+
+@pytest.fixture(scope="module")
+def left_open(person: User) -> Iterator[int]:
+    """A descriptor of the person's home that whoever starts a kernel leaves open in it."""
+    opened = os.open(person.home, os.O_RDONLY)
+    yield opened
+    os.close(opened)
+
 
 
 WORKS = {
@@ -145,6 +153,14 @@ def test_a_terminal_of_its_own_works(sandboxed: Kernel) -> None:
     code = "import os\nends = os.openpty(); os.write(ends[1], b'typed'); print(os.read(ends[0], 5), os.ttyname(ends[1]))"
     assert sandboxed.run(code) == "b'typed' /dev/pts/0"
     assert sandboxed.run("sum(os.isatty(number) for number in range(3))") == "0"
+
+def test_what_was_left_open_by_who_started_the_kernel_leads_nowhere(
+    sandboxed: Kernel, person: User, left_open: int
+) -> None:
+    (person.home / "private").write_text("mine")
+    code = f"import os\ntry: os.open('private', os.O_RDONLY, dir_fd={left_open}); print('opened')\nexcept OSError as error: print(error.errno)"
+    assert sandboxed.run(code) in {str(errno.ENOTDIR), str(errno.EBADF)}
+
 
 
 def test_files_in_memory_have_a_size(sandboxed: Kernel) -> None:
