@@ -131,7 +131,10 @@ def command(
     made += ["--hostname=sandbox", f"--network={'host' if sandbox.network == 'all' else 'none'}"]
     made += ["--read-only", "--cap-drop=all", "--security-opt=no-new-privileges"]
     made.append("--security-opt=label=disable")  # else SELinux hides the folder, or has it relabeled for good
+    # Said, because a person's settings for containers may have that of the machine for all.
+    made += ["--ipc=private", "--cgroupns=private"]
     if found.engine == "podman":
+        made += ["--pid=private", "--uts=private", "--env-host=false"]  # as Docker's always are
         made += ["--read-only-tmpfs=false", "--http-proxy=false"]
         made += ["--userns=keep-id"] if found.maps_users and not found.one_user else []
     made.append(f"--tmpfs=/tmp:rw,nosuid,nodev,exec,mode=1777,size={temporary * 3 // 4}")

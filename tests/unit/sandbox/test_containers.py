@@ -81,6 +81,15 @@ def test_a_container_has_nothing_but_what_is_given() -> None:
     assert f"--user={os.getuid()}:{os.getgid()}" in line
 
 
+def test_settings_of_the_person_give_a_container_no_namespace_of_the_machine() -> None:
+    """As `pidns = "host"` in containers.conf would."""
+    both = {"--ipc=private", "--cgroupns=private"}
+    podmans = {"--pid=private", "--uts=private", "--env-host=false"}
+    assert both | podmans <= {*made(PODMAN, Sandbox())}
+    assert both <= {*made(DOCKER, Sandbox())}
+    assert not podmans & {*made(DOCKER, Sandbox())}  # which knows no such values, and no settings for them
+
+
 def test_podman_keeps_the_persons_proxies_and_users_out() -> None:
     line = made(PODMAN, Sandbox(network="all"))
     assert {"--http-proxy=false", "--read-only-tmpfs=false", "--userns=keep-id", "--network=host"} <= {*line}
@@ -111,10 +120,10 @@ def test_a_folder_whose_name_would_be_read_as_an_option_is_refused(name: str) ->
 def test_variables_are_let_through_by_name_so_that_no_list_of_processes_shows_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("MINE", "private")
+    monkeypatch.setenv("MINE", "my-password")
     line = made(DOCKER, Sandbox(environment=("MINE", "NOT_SET")))
     assert "--env=MINE" in line
-    assert not [argument for argument in line if "private" in argument or "NOT_SET" in argument]
+    assert not [argument for argument in line if "my-password" in argument or "NOT_SET" in argument]
     given = containers.variables_of({"MINE": "a", "TOKEN": "b", "DOCKER_HOST": "c", "PATH": "d"}, ["MINE"])
     assert given == {"MINE": "a", "DOCKER_HOST": "c", "PATH": "d"}
 
