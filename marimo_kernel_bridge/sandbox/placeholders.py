@@ -23,6 +23,9 @@ _MODE: Final = 0o500
 _TRIES: Final = 10
 _CANNOT_BE_MADE: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR})
 """Code, which has the rights of this user, cannot make it, either."""
+_NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL})
+"""What file systems without locks say: Lustre without its option `flock`, some of FUSE and of virtual machines."""
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ def put(names_in: Mapping[str, Iterable[str]]) -> Placeholders:
         raise BridgeError(
             "sandbox_unavailable",
             f"What other programs would run cannot be kept from being made in the folder: {error}; nothing was started.",
+            "The disk or the quota is full: make room for a few empty folders."
+            if error.errno in _FULL
+            else "",
         ) from error
     return made
 
@@ -89,8 +95,10 @@ def put(names_in: Mapping[str, Iterable[str]]) -> Placeholders:
 def _placeholder(folder: int, name: str) -> int | None:
     """Return a placeholder, open and locked; None where something else is, or where none can be made. Raises `OSError`."""
     for _ in range(_TRIES):
+        made = False
         try:
             os.mkdir(name, _MODE, dir_fd=folder)  # in the folder that is open
+            made = True
         except FileExistsError:
             pass
         except OSError as error:
@@ -101,14 +109,31 @@ def _placeholder(folder: int, name: str) -> int | None:
             if not _is_placeholder(os.lstat(name, dir_fd=folder)):
                 return None
             opened = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
-            fcntl.flock(opened, fcntl.LOCK_SH)
-            is_at = _is_at(opened, folder, name)
-            if is_at and not os.listdir(opened):  # noqa: PTH208  # by its descriptor
+            try:
+                _share(opened)
+                is_at = _is_at(opened, folder, name)
+                is_empty = not os.listdir(opened)  # noqa: PTH208  # by its descriptor
+            except OSError:
+                os.close(opened)
+                if made:
+                    with suppress(OSError):
+                        os.rmdir(name, dir_fd=folder)
+                raise
+            if is_at and is_empty:
                 return opened
             os.close(opened)
             if is_at:
                 return None
     raise OSError(errno.EAGAIN, f"{name} comes and goes")
+
+
+def _share(opened: int) -> None:
+    """Lock a placeholder, as other kernels may. Where there are no locks nobody knows who else holds it, and so it stays. Raises `OSError`."""
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH)
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
 
 
 def _is_placeholder(status: os.stat_result) -> bool:

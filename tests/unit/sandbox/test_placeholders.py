@@ -1,6 +1,9 @@
 """Names that code must not make are held by empty folders, which go when nobody holds them."""
 
+import errno
+import fcntl
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -116,6 +119,41 @@ def test_one_that_another_kernel_removes_meanwhile_is_made_anew(
     held = placeholders.put({str(tmp_path): [".git"]})
     assert held.paths == [f"{tmp_path}/.git"]
     held.give_back()
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP])
+def test_on_a_file_system_without_locks_one_stays_because_nobody_knows_who_else_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(fcntl, "flock", _fails_with(number))
+    held = placeholders.put({str(tmp_path): [".git"]})
+    assert held.paths == [f"{tmp_path}/.git"]
+    held.give_back()
+    assert (tmp_path / ".git").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("fails", "number", "hint"),
+    [(fcntl, errno.EIO, ""), (os, errno.ENOSPC, "make room"), (os, errno.EDQUOT, "make room")],
+)
+def test_a_start_that_is_refused_leaves_none_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: Any, number: int, hint: str
+) -> None:
+    before = _open()
+    monkeypatch.setattr(fails, "flock" if fails is fcntl else "mkdir", _fails_with(number))
+    with pytest.raises(BridgeError) as refused:
+        placeholders.put({str(tmp_path): [".git"]})
+    assert refused.value.code == "sandbox_unavailable"
+    assert hint in refused.value.hint
+    assert [*tmp_path.iterdir()] == []
+    assert _open() == before
+
+
+def _fails_with(number: int) -> Callable[..., None]:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
 
 
 def _open() -> set[int]:
