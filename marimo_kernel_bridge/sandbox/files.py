@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.sandbox.interpreters import of_kernelspecs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -166,7 +167,7 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     places = tuple(place for path in given if (place := Place.at(path)) is not None)
     python = _python()
     _refuse_paths_of_python(given)
-    kept = [path for path in python if any(is_below(path, outer) for outer in given)]
+    kept = [path for path in (*python, *of_kernelspecs()) if any(is_below(path, outer) for outer in given)]
     for outer in given:
         kept += (path for name in run_by_others(outer) if os.path.lexists(path := f"{outer}/{name}"))
         kept += (os.path.dirname(path) for path in _found(outer, _ENVIRONMENTS))  # noqa: PTH120

@@ -1,5 +1,6 @@
 """What a sandbox gives of the files of a machine, and what it hides."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -65,6 +66,28 @@ def test_an_environment_of_python_in_the_folder_is_kept(
     (folder / ".git").mkdir()
     (folder / ".git/config").write_text("")
     assert access(Sandbox(), str(folder), own).kept == (str(folder / ".venv"), str(folder / ".git"))
+
+
+def test_the_environment_of_an_installed_kernelspec_is_kept_however_deep_it_lies(
+    own: OwnPlaces, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment = folder / "a/b/c/env"
+    (environment / "bin").mkdir(parents=True)
+    (environment / "pyvenv.cfg").write_text("")
+    programs = folder / "d/e/f/programs"
+    programs.mkdir(parents=True)
+    for name, text in {
+        "deep": json.dumps({"argv": [str(environment / "bin/python"), "-m", "ipykernel"]}),
+        "other": json.dumps({"argv": [str(programs / "kernel")]}),
+        "relative": json.dumps({"argv": ["python"]}),
+        "odd": "[]",
+        "broken": "{",
+    }.items():
+        (tmp_path / "jupyter/kernels" / name).mkdir(parents=True)
+        (tmp_path / "jupyter/kernels" / name / "kernel.json").write_text(text)
+    assert str(environment) not in access(Sandbox(), str(folder), own).kept
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    assert {str(environment), str(programs)} <= set(access(Sandbox(), str(folder), own).kept)
 
 
 def test_folders_above_what_is_kept_keep_their_names(folder: Path) -> None:
