@@ -72,17 +72,30 @@ def _take_ended(kernel: int, outside: socket.socket) -> None:
 def _end(code: int) -> None:
     """End this process, and with it all others: as the first of its namespace, or one by one where it has none of its own."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    while os.getpid() != 1:
-        try:
-            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:  # noqa: PTH123
-                children = [int(pid) for pid in file.read().split()]
-        except OSError:
-            break
+    while os.getpid() != 1 and (children := _children()):
         for child in children:
             with suppress(OSError):
                 os.kill(child, signal.SIGKILL)
-        if not children:
-            break
         with suppress(OSError):
             os.waitpid(-1, 0)
     os._exit(code)
+
+
+def _children() -> list[int]:
+    """Return the processes that this one has to wait for: its own, and what others have left behind."""
+    pid = os.getpid()
+    try:
+        with open(f"/proc/self/task/{pid}/children", encoding="ascii") as file:  # noqa: PTH123
+            return [int(child) for child in file.read().split()]
+    except OSError:  # a system whose kernel lists none
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal() and _parent_of(name) == pid]  # noqa: PTH208  # numbers
+
+
+def _parent_of(pid: str) -> int | None:
+    """Return the parent of a process, None if it has ended, or waits for that."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            state, parent = file.read().rpartition(")")[2].split()[:2]
+    except (OSError, ValueError):
+        return None
+    return None if state == "X" else int(parent)

@@ -55,11 +55,13 @@ class User:
     home: Path
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    around: list[str] = field(default_factory=list)
+    """What executes another command line, given as its arguments, on some other machine than this is."""
 
     @property
     def prefix(self) -> list[str]:
         """The beginning of a command line that this user executes."""
-        return _AS_NOBODY if self.name == "nobody" else []
+        return [*self.around, *(_AS_NOBODY if self.name == "nobody" else [])]
 
     def give(self) -> None:
         """Let all below the user's folder be the user's."""
