@@ -54,7 +54,7 @@ def run_kernel(
 
     `entered` is the sandbox that the process is in already.
     """
-    bounds = opened = None
+    bounds = opened = process = None
     asking = [argument for argument in arguments if _asks_for_bounds(argument)]
     if asking:
         if forked is None and entered is None and "--sandbox" in {each.partition("=")[0] for each in asking}:
@@ -65,13 +65,14 @@ def run_kernel(
         from marimo_kernel_bridge.kernel.limits.starting import bounded  # noqa: PLC0415  # kernels with bounds only
 
         arguments, bounds, entered = bounded(arguments, asking, forked=forked is not None, entered=entered)
-        opened = None if entered is None else entered.sockets
+        if entered is not None:
+            opened, process = entered.sockets, entered.process
     from marimo_kernel_bridge.startup import gc_pauses  # noqa: PLC0415  # not where a process executes itself anew
 
     with gc_pauses.frozen_imports():
         from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs
 
-    kernel_main(arguments, forked=forked, bounds=bounds, opened=opened)
+    kernel_main(arguments, forked=forked, bounds=bounds, opened=opened, process=process)
 
 
 def _asks_for_bounds(argument: str) -> bool:

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.messaging.requests import ExecuteRequest, ReceivedFrames, ReceivedMessage
     from marimo_kernel_bridge.kernel.recording import Recording
     from marimo_kernel_bridge.kernel.viewing.views import KernelViews
+    from marimo_kernel_bridge.protocol.black_box import Process
     from marimo_kernel_bridge.protocol.bounds import Bounds, Exceeded
     from marimo_kernel_bridge.runtime.interface import CellHost, LiveFrontEnd
 
@@ -153,6 +154,7 @@ class MarimoKernel(InputKernel):
         self.recording: Recording | None = None
         """What is recorded for the case that this process dies; None before the runtime is loaded."""
         self.bounds: Bounds | None = getattr(self.parent, "bounds", None)
+        self.process: Process | None = getattr(self.parent, "process", None)
         """The limits and the sandbox that this process is held to."""
         self.exceeded: Callable[[BaseException | None], Exceeded | None] = lambda _: None
         """Returns the limit that running code has hit."""
@@ -505,6 +507,7 @@ class RuntimeLoader:
             connection_file, kernel.notebook, kernel.file, shell.user_ns, shell.user_ns_hidden
         )
         recording.covered = after_runs.take_offer
+        recording.process = kernel.process
         beside = kernel.control_stream.io_loop
         if kernel.bounds is not None:
             from marimo_kernel_bridge.kernel.limits.watch import LimitWatch  # noqa: PLC0415  # kernels with limits only
@@ -617,6 +620,7 @@ class MarimoKernelApp(IPKernelApp):
     on_listening: Callable[[], None] | None = None  # called once, when all sockets are open
     bounds: Bounds | None = None
     begun: datetime | None = None
+    process: Process | None = None
     """When a pool forked this process, or a sandbox was entered: its sockets are open so soon that requests to a kernel before it may arrive."""
     opened: Mapping[int, int] = MappingProxyType({})  # sockets that listen already: ports and descriptors
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
@@ -698,16 +702,18 @@ def main(
     bounds: Bounds | None = None,
     opened: Mapping[int, int] | None = None,
 ) -> None:
+    process: Process | None = None,
     """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options.
 
-    `opened`: ports and the descriptors that listen on them, in a sandbox that has no network of its own to open any.
+    `opened`: ports and the descriptors that listen on them, in a sandbox that has no network of its own to open any; `process` stands for
+    this one outside of it.
 
     `forked` is called when the sockets are open, in a kernel that a pool has forked. The kernel must not end with its
     parent, the pool: a parent handle of 1 means "no parent" to ipykernel. `bounds` are those that the process is held to.
     """
     app = MarimoKernelApp.instance(**({"parent_handle": 1} if forked else {}))
     app.on_listening = forked
-    app.bounds = bounds
+    app.bounds, app.process = bounds, process
     app.begun = datetime.now(UTC) if forked or opened else None
     if opened:
         app.opened = opened

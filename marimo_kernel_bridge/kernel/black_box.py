@@ -69,6 +69,8 @@ class BlackBoxWriter:
         self.used = 0
         self.limits: Mapping[str, float] = {}
         """The limits that the kernel was given, by name."""
+        self.process: layout.Process | None = None
+        """The process that stands for this one outside of its sandbox."""
         self._folder = folder
         self._user_names, self._hidden, self._view, self._timers = names, hidden, view, timers
         self._now: mmap.mmap | None = None
@@ -84,10 +86,10 @@ class BlackBoxWriter:
 
     def open(self, notebook: str) -> None:
         """Begin to record. Raises OSError."""
-        cgroup, pid = cgroups.own_folder(), os.getpid()
-        kills = cgroups.oom_kills(cgroup)
-        ticks, limits = layout.ticks_of(pid), dict(self.limits)
-        born = layout.Born(pid, time.time(), ticks, layout.here(), notebook, cgroup, kills, limits)
+        cgroup = cgroups.own_folder()
+        kills, limits = cgroups.oom_kills(cgroup), dict(self.limits)
+        pid, ticks, where = self.process or layout.this_process()
+        born = layout.Born(pid, time.time(), ticks, where, notebook, cgroup, kills, limits)
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # a sandbox keeps the folder itself
         self._names = self._mapped(layout.NAMES, 2 * layout.HALF)
@@ -260,11 +262,14 @@ class BlackBoxWriter:
         os._exit = _exit  # type: ignore[assignment]  # which says that it returns
 
 
-def take_over(folder: Path, notebook: str | None) -> Death | None:
-    """Return how the last kernel died that had this folder, or this notebook and still has a folder. Removes what is told or old."""
+def take_over(folder: Path, notebook: str | None, process: layout.Process | None = None) -> Death | None:
+    """Return how the last kernel died that had this folder, or this notebook and still has a folder. Removes what is told or old.
+
+    `process` stands for this one outside of its sandbox.
+    """
     told: list[layout.BlackBox] = []
     before = layout.read(folder)
-    if before is not None and not layout.is_this_process(before.born):
+    if before is not None and not layout.is_of(before.born, process or layout.this_process()):
         told.append(before)
     others = [path for path in _folders() if path != folder]
     for path in others:

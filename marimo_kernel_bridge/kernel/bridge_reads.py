@@ -18,7 +18,6 @@ from marimo_kernel_bridge.inspecting import packages, variables
 from marimo_kernel_bridge.inspecting.cell_search import search
 from marimo_kernel_bridge.inspecting.value_text import shorten, texts_passed_through
 from marimo_kernel_bridge.protocol import messages as wire
-from marimo_kernel_bridge.protocol.environment import PID_VARIABLE
 from marimo_kernel_bridge.protocol.inspection import Redacted, RunOutcome
 from marimo_kernel_bridge.protocol.notebook import CellWithOutputs, KernelDescription
 from marimo_kernel_bridge.protocol.output_log import shortened
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.black_box import Process
     from marimo_kernel_bridge.protocol.bounds import Bounds
     from marimo_kernel_bridge.protocol.notebook import Death
     from marimo_kernel_bridge.protocol.redaction import Redactor
@@ -82,6 +82,11 @@ class Host(Protocol):
     @property
     def bounds(self) -> Bounds | None:
         """The limits and the sandbox that this process is held to."""
+        ...
+
+    @property
+    def process(self) -> Process | None:
+        """The process that stands for this one outside of its sandbox."""
         ...
 
     @property
@@ -201,7 +206,7 @@ class BridgeReads:
             bridge_version=__version__,
             marimo_version=getattr(marimo, "__version__", None),
             python_version=platform.python_version(),
-            pid=int(pid) if (pid := os.environ.get(PID_VARIABLE, "")).isdecimal() else os.getpid(),
+            pid=os.getpid() if host.process is None else host.process.pid,
             cwd=working_directory(),
             notebook=host.file.path(),
             mode=notebook.mode,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.limits.watch import LimitWatch
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.black_box import Process
     from marimo_kernel_bridge.protocol.messages import Content
     from marimo_kernel_bridge.protocol.notebook import Death
 
@@ -68,6 +69,9 @@ class Recording:
         self._box: BlackBoxWriter | None = None
         self._hidden = hidden
         self._limits: Mapping[str, float] = {}
+        self.sandboxed = False
+        self.process: Process | None = None
+        """The process that stands for this one outside of its sandbox."""
         self._make_watch: Callable[[IO[bytes]], LimitWatch] | None = None
         self.watch: LimitWatch | None = None
         """The watch over the kernel's limits, if it has any."""
@@ -126,8 +130,8 @@ class Recording:
         box = BlackBoxWriter(self._folder, self._names, self._hidden, self._notebook.view, timers)
         path = self._file.path()
         try:
-            self.died = take_over(self._folder, path)
-            box.limit, box.limits = self.guard.limit, self._limits
+            self.died = take_over(self._folder, path, self.process)
+            box.limit, box.limits, box.process = self.guard.limit, self._limits, self.process
             box.open(path or "")
             box.watch_process()
         except OSError as error:  # a full or read-only disk

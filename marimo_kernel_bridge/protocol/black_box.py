@@ -19,7 +19,7 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 from jupyter_core.paths import jupyter_data_dir
@@ -59,10 +59,18 @@ ABANDONED: Final = -2
 """In place of an exit code: the process that had started the kernel ended, and the kernel with it."""
 
 
-class Born(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Which process a black box is of. `ticks` tells it from a later one with the same `pid`, `where` is `here()` for it.
+class Process(NamedTuple):
+    """A process: its number, when it started, in the system's ticks, and `here()` where it has that number."""
 
-    `cgroup` is the folder of the memory controller, `oom_kills` its count of kills at the start. `limits` are those that the kernel was
+    pid: int
+    ticks: int
+    where: str
+
+
+class Born(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Which process a black box is of: the kernel's, or the one that stands for it outside of its sandbox.
+
+    `ticks` tells it from a later one with the same `pid`, `where` is `here()` for it. `cgroup` is the folder of the memory controller, `oom_kills` its count of kills at the start. `limits` are those that the kernel was
     given, by name.
     """
 
@@ -182,10 +190,15 @@ def has_ended(born: Born) -> bool:
     return bool(born.where) and born.where == here() and ticks_of(born.pid) != born.ticks
 
 
-def is_this_process(born: Born) -> bool:
-    """Return whether a kernel's process is this one. In a sandbox, all kernels have the same number."""
+def this_process() -> Process:
+    """Return this process. In a sandbox of processes of its own, each kernel has the same number."""
     pid = os.getpid()
-    return (born.pid, born.ticks, born.where) == (pid, ticks_of(pid), here())
+    return Process(pid, ticks_of(pid), here())
+
+
+def is_of(born: Born, process: Process) -> bool:
+    """Return whether a black box is of a process."""
+    return (born.pid, born.ticks, born.where) == process
 
 
 def _is_own(status: os.stat_result, kind: object) -> bool:

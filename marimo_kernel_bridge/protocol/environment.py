@@ -10,8 +10,6 @@ from marimo_kernel_bridge.errors import BridgeError
 
 Installer = Literal["pip", "uv"]
 
-PID_VARIABLE: Final = "MARIMO_KERNEL_BRIDGE_PID"
-"""The environment variable with the process that stands for a sandboxed kernel outside, where the kernel has another number inside."""
 OVERLAY_VARIABLE: Final = "MARIMO_KERNEL_BRIDGE_PACKAGES"
 """The environment variable that names the interpreter of the environment in which a sandboxed kernel installs packages."""
 

@@ -15,6 +15,7 @@ from msgspec.structs import replace as replace_struct
 from marimo_kernel_bridge import __version__
 from marimo_kernel_bridge.checkpoints.places import folder_of_sandbox
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.black_box import this_process
 from marimo_kernel_bridge.protocol.own_python import module_command
 from marimo_kernel_bridge.sandbox import (
     environment,
@@ -113,26 +114,26 @@ def _in_engine(
     if isinstance(engine, Found):
         return _in_container(engine, sandbox, limits, outside, dies_with_parent=dies_with_parent)
     temporary, proxy = _temporary(limits), _proxy(sandbox, outside.own)
+    variables = environment.inside(outside.own, home=sandbox.files != "read")
     if engine == "light":
+        process = this_process()
         light.enter(
             sandbox,
             outside.own,
             outside.access,
             outside.folder,
             temporary,
-            variables=_variables(outside.own, home=sandbox.files != "read"),
+            variables=variables,
             connects=outside.handed.accept_only,
             proxy=proxy,
+            keeps=None if forked else outside.descriptors(proxy),
             held=outside.held,
             dies_with_parent=dies_with_parent,
         )
-            keeps=None if forked else outside.descriptors(proxy),
-        return Entered(outside.handed.sockets, holds=_HELD)
+        return Entered(outside.handed.sockets, holds=_HELD, process=process)
     from marimo_kernel_bridge.sandbox import bubblewrap  # noqa: PLC0415  # a module is time before the kernel's start
 
-    prepared = _prepared(
-        outside.own, outside, proxy, variables=_variables(outside.own, home=sandbox.files != "read")
-    )
+    prepared = _prepared(outside.own, outside, proxy, variables=variables)
     descriptors = outside.descriptors(proxy)
     handed_sockets.set_inherited(descriptors, inherited=True)
     path = os.path.abspath(outside.connection_file)  # noqa: PTH100
@@ -155,7 +156,7 @@ def _in_container(
     held = containers.limits_of(engine, limits)
     proxy = _proxy(sandbox, own)
     prepared = replace_struct(
-        _prepared(own, outside, proxy, variables=_variables(own, home=True)),
+        _prepared(own, outside, proxy, variables=environment.inside(own, home=True)),
         sent=True,
         own_users=engine.maps_users,
         holds=tuple(sorted(_HELD | ({"processes"} & held.keys() if "pids" in engine.counts else set()))),
@@ -182,10 +183,6 @@ def _in_container(
     )
 
 
-def _variables(own: OwnPlaces, *, home: bool) -> dict[str, str | None]:
-    return environment.inside(own, home=home, pid=os.getpid())
-
-
 def _prepared(
     own: OwnPlaces, outside: _Outside, proxy: Outside | None, *, variables: dict[str, str | None]
 ) -> Prepared:
@@ -199,6 +196,7 @@ def _prepared(
         holds=tuple(sorted(_HELD)),
         places=tuple((place.path, place.device, place.number) for place in outside.access.looked_at),
         packages=own.packages,
+        process=this_process(),
     )
 
 

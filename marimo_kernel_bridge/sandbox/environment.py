@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.checkpoints.places import FOLDER_VARIABLE
-from marimo_kernel_bridge.protocol.environment import PID_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
 
 
-def inside(own: OwnPlaces, *, home: bool, pid: int) -> dict[str, str | None]:
-    """Return the variables that a sandbox sets, None: takes away. `home`: it has a home of its own, too; `pid`: which process stands for it outside."""
+def inside(own: OwnPlaces, *, home: bool) -> dict[str, str | None]:
+    """Return the variables that a sandbox sets, None: takes away. `home`: it has a home of its own, too."""
     private = own.home
     values: dict[str, str | None] = {
         "TMPDIR": f"{private}/tmp",  # noqa: S108  # its own
@@ -29,7 +28,6 @@ def inside(own: OwnPlaces, *, home: bool, pid: int) -> dict[str, str | None]:
         "JUPYTER_CONFIG_DIR": f"{private}/.jupyter",
         "JUPYTER_RUNTIME_DIR": f"{private}/runtime",
         "JPY_PARENT_PID": None,  # a process that is not seen inside
-        PID_VARIABLE: str(pid),
         FOLDER_VARIABLE: own.checkpoints,
     }
     for kind, place in (

@@ -68,4 +68,9 @@ def _entered(prepared: Prepared) -> Entered:
 
         environment.apply(overlay.use(prepared.packages))
     set_inherited(sockets.values(), inherited=False)
-    return Entered(sockets, user_namespace=prepared.own_users, holds=frozenset(prepared.holds))
+    return Entered(
+        sockets,
+        user_namespace=prepared.own_users,
+        holds=frozenset(prepared.holds),
+        process=prepared.process,
+    )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from marimo_kernel_bridge.protocol.black_box import Process  # noqa: TC001  # msgspec needs it
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -37,13 +39,16 @@ class Entered:
     """Whether the processes of this kernel are counted apart from the user's others."""
     holds: frozenset[str] = frozenset()
     """Names of the limits that the engine holds."""
+    process: Process | None = None
+    """The one that stands for the kernel outside, which has another number inside."""
 
 
 class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What was prepared outside, by this `version`. `sockets`: ports, as JSON has them, and descriptors; `connects`: code may connect by TCP.
 
     `proxy`: the descriptor of the connection to it, and its port; `places`: which folders are writable; `packages`: where some may be
-    installed. `sent`: the descriptors are sent, and this is the first process; `own_users`: the sandbox has users of its own.
+    installed; `process`: the one that stands for the kernel outside. `sent`: the descriptors are sent, and this is the first process;
+    `own_users`: the sandbox has users of its own.
     """
 
     version: str
@@ -55,5 +60,6 @@ class Prepared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     holds: tuple[str, ...]
     places: tuple[tuple[str, int, int], ...]
     packages: str
+    process: Process
     sent: bool = False
     own_users: bool = True

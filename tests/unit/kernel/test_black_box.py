@@ -1,6 +1,8 @@
 """What a kernel records for the case of its death, written and read in memory; no process dies here."""
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -320,7 +322,27 @@ def test_names_that_are_no_names_are_left_out(kernel: Kernel, content: bytes) ->
 def test_a_kernel_that_had_the_same_number_in_another_sandbox_is_another_one() -> None:
     pid = os.getpid()
     this = layout.Born(pid, 0.0, layout.ticks_of(pid), layout.here())
-    assert layout.is_this_process(this)
-    assert not layout.is_this_process(msgspec.structs.replace(this, ticks=this.ticks + 1))
-    assert not layout.is_this_process(msgspec.structs.replace(this, where="elsewhere"))
-    assert not layout.is_this_process(msgspec.structs.replace(this, pid=pid + 1))
+    process = layout.this_process()
+    assert layout.is_of(this, process)
+    assert not layout.is_of(msgspec.structs.replace(this, ticks=this.ticks + 1), process)
+    assert not layout.is_of(msgspec.structs.replace(this, where="elsewhere"), process)
+    assert not layout.is_of(msgspec.structs.replace(this, pid=pid + 1), process)
+
+
+def test_what_a_kernel_in_a_sandbox_has_left_is_told_by_the_process_that_stood_for_it_outside(
+    kernel: Kernel,
+) -> None:
+    """Its own number is another one outside, or nobody's."""
+    with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as stands:
+        process = layout.Process(stands.pid, layout.ticks_of(stands.pid), layout.here())
+        kernel.writer.process = process
+        kernel.writer.open("/home/ada/book.ipynb")
+        kernel.begin("boom()")
+        assert kernel.found().born.pid == stands.pid
+        assert take_over(kernel.folder, None, process) is None  # it is its own
+        own = folder_of("/run/kernel-9.json")
+        assert take_over(own, "/home/ada/book.ipynb") is None  # it runs
+        stands.communicate(b"\n")
+    death = take_over(own, "/home/ada/book.ipynb")
+    assert death is not None
+    assert death.code == "boom()"

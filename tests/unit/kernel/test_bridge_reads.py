@@ -12,6 +12,7 @@ from ipykernel.kernelbase import Kernel
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.black_box import Process
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, EditReport, ExpectedRun
 from marimo_kernel_bridge.protocol.environment import Environment, InstallReport
 from marimo_kernel_bridge.protocol.inspection import (
@@ -57,6 +58,15 @@ def test_while_code_asks_the_person_to_type_its_prompt_is_told(
     assert lab.run("one", "name = input('Your name: ')\nname").ok
     assert asks == ["Your name: "]
     assert wire.decode_reply(agent.ask(wire.Describe()), KernelDescription).asks is None
+
+
+def test_the_process_of_a_kernel_in_a_sandbox_is_the_one_outside_whatever_its_code_says(
+    kernel: KernelInMemory, agent: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARIMO_KERNEL_BRIDGE_PID", "1")
+    assert wire.decode_reply(agent.ask(wire.Describe()), KernelDescription).pid == os.getpid()
+    kernel.kernel.process = Process(4711, 0, "")
+    assert wire.decode_reply(agent.ask(wire.Describe()), KernelDescription).pid == 4711
 
 
 def test_cells_are_read_in_pages(notebook: FrontEnd, agent: FrontEnd) -> None:
