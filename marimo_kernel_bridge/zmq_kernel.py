@@ -513,6 +513,7 @@ class RuntimeLoader:
             from marimo_kernel_bridge.kernel.limits.watch import LimitWatch  # noqa: PLC0415  # kernels with limits only
 
             limits = kernel.bounds.limits
+            recording.sandboxed = kernel.bounds.sandbox is not None
             recording.limit(limits.given(), partial(LimitWatch, limits, kernel.interrupts, beside))
         recording.begin(
             kernel.memory_limit,
@@ -619,8 +620,8 @@ class MarimoKernelApp(IPKernelApp):
     ).tag(config=True)
     on_listening: Callable[[], None] | None = None  # called once, when all sockets are open
     bounds: Bounds | None = None
-    begun: datetime | None = None
     process: Process | None = None
+    begun: datetime | None = None
     """When a pool forked this process, or a sandbox was entered: its sockets are open so soon that requests to a kernel before it may arrive."""
     opened: Mapping[int, int] = MappingProxyType({})  # sockets that listen already: ports and descriptors
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
@@ -701,8 +702,8 @@ def main(
     forked: Callable[[], None] | None = None,
     bounds: Bounds | None = None,
     opened: Mapping[int, int] | None = None,
-) -> None:
     process: Process | None = None,
+) -> None:
     """Run a kernel: `-f CONNECTION_FILE` and ipykernel's other options.
 
     `opened`: ports and the descriptors that listen on them, in a sandbox that has no network of its own to open any; `process` stands for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -17,9 +17,13 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
     from marimo_kernel_bridge.protocol.bounds import Bounds
 
+MOST_SESSIONS: Final = 100
+"""How many kernels agents have at most whose code is in a sandbox, where the person says nothing: what docs/scale.md has measured on two processors."""
 _OPTIONS = (
     click.option(
-        "--max-sessions", type=click.IntRange(min=1), help="How many kernels agents may have at one time."
+        "--max-sessions",
+        type=click.IntRange(min=1),
+        help=f"How many kernels agents may have at one time; with --sandbox {MOST_SESSIONS}, if not given.",
     ),
     click.option("--max-memory", metavar="SIZE", help="How much memory each of these may use, such as 2GB."),
     click.option(
@@ -51,7 +55,8 @@ class CeilingOptions:
         """Return the ceilings of a server whose notebooks go to a folder."""
         from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings  # noqa: PLC0415  # only for this command
 
-        return Ceilings(self.bounds, folder, self.max_sessions)
+        unsaid = None if self.bounds.sandbox is None else MOST_SESSIONS
+        return Ceilings(self.bounds, folder, self.max_sessions or unsaid)
 
 
 def ceiling_options(command: Callable[..., Any]) -> Callable[..., Any]:

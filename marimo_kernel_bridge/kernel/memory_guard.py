@@ -2,7 +2,8 @@
 
 A limit is that of the control group, or the one that the kernel was given. Under it the kernel may allocate up to 92 %:
 then Python raises `MemoryError`, the cell fails and the kernel lives. At 90 % it is nearly full: `recording` interrupts the
-cell if the person wants that, and automatic checkpoints are written first. Without a limit nothing is touched. Linux only.
+cell if the person wants that, and automatic checkpoints are written first. Without a limit nothing is touched, but that a
+kernel in a sandbox gets that error for what the whole machine does not have. Linux only.
 """
 
 from __future__ import annotations
@@ -83,24 +84,30 @@ def largest_names(names: Mapping[str, object]) -> list[tuple[str, int]]:
 class MemoryGuard:
     """Looks at the memory in use. `protect` on the main thread; `look` on any."""
 
-    def __init__(self, given: int, *, hard: bool = False) -> None:
-        """`given` is a limit in bytes, 0: none; `hard`: one that no code may raise."""
+    def __init__(self, given: int, *, hard: bool = False, bounded: bool = False) -> None:
+        """`given` is a limit in bytes, 0: none; `hard`: one that no code may raise. `bounded`: without one, what the machine has is the most."""
         self._group = cgroups.own_folder()
         self.installed, _ = _machine()
         of_group = cgroups.limit(self._group)
         self.limit = known_limit(given, of_group, self.installed) or (given if hard else 0)
+        self._bounded = bounded
         self._to_be_hard = hard
         self._whole_group = self.limit == of_group != 0
 
+    @property
+    def _most(self) -> int:
+        """How much is to be had, in bytes; 0: nobody says."""
+        return self.limit or (self.installed if self._bounded else 0)
+
     def protect(self) -> None:
         """Let allocations fail near the limit, before the process is killed for one."""
-        if not self.limit:
+        if not self._most:
             return
         import resource  # noqa: PLC0415  # not on Windows
 
         mapped, resident = _own()
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        soft = most_data(self.limit, mapped, resident)
+        soft = most_data(self._most, mapped, resident)
         if self._to_be_hard:
             self._to_be_hard = False
             highest = max(self.limit + max(0, mapped - resident), soft)
@@ -112,7 +119,7 @@ class MemoryGuard:
     @contextmanager
     def room_for(self, size: int) -> Iterator[None]:
         """Let files of so many bytes be mapped, which count as private memory; afterwards, as many as are mapped."""
-        if self.limit:
+        if self._most:
             import resource  # noqa: PLC0415  # not on Windows
 
             soft, hard = resource.getrlimit(resource.RLIMIT_DATA)

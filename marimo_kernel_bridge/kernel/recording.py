@@ -112,7 +112,8 @@ class Recording:
         self._interrupts = interrupts
         hard = int(self._limits.get("memory", 0))
         lowest = min(filter(None, (memory_limit, hard)), default=0)
-        self._show, self.guard = show, MemoryGuard(lowest, hard=hard > 0)
+        self._show = show
+        self.guard = MemoryGuard(lowest, hard=hard > 0, bounded=self.sandboxed)
         if records:
             self._open_box(timers)
         self.guard.protect()

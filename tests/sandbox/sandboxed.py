@@ -287,15 +287,16 @@ def kernel(
     file, connection = write_connection_file(str(path), ip="127.0.0.1")
     someone.give()
     options = [] if sandbox is None else [f"--sandbox={json.dumps(sandbox)}"]
+    options += [f"--limits={limits}"] if limits else []
     with (someone.home / "kernel.log").open("w+") as log:
         process = subprocess.Popen(
             [*someone.prefix, *module_command("kernel", *options, "-f", file)],
-            env={**someone.environment, **environment},
+            env=someone.environment,
             cwd=someone.folder,
+            pass_fds=leaves,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            pass_fds=leaves,
             text=True,
             start_new_session=True,
         )

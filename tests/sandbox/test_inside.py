@@ -1,5 +1,7 @@
 """What works in a sandbox as it does outside, what a sandbox keeps, and that none is started with less than was asked."""
 
+import ctypes
+import errno
 import json
 import os
 import random
@@ -24,15 +26,17 @@ from marimo_kernel_bridge.checkpoints.store import Store
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.pool.protocol import PROVISIONER, PoolState
 from marimo_kernel_bridge.launch.pool.status import running_pools
+from marimo_kernel_bridge.protocol import black_box
 from marimo_kernel_bridge.protocol.bounds import Sandbox
 from marimo_kernel_bridge.protocol.own_python import module_command
 from marimo_kernel_bridge.sandbox import landlock
 from marimo_kernel_bridge.sandbox.engines import engine_for
 from marimo_kernel_bridge.sandbox.files import RUN_BY_OTHERS
+from marimo_kernel_bridge.sandbox.namespaces import processes_can_be_shown
 from tests.isolation import Home, Homes
 
+BOXES = ".local/share/jupyter/marimo_kernel_bridge/kernels"
 STORE = ".local/share/jupyter/marimo_kernel_bridge/checkpoints"
-from marimo_kernel_bridge.sandbox.namespaces import processes_can_be_shown
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +55,6 @@ def person() -> Iterator[User]:
 PODMAN = pytest.param("podman", marks=pytest.mark.long)
 
 
-@pytest.fixture(scope="module", params=["light", "bubblewrap", PODMAN])
-def sandboxed(request: pytest.FixtureRequest, person: User, left_open: int) -> Iterator[Kernel]:
-    with kernel(person, {"engine": request.param}, leaves=[left_open]) as found:
-        yield found
-
 @pytest.fixture(scope="module")
 def left_open(person: User) -> Iterator[int]:
     """A descriptor of the person's home that whoever starts a kernel leaves open in it."""
@@ -63,6 +62,11 @@ def left_open(person: User) -> Iterator[int]:
     yield opened
     os.close(opened)
 
+
+@pytest.fixture(scope="module", params=["light", "bubblewrap", PODMAN])
+def sandboxed(request: pytest.FixtureRequest, person: User, left_open: int) -> Iterator[Kernel]:
+    with kernel(person, {"engine": request.param}, leaves=[left_open]) as found:
+        yield found
 
 
 WORKS = {
@@ -150,11 +154,6 @@ def test_programs_that_code_starts_have_no_socket_of_the_kernel(sandboxed: Kerne
     assert "socket:" not in shown
 
 
-def test_a_terminal_of_its_own_works(sandboxed: Kernel) -> None:
-    code = "import os\nends = os.openpty(); os.write(ends[1], b'typed'); print(os.read(ends[0], 5), os.ttyname(ends[1]))"
-    assert sandboxed.run(code) == "b'typed' /dev/pts/0"
-    assert sandboxed.run("sum(os.isatty(number) for number in range(3))") == "0"
-
 def test_what_was_left_open_by_who_started_the_kernel_leads_nowhere(
     sandboxed: Kernel, person: User, left_open: int
 ) -> None:
@@ -162,6 +161,11 @@ def test_what_was_left_open_by_who_started_the_kernel_leads_nowhere(
     code = f"import os\ntry: os.open('private', os.O_RDONLY, dir_fd={left_open}); print('opened')\nexcept OSError as error: print(error.errno)"
     assert sandboxed.run(code) in {str(errno.ENOTDIR), str(errno.EBADF)}
 
+
+def test_a_terminal_of_its_own_works(sandboxed: Kernel) -> None:
+    code = "import os\nends = os.openpty(); os.write(ends[1], b'typed'); print(os.read(ends[0], 5), os.ttyname(ends[1]))"
+    assert sandboxed.run(code) == "b'typed' /dev/pts/0"
+    assert sandboxed.run("sum(os.isatty(number) for number in range(3))") == "0"
 
 
 def test_files_in_memory_have_a_size(sandboxed: Kernel) -> None:
@@ -302,12 +306,8 @@ def test_what_code_has_started_ends_with_a_kernel_that_is_killed(person: User, e
         first.run(
             f"import subprocess\nsubprocess.Popen(['setsid', 'sleep', '{seconds}'], start_new_session=True).pid"
         )
-        assert _sleepers(seconds)
-    deadline = time.monotonic() + BOUND
-    while _sleepers(seconds):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # no event tells of it
-    _await_the_end(seconds)
+        _await_sleepers(seconds, there=True)
+    _await_sleepers(seconds, there=False)
     boxes = [black_box.read(folder) for folder in (person.home / BOXES).iterdir()]
     assert first.process is not None
     # So the next kernel of the notebook, and who removes old ones, knows that it has ended.
@@ -318,13 +318,14 @@ def test_what_code_has_started_ends_with_a_kernel_that_is_killed(person: User, e
     ]
 
 
-def _await_the_end(seconds: str) -> None:
+def _await_sleepers(seconds: str, *, there: bool) -> None:
+    """Wait until there are some, which a program starts that has been started itself, or none."""
+    deadline = time.monotonic() + BOUND
+    while bool(_sleepers(seconds)) != there:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)  # no event tells of it
 
 
-def _sleepers(seconds: str) -> list[int]:
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
 MASKED = ["unshare", *([] if os.getuid() == 0 else ["-Ur"]), "--mount", "sh", "-ec"]
 
 
@@ -343,8 +344,8 @@ def test_where_proc_cannot_be_mounted_others_are_seen_and_out_of_reach_and_what_
             bounded.run(
                 f"import subprocess\nsubprocess.Popen(['setsid', 'sleep', '{seconds}'], start_new_session=True).pid"
             )
-            assert _sleepers(seconds)
-        _await_the_end(seconds)
+            _await_sleepers(seconds, there=True)
+        _await_sleepers(seconds, there=False)
 
 
 def test_processes_and_threads_of_a_user_are_held_to_a_number() -> None:
@@ -393,6 +394,10 @@ def test_a_folder_that_is_exchanged_for_a_link_while_kernels_start_leads_nowhere
         assert [*elsewhere.iterdir()] == []
 
 
+def _sleepers(seconds: str) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
             if process.cmdline() == ["sleep", seconds]:
                 found.append(process.pid)
     return found
@@ -424,13 +429,13 @@ def test_dockers_command_line_starts_a_container_that_is_gone_afterwards() -> No
         assert listed.stdout == ""
 
 
+@pytest.mark.skipif(
+    not processes_can_be_shown(), reason="something hides a part of /proc here: no other may be mounted"
+)
 def test_only_its_own_processes_are_seen(sandboxed: Kernel) -> None:
     shown = sandboxed.run(
         "import os; sorted(int(name) for name in os.listdir('/proc') if name.isdecimal())[:1]", cell=False
     )
-@pytest.mark.skipif(
-    not processes_can_be_shown(), reason="something hides a part of /proc here: no other may be mounted"
-)
     assert shown == "[1]"
     assert (
         int(

@@ -1,7 +1,11 @@
 """Packages that code in a sandbox installs: into an environment of its own, which an equal sandbox has, too, and no other kernel."""
 
+import json
+import threading
 import zipfile
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +66,34 @@ def test_what_is_installed_is_found_at_once_by_programs_and_by_the_next_kernel(
             )
             == "[]"
         )
+
+
+class _Index(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("engine", ["light", "bubblewrap"])
+def test_packages_of_a_listed_index_are_installed_through_the_proxy(tmp_path: Path, engine: str) -> None:
+    package = tmp_path / "tiny-package"
+    package.mkdir()
+    wheel(package, "1.0")
+    serves = partial(_Index, directory=str(tmp_path))
+    with user(USERS[0]) as someone, ThreadingHTTPServer(("127.0.0.1", 0), serves) as index:
+        threading.Thread(target=index.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{index.server_port}"
+        bounds: dict[str, Any] = {"engine": engine, "packages": True, "network": [host]}
+        with kernel(someone, bounds) as bounded:
+            # It has the loopback, where this index is and no other would be.
+            bounded.run("import os; [os.environ.pop(name, None) for name in ('no_proxy', 'NO_PROXY')]")
+            bounded.run(
+                f"%pip install --quiet --index-url http://{host}/ --trusted-host 127.0.0.1 tiny-package"
+            )
+            assert bounded.run("import tiny_package; tiny_package.VALUE") == "'1.0'"
+        index.shutdown()
+        log = someone.home / ".local/share/jupyter/marimo_kernel_bridge/network.jsonl"
+        assert {json.loads(line)["allowed"] for line in log.read_text().splitlines()} == {True}
 
 
 def test_a_kernel_without_the_right_says_so_in_a_sentence_and_finds_nothing(person: User) -> None:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CPU_GRACE: Final = 30
 """Seconds of CPU time from the end of what a kernel may use to its end: to read what there is, and to save it."""
+MOST_PROCESSES: Final = 4096
+"""Processes and threads of a kernel in a sandbox, where nothing else is asked for: more than honest work starts, and less than stops a machine."""
 _BY_ITSELF: Final = frozenset({"cell_seconds", "grace_seconds", "idle_seconds"})
 _UID_MAP: Final = "/proc/self/uid_map"
 _COUNTS_BY_NAMESPACE: Final = (5, 14)
@@ -71,6 +73,12 @@ def no_cores() -> None:
         import resource  # noqa: PLC0415  # not on Windows
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def most_processes() -> None:
+    """Hold a sandbox that was given no limit of processes to one that nobody notices, where the system counts its alone."""
+    if counts_alone():
+        _set(Limits(processes=MOST_PROCESSES), {"processes"})
 
 
 def _not_counted() -> BridgeError:

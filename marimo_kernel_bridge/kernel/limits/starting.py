@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.limits.resources import hold, hold_outside, no_cores
+from marimo_kernel_bridge.kernel.limits.resources import hold, hold_outside, most_processes, no_cores
 from marimo_kernel_bridge.protocol.bounds import Bounds, Sandbox
 from marimo_kernel_bridge.protocol.refused_starts import note_refusal
 from marimo_kernel_bridge.protocol.written_bounds import bounds_of
@@ -54,8 +54,10 @@ def bounded(
             if file is None:
                 rest += ["-f", file := _new_connection_file()]
             entered = enter(bounds.sandbox, bounds.limits, file, forked=forked)
-        if bounds.sandbox is not None:
+        if entered is not None:
             no_cores()
+            if entered.user_namespace and bounds.limits.processes is None:
+                most_processes()
         hold(
             bounds.limits,
             held=outside if entered is None else outside | entered.holds,

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from marimo_kernel_bridge import __main__, __version__
+from marimo_kernel_bridge.cli.ceilings import MOST_SESSIONS, CeilingOptions
 from marimo_kernel_bridge.cli.import_command import NOT_ALL_CARRIED_OVER
 from marimo_kernel_bridge.cli.lab import _for_our_kernel
 from marimo_kernel_bridge.cli.main import main
@@ -21,6 +22,7 @@ from marimo_kernel_bridge.importing import to_marimo
 from marimo_kernel_bridge.launch.sessions.entries import Session, id_of
 from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.notebooks.ipynb import Conversion, Notebook
+from marimo_kernel_bridge.protocol.bounds import Bounds, Sandbox
 
 
 def call(*arguments: object) -> Result:
@@ -155,6 +157,14 @@ def test_install_writes_limits_and_the_sandbox_into_the_command_of_the_kernel(tm
     assert refused.exit_code == 1
     assert 'memory: \'much\' is no size. Write it such as "2GB" or "500 MB".' in refused.stderr
     assert not (tmp_path / "share/jupyter/kernels/other").exists()
+
+
+def test_agents_in_a_sandbox_have_a_number_of_kernels_also_if_nobody_says_one() -> None:
+    boxed = Bounds(sandbox=Sandbox())
+    assert CeilingOptions(None, Bounds()).ceilings(None).sessions is None
+    assert CeilingOptions(None, boxed).ceilings(None).sessions == MOST_SESSIONS
+    assert CeilingOptions(3, boxed).ceilings(None).sessions == 3
+    assert "--max-sessions" not in CeilingOptions(None, boxed).arguments()  # a later version may have another
 
 
 def test_the_configuration_of_a_client_has_the_ceilings_of_the_server() -> None:

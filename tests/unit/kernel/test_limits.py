@@ -313,6 +313,19 @@ def set_limits(monkeypatch: pytest.MonkeyPatch) -> dict[int, tuple[int, int]]:
     return found
 
 
+@pytest.mark.parametrize(("alone", "held"), [(True, {resource.RLIMIT_NPROC: (4096, 4096)}), (False, {})])
+def test_a_sandbox_without_a_limit_of_processes_has_one_that_nobody_notices_where_its_own_are_counted(
+    set_limits: dict[int, tuple[int, int]],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    alone: bool,
+    held: dict[int, Any],
+) -> None:
+    monkeypatch.setattr(resources, "counts_alone", lambda: alone)
+    resources.most_processes()
+    assert set_limits == held
+
+
 def test_limits_of_the_system_cannot_be_raised_again_and_the_cpu_time_has_some_grace(
     set_limits: dict[int, tuple[int, int]],
 ) -> None:

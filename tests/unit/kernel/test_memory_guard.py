@@ -102,6 +102,22 @@ def test_files_that_are_mapped_are_not_taken_from_what_cells_may_allocate(
     assert limits[-1] == (9_200_000_000 + 4 * GB, 60 * GB)  # 4 GB of the mapped ones are in files
 
 
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_kernel_in_a_sandbox_gets_an_error_for_what_the_whole_machine_does_not_have(
+    monkeypatch: pytest.MonkeyPatch, *, bounded: bool
+) -> None:
+    set_to: list[tuple[int, int]] = []
+    monkeypatch.setattr(memory_guard, "_machine", lambda: (8 * GB, 8 * GB))
+    monkeypatch.setattr(memory_guard, "_own", lambda: (GB, GB))
+    monkeypatch.setattr(cgroups, "limit", lambda _: 0)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: set_to.append(limits))
+    guard = MemoryGuard(0, bounded=bounded)
+    guard.protect()
+    assert guard.limit == 0, "nobody has given one"
+    assert set_to == ([(int(8 * GB * 0.92), resource.RLIM_INFINITY)] if bounded else [])
+
+
 class Timers:
     """Takes what is to be called later; nothing calls it."""
 
