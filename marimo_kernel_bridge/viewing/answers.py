@@ -215,10 +215,13 @@ def _encoded(request: asked.PageRequest, answer: dict[str, Any], **more: Any) ->
 def _described(request: asked.Describe, view: View, longest: int) -> bytes:
     """Return the description, with as many columns as an answer may hold."""
     description = view.describe()
-    whole = _encoded(request, _fields(description), n=view.told)
+    fields = _fields(description) | {"n": view.told}
+    if (progress := view.progress) is not None:
+        fields["progress"] = {"done": progress.done, "what": progress.what}
+    whole = _encoded(request, fields)
     if len(whole) <= longest:
         return whole
-    fields = _fields(description) | {"n": view.told, "columns_total": len(description.columns)}
+    fields["columns_total"] = len(description.columns)
     return _columns_within(request, description.columns, fields, longest)
 
 

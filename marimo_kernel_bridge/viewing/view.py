@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from marimo_kernel_bridge.protocol.views import Column, Statistics
-    from marimo_kernel_bridge.viewing.table import Table
+    from marimo_kernel_bridge.viewing.table import Progress, Table
 
 _EVENTS_KEPT: Final = 200
 _STATISTICS_KEPT: Final = 500
@@ -70,6 +70,7 @@ class View:
         self._forgotten = 0
         self._statistics: set[Cancellation] = set()
         self._counted: OrderedDict[tuple[str, int], Statistics] = OrderedDict()
+        self._loads = table.progress is not None  # what its pages know
         self._rows: dict[Cancellation, str] = {}  # reads of rows, and the query of each
         self._last = self._description(table)
 
@@ -223,6 +224,7 @@ class View:
         self.state = _carried_over(self.state, before, table)
         self._notes = (note,) if note else ()
         self._tell({"event": "changed", "view": self.describe()})
+        self._tell_progress()
         return older
 
     def end(self, why: str) -> Table | None:
@@ -244,10 +246,21 @@ class View:
         """Tell the pages what a table that loads has by now."""
         if self.table is None:
             return
-        progress = self.table.progress
+        self._tell({"event": "changed", "view": self.describe()})
+        self._tell_progress()
+
+    @property
+    def progress(self) -> Progress | None:
+        """What the table still loads; None if nothing."""
+        return None if self.table is None else self.table.progress
+
+    def _tell_progress(self) -> None:
+        progress = self.progress
         if progress is not None:
             self._tell({"event": "progress", "done": progress.done, "what": progress.what})
-        self._tell({"event": "changed", "view": self.describe()})
+        elif self._loads:
+            self._tell({"event": "progress", "done": 1.0, "what": ""})
+        self._loads = progress is not None
 
     # -- pages ----------------------------------------------------------------------------------------------------
 

@@ -138,7 +138,7 @@ export class Bar {
   /** @param {{done?: number | null, what?: string}} progress */
   progress({ done, what = "" }) {
     const bar = $("progress");
-    bar.hidden = done === 1 || (done === undefined && !what);
+    bar.hidden = done === 1 || !what || what === "failed";
     if (typeof done === "number") bar.value = done;
     else bar.removeAttribute("value");
     $("said").textContent = bar.hidden ? "" : what + (typeof done === "number" ? ` ${Math.round(100 * done)} %` : "");

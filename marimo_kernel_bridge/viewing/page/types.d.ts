@@ -50,6 +50,7 @@ export interface Description {
   columns_total?: number;
   notes: string[];
   ended: string;
+  progress?: { done: number | null; what: string };
 }
 
 export interface Statistics {

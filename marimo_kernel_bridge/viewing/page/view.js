@@ -73,6 +73,7 @@ export class View {
     else this.adopt(description.state, true);
     this.count(description.matching ?? description.rows ?? this.total, description.matching !== null);
     this.emit("described", { first, same, newer });
+    if (description.progress) this.emit("progress", description.progress);
     if (description.ended !== this.ended) this.end(description.ended);
   }
 

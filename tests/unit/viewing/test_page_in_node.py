@@ -152,6 +152,58 @@ def test_a_note_goes_when_it_is_true_no_more_and_comes_once(tmp_path: Path) -> N
     }
 
 
+def test_what_loads_is_said_from_the_first_description_until_it_is_there_or_has_failed(
+    tmp_path: Path,
+) -> None:
+    found = in_node(
+        tmp_path,
+        {"bar": "Bar", "view": "View"},
+        """
+        const view = new View({ ask: async () => ({}) });
+        const bar = new Bar({ view, measure() {}, box: made() }, () => {});
+        view.on("progress", (progress) => bar.progress(progress));
+        const said = () => [document.getElementById("progress").hidden, document.getElementById("said").textContent];
+        view.describe(description({}, { rows: null, progress: { done: null, what: "Loading a.csv" } }));
+        results.loading = said();
+        view.receive({ event: "changed", view: description({}, { rows: 5 }) });
+        view.receive({ event: "progress", done: 1, what: "" });
+        results.loaded = said();
+        view.receive({ event: "progress", done: null, what: "failed" });
+        results.failed = said();
+        """,
+    )
+    assert found == {"loading": [False, "Loading a.csv"], "loaded": [True, ""], "failed": [True, ""]}
+
+
+def test_statistics_are_asked_for_when_the_rows_are_on_the_screen(tmp_path: Path) -> None:
+    found = in_node(
+        tmp_path,
+        {"statistics": "StatisticsOfColumns", "view": "View"},
+        """
+        const asked = [], frames = [];
+        globalThis.requestAnimationFrame = (act) => frames.push(act);
+        const frame = () => frames.splice(0).forEach((act) => act());
+        const view = new View({ ask: async ({ do: what, column }) => (asked.push(what), { column }) });
+        view.describe(description());
+        const grid = { view, rows: { stale: false, blocks: new Map(), halted: false }, drawn: [], indices: [0], draw() {} };
+        new StatisticsOfColumns(grid);
+        const drawn = async () => (grid.drawn[0](), await turns());
+        await drawn();
+        results.none = [asked.length, frames.length];
+        grid.rows.blocks.set(0, {});
+        await drawn();
+        await drawn();
+        results.drawn = [asked.length, frames.length];
+        frame();
+        results.next = asked.length;
+        frame();
+        await turns();
+        results.painted = asked;
+        """,
+    )
+    assert found == {"none": [0, 0], "drawn": [0, 1], "next": 0, "painted": ["statistics"]}
+
+
 def test_an_app_hears_no_news_from_before_its_description_and_why_a_call_was_refused(tmp_path: Path) -> None:
     found = in_node(
         tmp_path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +12,8 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Filter, Marked, SortKey
-from marimo_kernel_bridge.viewing.table import Query, Table
-from marimo_kernel_bridge.viewing.tables import open_file, sqlite_files
+from marimo_kernel_bridge.viewing.table import Cancellation, Query, Table
+from marimo_kernel_bridge.viewing.tables import excel_files, open_file, sqlite_files, workbook_heads
 from tests.unit.viewing.rows_by_hand import all_ids, shown
 
 if TYPE_CHECKING:
@@ -120,8 +121,8 @@ def test_a_row_that_is_added_is_noticed(shop: Path) -> None:
         assert table.altered() == "changed"
 
 
-def _workbook(path: Path, *sheets: list[list[Any]]) -> Path:
-    """Write a workbook as Excel reads it: numbers, booleans and text, and dates by the style 1."""
+def _workbook(path: Path, *sheets: list[list[Any]], shared: tuple[str, ...] = ()) -> Path:
+    """Write a workbook as Excel reads it: numbers, booleans and text, which cells with a tuple name among the shared ones."""
     with zipfile.ZipFile(path, "w") as package:
         names = range(1, len(sheets) + 1)
         package.writestr(
@@ -153,6 +154,12 @@ def _workbook(path: Path, *sheets: list[list[Any]]) -> Path:
             )
             + "</Relationships>",
         )
+        if shared:
+            texts = "".join(f"<x:si><x:t>{text}</x:t></x:si>" if text else "<x:si/>" for text in shared)
+            package.writestr(
+                "xl/sharedStrings.xml",
+                f'<x:sst xmlns:x="http://schemas.openxmlformats.org/spreadsheetml/2006/main">{texts}</x:sst>',
+            )
         for number, rows in enumerate(sheets, 1):
             package.writestr(
                 f"xl/worksheets/sheet{number}.xml",
@@ -173,6 +180,8 @@ def _cell(place: str, value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return f'<c r="{place}" t="b"><v>{int(value)}</v></c>'
+    if isinstance(value, tuple):
+        return f'<c r="{place}" t="s"><v>{value[0]}</v></c>'
     if isinstance(value, str):
         return f'<c r="{place}" t="inlineStr"><is><t>{value}</t></is></c>'
     return f'<c r="{place}"><v>{value}</v></c>'
@@ -188,6 +197,62 @@ def test_a_sheet_has_its_first_row_as_names_if_it_is_text(tmp_path: Path) -> Non
     with opened(path, "S2") as table:
         assert [one.name for one in table.columns] == ["A", "B"]
         assert shown(table) == [[1, 2], [3, True]]
+
+
+@pytest.fixture
+def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(excel_files, "_SMALL", 0)
+    monkeypatch.setattr(workbook_heads, "_CHUNK", 100)  # tags are on both sides of a border
+
+
+@pytest.mark.usefixtures("nothing_is_small")
+def test_a_large_workbook_shows_its_first_rows_while_it_loads_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("python_calamine")
+    rows: list[list[Any]] = [[f"k{number}", number / 2, (number % 4,)] for number in range(1000)]
+    path = _workbook(
+        tmp_path / "a.xlsx", [["key", "n", (3,)], *rows], [[1], [2]], shared=("x", "", "y &amp; z", "shared")
+    )
+    may_read = threading.Event()
+    read = excel_files._sheet
+
+    def held(workbook: Any, *asked: Any) -> Table:
+        table = read(workbook, *asked)
+        if (table.rows or 0) > 500:
+            may_read.wait(60)
+        return table
+
+    monkeypatch.setattr(excel_files, "_sheet", held)
+    with opened(path) as opened_table:
+        table: Any = opened_table
+        names = [one.name for one in table.columns]
+        first = table.page(Query(), 0, 100, [0, 1, 2], Cancellation())
+        assert (names, table.rows, table.progress.what) == (["key", "n", "shared"], None, "Loading a.xlsx")
+        assert first.rows[:3] == [["k0", 0.0, "x"], ["k1", 0.5, None], ["k2", 1.0, "y & z"]]
+        may_read.set()
+        assert table.wait(60)
+        assert (table.rows, table.progress) == (1000, None)
+        assert table.page(Query(), 0, 100, [0, 1, 2], Cancellation()).rows == first.rows
+        assert all_ids(table, Query(sort=(SortKey(1, descending=True),)))[:2] == [999, 998]
+    with opened(path, "S2") as small:
+        assert shown(small) == [[1], [2]]
+
+
+@pytest.mark.usefixtures("nothing_is_small")
+def test_a_large_workbook_whose_parts_are_elsewhere_or_long_is_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("python_calamine")
+    monkeypatch.setattr(workbook_heads, "_LONGEST", 50)
+    path = _workbook(tmp_path / "a.xlsx", [["a"], *([number] for number in range(600))])
+    with opened(path) as table:
+        assert (table.rows, table.progress) == (600, None)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(BridgeError) as told:
+        open_file(path)
+    assert told.value.code == "bad_data"
 
 
 def test_workbooks_that_are_broken_or_need_a_password_are_told(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from marimo_kernel_bridge.viewing.readers import SHARE, Pace, Readers
 from marimo_kernel_bridge.viewing.server.serving import ViewServer
 from marimo_kernel_bridge.viewing.server.site import MOST_REFUSED, MOST_UNANSWERED
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Page, Query, Table
+from marimo_kernel_bridge.viewing.tables import open_value
+from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from marimo_kernel_bridge.viewing.views import MOST_VIEWS, PERSON
 from tests.unit.viewing.server.view_browser import BOUND, ROWS, Browser, SlowTable, data, opened
@@ -157,6 +159,30 @@ async def test_ten_thousand_columns_are_described_in_parts(server: ViewServer) -
     shown.loaded_more()
     news = await _asked(server, view, "news", since=0)
     assert (news["events"], news["missed"], news["n"]) == ([], True, 1)
+
+
+async def test_a_page_is_told_what_loads_and_when_that_has_ended(
+    server: ViewServer, browser: Browser, tmp_path: Path
+) -> None:
+    may_load = threading.Event()
+
+    def load(_: Cancellation) -> Table:
+        may_load.wait(60)
+        return open_value([{"a": row} for row in range(3000)])
+
+    head = open_value([{"a": 0}])
+    view = await server.control.open(
+        data(), PERSON, lambda: LoadingTable(head, "Loading a.csv", load, lambda: None)
+    )
+    tab = await browser.tab(view)
+    described = await tab.ask("describe")
+    assert (described["rows"], described["progress"]) == (None, {"done": None, "what": "Loading a.csv"})
+    await tab.send("rows", start=2990, count=10, columns=[0], version=1)
+    may_load.set()
+    told = await tab.event("progress")
+    assert (told["done"], told["what"]) == (1.0, "")
+    loaded = await tab.ask("describe")
+    assert (loaded["rows"], "progress" in loaded) == (3000, False)
 
 
 async def test_a_page_that_asks_without_end_is_cut_off(server: ViewServer, browser: Browser) -> None:
