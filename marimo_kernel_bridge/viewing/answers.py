@@ -160,7 +160,7 @@ class PageRequests:
         table, query = _with_columns(view.require(request.version), [request.column]), view.query
         found = view.known_statistics(query, request.column)
         if found is None:
-            settled = not self._unsettled(view)
+            settled, forgotten = not self._unsettled(view), view.forgotten
             cancellation = view.statistics_begin()
             try:
                 with asker.waiting(cancellation):
@@ -170,7 +170,7 @@ class PageRequests:
             finally:
                 view.statistics_end(cancellation)
             if settled and not self._unsettled(view):
-                view.keep_statistics(query, request.version, found)
+                view.keep_statistics(query, request.version, forgotten, found)
         return _encoded(request, _fields(found), version=request.version)
 
     async def _export(self, view: View, request: asked.Export, asker: Asker) -> bytes:

@@ -71,6 +71,8 @@ class View:
         self._statistics: set[Cancellation] = set()
         self._counted: OrderedDict[tuple[str, int], Statistics] = OrderedDict()
         self._loads = table.progress is not None  # what its pages know
+        self.forgotten = 0
+        """How often statistics were forgotten: those that were begun before the last time are not kept."""
         self._rows: dict[Cancellation, str] = {}  # reads of rows, and the query of each
         self._last = self._description(table)
 
@@ -184,9 +186,12 @@ class View:
             self._counted.move_to_end(key)
         return self._counted.get(key)
 
-    def keep_statistics(self, query: Query, version: int, statistics: Statistics) -> None:
-        """Keep what was made of this version, for pages that come back to these filters, or to none."""
-        if version == self.version:
+    def keep_statistics(self, query: Query, version: int, forgotten: int, statistics: Statistics) -> None:
+        """Keep what was made of this version, for pages that come back to these filters, or to none.
+
+        `forgotten` is what it was when they were begun: a run that began and ended meanwhile may have changed the values.
+        """
+        if version == self.version and forgotten == self.forgotten:
             self._counted[_narrowing(query), statistics.column] = statistics
             while len(self._counted) > _STATISTICS_KEPT:
                 self._counted.popitem(last=False)
@@ -194,6 +199,7 @@ class View:
     def forget_statistics(self) -> None:
         """Forget what was made: a cell has run, and may have changed values that no comparison looks at."""
         self._counted.clear()
+        self.forgotten += 1
 
     def statistics_begin(self) -> Cancellation:
         """Return what ends statistics under the present filters when those change."""
