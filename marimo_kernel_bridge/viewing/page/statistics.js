@@ -1,4 +1,7 @@
-/** The columns' statistics: asked for when the rows are there, for the columns that are seen, two at a time. */
+/**
+ * The columns' statistics: asked for when the rows are on the screen, for the columns that are seen, two at a time. They take
+ * the processors that paint.
+ */
 
 const AT_ONCE = 2;
 
@@ -12,6 +15,8 @@ export class StatisticsOfColumns {
   /** @type {Set<number>} */
   failed = new Set();
   under = 0;
+  /** Rows of these filters: not there yet, drawn, or on the screen. @type {"" | "drawn" | "painted"} */
+  rowsAre = "";
 
   /** @param {import("./grid.js").Grid} grid */
   constructor(grid) {
@@ -32,6 +37,7 @@ export class StatisticsOfColumns {
     this.asked.clear();
     this.failed.clear();
     this.under = 0;
+    this.rowsAre = "";
   }
 
   /** @param {number} column @returns {[import("./types").Statistics | undefined, boolean]} and whether they are stale */
@@ -44,10 +50,23 @@ export class StatisticsOfColumns {
     this.refresh();
     const { rows } = this.grid;
     if (rows.stale || !rows.blocks.size || this.view.ended || rows.halted) return;
+    if (this.rowsAre !== "painted") return this.whenPainted();
     for (const column of this.grid.indices) {
       if (this.under >= AT_ONCE) return;
       if (!this.known.has(column) && !this.failed.has(column) && !this.asked.has(column)) this.ask(column).catch(() => {});
     }
+  }
+
+  /** Go on when the rows, which are drawn by now, are on the screen: a frame after theirs. */
+  whenPainted() {
+    if (this.rowsAre === "drawn") return;
+    this.rowsAre = "drawn";
+    const { rowsOf } = this;
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      if (rowsOf !== this.rowsOf) return;
+      this.rowsAre = "painted";
+      this.pump();
+    }));
   }
 
   /** @param {number} column */
