@@ -18,6 +18,7 @@ from marimo_kernel_bridge.viewing.tables import (
     frame_statistics,
     moment_texts,
     python_values,
+    text_orders,
     writing,
 )
 from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS
@@ -367,9 +368,15 @@ def _first_of(rows: Frame, query: Query, count: int) -> Frame | None:
 def _sorted(rows: Frame, query: Query) -> Frame:
     """Return the rows in order. Equal ones keep the order of the source, nulls are last."""
     if len(query.sort) == 1 and rows.implementation.is_pandas():
+        native, downwards = rows.to_native(), query.sort[0].descending
+        order = None
+        if text_orders.holds_texts(native["key0"]):
+            order = text_orders.order_of(native["key0"], descending=downwards)
         # Thrice as fast as by two keys
-        native = rows.to_native().sort_values(
-            "key0", ascending=not query.sort[0].descending, kind="stable", na_position="last"
+        native = (
+            native.sort_values("key0", ascending=not downwards, kind="stable", na_position="last")
+            if order is None
+            else native.take(order)
         )
         return nw.from_native(native, eager_only=True)
     keys = [f"key{number}" for number in range(len(query.sort))]

@@ -15,7 +15,7 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Filter, Marked, SortKey
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Query
-from marimo_kernel_bridge.viewing.tables import open_value
+from marimo_kernel_bridge.viewing.tables import open_value, text_orders
 from tests.unit.viewing.rows_by_hand import ODD, all_ids, shown
 
 
@@ -293,3 +293,18 @@ def test_a_stream_that_can_be_read_once_is_left_alone() -> None:
 
     with pytest.raises(BridgeError, match="read only once"):
         open_value(Reader())
+
+
+@pytest.mark.parametrize("most", [2**40, 0])
+@pytest.mark.parametrize("descending", [False, True])
+def test_texts_of_pandas_are_sorted_by_their_characters_and_equal_ones_stay(
+    monkeypatch: pytest.MonkeyPatch, most: int, descending: bool
+) -> None:
+    monkeypatch.setattr(text_orders, "_CHUNK", 7)
+    monkeypatch.setattr(text_orders, "_BYTES_MAX", most)
+    texts = [None, "b", "", "a", "Z", "\U0001f600", "é", "b", "a" * 400, "\uffff", "ab", None, "a", "b"] * 3
+    table = open_value(pd.DataFrame({"t": pd.Series(texts, dtype="str")}))
+    present = [place for place, text in enumerate(texts) if text is not None]
+    present.sort(key=lambda place: str(texts[place]), reverse=descending)
+    expected = [*present, *(place for place, text in enumerate(texts) if text is None)]
+    assert all_ids(table, Query(sort=(SortKey(0, descending=descending),))) == expected
