@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from jupyter_core.paths import jupyter_runtime_dir
-
 from marimo_kernel_bridge.errors import BridgeError
 
 _MAX_SOCKET_PATH: Final = 100  # bytes; the systems' limits are 104 and 108
@@ -20,6 +18,8 @@ _MAX_SOCKET_PATH: Final = 100  # bytes; the systems' limits are 104 and 108
 
 def private_directory(name: str) -> Path:
     """Return a directory for sockets, made if need be. Raises OSError, or `BridgeError`: bad_request."""
+    from jupyter_core.paths import jupyter_runtime_dir  # noqa: PLC0415  # not for a process that is given the path
+
     directory = Path(jupyter_runtime_dir(), name)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = directory.lstat()

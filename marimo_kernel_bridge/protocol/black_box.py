@@ -26,6 +26,7 @@ from jupyter_core.paths import jupyter_data_dir
 
 from marimo_kernel_bridge.protocol.names import kernel_id_of
 from marimo_kernel_bridge.protocol.notebook import RecordedName
+from marimo_kernel_bridge.protocol.process_births import ticks_of
 
 NOW: Final = "now"
 NAMES: Final = "names"
@@ -164,16 +165,6 @@ def forget_killed(connection_file: str | Path) -> None:
     folder = folder_of(connection_file)
     if (folder / KILLED).exists():
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def ticks_of(pid: int) -> int:
-    """Return when a process started, in the system's ticks; 0 if there is none, or this system does not tell."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  # for each kernel at a start
-            fields = file.read(4096).rpartition(b")")[2].split()
-        return 0 if fields[0] in {b"Z", b"X", b"x"} else int(fields[19])
-    except (OSError, ValueError, IndexError):
-        return 0
 
 
 def here() -> str:

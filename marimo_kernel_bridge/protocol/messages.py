@@ -21,12 +21,11 @@ This module sends nothing: `zmq_kernel` and `client` do. New optional fields may
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from marimo_kernel_bridge.errors import CODES, BridgeError, ErrorCode
 from marimo_kernel_bridge.protocol import names as message_names
 from marimo_kernel_bridge.protocol.bridge_request import PROTOCOL as _PROTOCOL
 from marimo_kernel_bridge.protocol.bridge_request import BridgeRequest as _Request
@@ -73,13 +72,16 @@ from marimo_kernel_bridge.protocol.notebook import (
     Outline,
     RunReport,
 )
+
+# Replies are a part of this module for all who speak the protocol; the viewer, which is small, has them alone
+from marimo_kernel_bridge.protocol.replies import Content as Content  # noqa: PLC0414, TC001  # re-exported
+from marimo_kernel_bridge.protocol.replies import decode_reply as decode_reply  # noqa: PLC0414  # re-exported
+from marimo_kernel_bridge.protocol.replies import encode_error as encode_error  # noqa: PLC0414  # re-exported
+from marimo_kernel_bridge.protocol.replies import encode_result as encode_result  # noqa: PLC0414  # re-exported
 from marimo_kernel_bridge.protocol.view_requests import (
     ViewRequest,
 )
 from marimo_kernel_bridge.protocol.views import How, OpenedView, TablePart, ViewAnswer, ViewDescription
-
-Content: TypeAlias = dict[str, Any]
-"""The content or metadata of a Jupyter message: JSON with fields that depend on the message's type."""
 
 PROTOCOL: Final = _PROTOCOL
 REQUEST: Final = message_names.REQUEST
@@ -501,8 +503,6 @@ Result = (
     | None
 )
 
-_T = TypeVar("_T")
-
 
 def encode_request(request: Request) -> Content:
     """Return a request as the content of a Jupyter message."""
@@ -524,37 +524,3 @@ def decode_request(content: object) -> Request:
         if client is None
         else msgspec.structs.replace(request, client=message_names.agent_name(client))
     )
-
-
-def encode_result(result: Result) -> Content:
-    """Return a result as the content of an ok reply."""
-    return {"status": "ok", "protocol": PROTOCOL, "result": msgspec.to_builtins(result)}
-
-
-def encode_error(error: BridgeError) -> Content:
-    """Return a refusal as the content of an error reply, in Jupyter's shape for errors."""
-    return {
-        "status": "error",
-        "protocol": PROTOCOL,
-        "ename": "BridgeError",
-        "evalue": error.message,
-        "traceback": [],
-        "code": error.code,
-        "hint": error.hint,
-    }
-
-
-def decode_reply(content: Content, kind: type[_T]) -> _T:
-    """Parse the content of a reply into `kind`. Raises the `BridgeError` that an error reply carries."""
-    if content.get("status") != "ok":
-        code = content.get("code")
-        known: ErrorCode = code if isinstance(code, str) and code in CODES else "bad_request"  # type: ignore[assignment]  # narrowed by the test against CODES
-        raise BridgeError(
-            known, str(content.get("evalue", "The kernel refused the request.")), str(content.get("hint", ""))
-        )
-    try:
-        return msgspec.convert(content.get("result"), kind, str_keys=True)
-    except (ValueError, RecursionError) as error:
-        raise BridgeError(
-            "unsupported_version", f"The kernel's reply does not match this version: {error}."
-        ) from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from marimo_kernel_bridge.protocol.black_box import ticks_of
+from marimo_kernel_bridge.protocol.process_births import ticks_of
 
 
 def started(pid: int) -> str | None:

@@ -29,8 +29,8 @@ from marimo_kernel_bridge.launch.viewer.place import (
     started_meanwhile,
 )
 from marimo_kernel_bridge.protocol import view_requests as wire
-from marimo_kernel_bridge.protocol.messages import decode_reply
 from marimo_kernel_bridge.protocol.own_python import module_command, python_environment
+from marimo_kernel_bridge.protocol.replies import decode_reply
 from marimo_kernel_bridge.protocol.views import OpenedView, ViewAnswer, ViewDescription
 
 if TYPE_CHECKING:

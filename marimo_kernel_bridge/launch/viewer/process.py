@@ -27,9 +27,11 @@ from tornado import web
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.viewer import place
+from marimo_kernel_bridge.launch.viewer.memory import Rests, have_one_arena
 from marimo_kernel_bridge.protocol import view_requests as wire
+from marimo_kernel_bridge.protocol.bridge_request import PROTOCOL
 from marimo_kernel_bridge.protocol.decoding import Decoder
-from marimo_kernel_bridge.protocol.messages import PROTOCOL, encode_error, encode_result
+from marimo_kernel_bridge.protocol.replies import encode_error, encode_result
 from marimo_kernel_bridge.viewing.advice import advice
 from marimo_kernel_bridge.viewing.server.serving import IDLE, ViewServer
 from marimo_kernel_bridge.viewing.server.site import Handler
@@ -40,7 +42,8 @@ from marimo_kernel_bridge.viewing.views import PERSON
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from marimo_kernel_bridge.protocol.messages import Content, Result
+    from marimo_kernel_bridge.protocol.messages import Result
+    from marimo_kernel_bridge.protocol.replies import Content
     from marimo_kernel_bridge.viewing.server.site import Site
     from marimo_kernel_bridge.viewing.table import Table
     from marimo_kernel_bridge.viewing.view import View
@@ -64,6 +67,7 @@ class FileViewer:
         self._idle = idle
         self.ended = asyncio.Event()
         self.server = ViewServer(idle=idle, more_addresses=[("/control", _Control, {"viewer": self})])
+        self._rests = Rests()
         self._used = time.monotonic()
         self._watching: dict[str, asyncio.Task[None]] = {}
         self._looks: WeakKeyDictionary[View, _Looked] = WeakKeyDictionary()
@@ -113,6 +117,7 @@ class FileViewer:
     def _look(self) -> None:
         """Look after the files that somebody looks at, and end when that was long ago."""
         self._looking = self._loop.call_later(_LOOK, self._look)
+        self._rests.look()
         views = list(self.server.views)
         for view in views:
             is_seen = self.server.views.unused_since(view) < _FOLLOWED
@@ -253,6 +258,7 @@ def main(arguments: list[str]) -> None:
     with suppress(AttributeError, ValueError, OSError):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.chdir(Path(sys.executable).anchor)  # no folder is held
+    have_one_arena()
     lock = int(arguments[1]) if len(arguments) > 1 else None
     asyncio.run(serve(Path(arguments[0]), started=partial(_can_be_found, lock)))
     os._exit(0)  # a thread that still reads holds nothing up

@@ -31,6 +31,10 @@ _MEMORY_IS_GIVEN_BACK: Final = (
 """Else DuckDB's allocator keeps what a query has taken: several times what an open file needs."""
 
 
+_NO_REMOTE_FILES: Final = "async_threads = 1"
+"""Threads that wait for networks, of which there are eight else."""
+
+
 class Database:
     """A database in a folder of its own, which is removed when it is closed.
 
@@ -59,6 +63,8 @@ class Database:
                 str(self.folder / "view.duckdb"),
                 config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"},
             )
+            with contextlib.suppress(duckdb.Error):  # of DuckDB 2
+                self._connection.execute(f"SET {_NO_REMOTE_FILES}")
             for setting in (
                 f"memory_limit = '{_memory() >> 20}MiB'",
                 f"temp_directory = {literal(str(self.folder / 'spilled'))}",

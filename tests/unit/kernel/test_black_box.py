@@ -19,6 +19,7 @@ from marimo_kernel_bridge.protocol import black_box as layout
 from marimo_kernel_bridge.protocol.black_box import BlackBox, folder_of, read
 from marimo_kernel_bridge.protocol.deaths import death_of, sentence
 from marimo_kernel_bridge.protocol.notebook import Cell
+from marimo_kernel_bridge.protocol.process_births import ticks_of
 
 CELL = Cell(
     "abcd",
@@ -321,7 +322,7 @@ def test_names_that_are_no_names_are_left_out(kernel: Kernel, content: bytes) ->
 
 def test_a_kernel_that_had_the_same_number_in_another_sandbox_is_another_one() -> None:
     pid = os.getpid()
-    this = layout.Born(pid, 0.0, layout.ticks_of(pid), layout.here())
+    this = layout.Born(pid, 0.0, ticks_of(pid), layout.here())
     process = layout.this_process()
     assert layout.is_of(this, process)
     assert not layout.is_of(msgspec.structs.replace(this, ticks=this.ticks + 1), process)
@@ -334,7 +335,7 @@ def test_what_a_kernel_in_a_sandbox_has_left_is_told_by_the_process_that_stood_f
 ) -> None:
     """Its own number is another one outside, or nobody's."""
     with subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) as stands:
-        process = layout.Process(stands.pid, layout.ticks_of(stands.pid), layout.here())
+        process = layout.Process(stands.pid, ticks_of(stands.pid), layout.here())
         kernel.writer.process = process
         kernel.writer.open("/home/ada/book.ipynb")
         kernel.begin("boom()")

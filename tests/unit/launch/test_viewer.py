@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import platform
 import stat
 import subprocess
 import sys
@@ -21,8 +22,10 @@ from marimo_kernel_bridge.launch.sessions import processes
 from marimo_kernel_bridge.launch.viewer import client as viewer_client
 from marimo_kernel_bridge.launch.viewer import place, process
 from marimo_kernel_bridge.launch.viewer.client import Viewer
+from marimo_kernel_bridge.launch.viewer.memory import Rests
 from marimo_kernel_bridge.launch.viewer.place import Process
 from marimo_kernel_bridge.protocol import own_browser
+from marimo_kernel_bridge.protocol.own_python import python_command
 from marimo_kernel_bridge.protocol.views import OpenedView, StateChange
 from marimo_kernel_bridge.viewing.tables import open_value
 from marimo_kernel_bridge.viewing.views import PERSON
@@ -561,3 +564,32 @@ def test_the_process_is_started_once_belongs_to_nobody_and_is_replaced_when_it_w
     assert call("--stop").output == "Closed all files.\n"
     assert Viewer.running() is None
     assert not place.place().exists()
+
+
+def test_memory_is_given_back_once_after_each_time_of_work() -> None:
+    spent, given = [0.0], []
+    rests = Rests(lambda: given.append(spent[0]), lambda: spent[0])
+    for now in (0.0, 1.0, 2.5, 2.51, 2.51, 2.52, 4.0, 4.0):
+        spent[0] = now
+        rests.look()
+    assert given == [2.51, 4.0]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is another")
+def test_what_is_freed_between_used_blocks_goes_back_to_the_system() -> None:
+    code = """
+import ctypes
+from marimo_kernel_bridge.launch.viewer.memory import give_back, have_one_arena
+have_one_arena()
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+def resident(): return int(open("/proc/self/statm").read().split()[1])
+blocks = [libc.malloc(60_000) for _ in range(1000)]
+for block in blocks: ctypes.memset(ctypes.c_void_p(block), 1, 60_000)
+for block in blocks[:-1]: libc.free(block)
+before = resident()
+give_back()
+print((before - resident()) * 4096)
+"""
+    ran = subprocess.run(python_command("-c", code), capture_output=True, text=True, check=True)
+    assert int(ran.stdout) > 40_000_000
