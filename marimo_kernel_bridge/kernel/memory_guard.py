@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 MAY_USE: Final = 0.92
 NEARLY_FULL_AT: Final = 0.90
 WARNS_AT: Final = 0.75
+_GROWN_BY: Final = 0.01
+"""Of the limit: what a cell takes is more than what the kernel needs to run it."""
 _MAY_BE_SOON: Final = 0.5
 """From here on a cell may use up the rest within a second."""
 WARNS_BELOW: Final = 0.10
@@ -134,6 +136,10 @@ class MemoryGuard:
     def is_nearly_full(self, used: int) -> bool:
         """Return whether so much of a known limit is in use that the next allocation may fail."""
         return 0 < self.limit * NEARLY_FULL_AT <= used
+
+    def has_grown(self, before: int, used: int) -> bool:
+        """Return whether notably more of a known limit is in use than before."""
+        return used - before >= self.limit * _GROWN_BY
 
     def may_be_full_soon(self, used: int) -> bool:
         """Return whether so much of a known limit is in use that a look each second may come too late."""

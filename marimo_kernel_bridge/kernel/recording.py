@@ -81,6 +81,7 @@ class Recording:
         self._warned: object = None  # the run of a cell that has been warned
         self._interrupted: object = None  # the one that was interrupted
         self._interrupts = False
+        self._used_before = 0  # bytes, when the body began that runs
         self._show: Callable[[Content, Header], None] = lambda _, __: None
         self._told = False
         self.covered: Callable[[], str] = str
@@ -171,6 +172,8 @@ class Recording:
                 self._told = True
                 self.died = replace(self.died, covered=self.covered())
                 self._notebook.outputs.append(entry, "display_data", notices.died(self.died))
+        if self._interrupts and entry is not None:
+            self._used_before, _ = self.guard.look()
         self._entry = entry
         self._time(runs=entry is not None)
 
@@ -199,9 +202,10 @@ class Recording:
         timers.call_later(wait, lambda: self._look(timers))
 
     def _interrupt(self, entry: Entry, used: int) -> None:
-        """Interrupt a cell, once, when memory is nearly full."""
+        """Interrupt a cell, once, when memory is nearly full and the cell takes more of it: not the one that frees some."""
         run = (entry.cell.cell_id, self._notebook.running)
-        if self.guard.is_nearly_full(used) and run != self._interrupted and entry is self._entry:
+        grown = self.guard.has_grown(self._used_before, used)
+        if self.guard.is_nearly_full(used) and grown and run != self._interrupted and entry is self._entry:
             self._interrupted = run
             self._show(notices.memory(interrupting(used, self.guard.limit)), self._parent)
             interrupt_main_thread()
