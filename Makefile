@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 WORKERS ?= 3
 # Further arguments: make lab ARGS=analysis.ipynb, make test ARGS=tests/house
 ARGS ?=
+# What the probes of tests/probes.py find
+COVERAGE := $(CURDIR)/.build/coverage
 # Percent of lines and of branches that all tests run at least
 COVERED = $(if $(ARGS),0 0,95 90)
 # How often test-hard runs all tests
@@ -48,10 +50,9 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 test: install ## All set-up, the linter, the types, all tests but the long ones, and the lines and branches that they run
 	@# At once: fetching the browser and npm's packages is waiting
 	$(MAKE) --no-print-directory --jobs=3 --output-sync=target browser extensions lint types
-	rm -rf .build/coverage && mkdir -p .build/coverage
-	$(BIN)/coverage run -m pytest -m 'not long' --durations=10 $(SIDE_BY_SIDE) $(ARGS)
-	$(BIN)/coverage combine --quiet
-	$(BIN)/python tests/coverage_figures.py $(COVERED)
+	rm -rf $(COVERAGE)
+	PYTHON_TESTS_PROBES=$(COVERAGE) $(BIN)/python -m pytest -m 'not long' --durations=10 $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m tests.coverage_figures $(COVERAGE) $(COVERED)
 
 test-long: install browser extensions ## The long tests: whole stories in a browser and in environments of their own, and many random inputs
 	$(BIN)/python -m pytest -m long --durations=10 $(SIDE_BY_SIDE) $(ARGS)

@@ -16,12 +16,16 @@ from typing import Any
 
 import pytest
 
-from tests import measuring
+from tests import probes
 from tests.compiling import compile_share
 from tests.isolation import FOLDER, Home, Homes, Outside, begin, remove, running
-from tests.measuring import kernels_write, only_where_needed
 
-measuring.begin()  # before the conftest.py of a folder imports the package
+if probes.VARIABLE in os.environ:  # before the conftest.py of a folder imports the package
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        from tests import probe_files
+
+        probe_files.prepare(Path(os.environ[probes.VARIABLE]))
+    probes.begin()
 
 MAY_SKIP: dict[str, str] = {
     "tests/kernel/test_deaths.py::test_memory_runs_out": "only root can make a control group: `make oom`",
@@ -59,8 +63,7 @@ def homes(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory)
     """Homes for what lives longer than a test: `homes.new("k")`. With the session all ends that lives there."""
     tmp_path_factory.getbasetemp()  # where it is without us
     homes = pytestconfig.stash[HOMES]
-    with kernels_write():
-        yield homes
+    yield homes
     assert not (processes := running(homes.folder)), f"still running after all tests: {processes}"
 
 
@@ -76,10 +79,10 @@ def pool_home(homes: Homes) -> Iterator[Home]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def module_home(request: pytest.FixtureRequest, homes: Homes) -> Iterator[Home]:
+def module_home(homes: Homes) -> Iterator[Home]:
     """The home of what the tests of a module share. With the module all ends that it or its tests have started."""
     home = homes.new("m")
-    with only_where_needed(request.path), home.lived_in():
+    with home.lived_in():
         yield home
     assert not (processes := running(home.folder)), f"still running after the module: {processes}"
 

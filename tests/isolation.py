@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import psutil  # type: ignore[import-untyped]  # it has no types
 
-from tests import measuring
+from tests import probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ class Home:
         windows = {name: home for name in ("USERPROFILE", "APPDATA", "LOCALAPPDATA") if os.name == "nt"}
         return (
             windows
-            | measuring.variables()
+            | probes.variables()
             | {
                 "HOME": home,
                 "JUPYTER_RUNTIME_DIR": str(self.runtime),

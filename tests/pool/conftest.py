@@ -9,7 +9,7 @@ from pooled_kernel import Kernel
 
 from marimo_kernel_bridge.launch.pool import protocol
 from marimo_kernel_bridge.launch.pool.status import stop_pools
-from tests import measuring
+from tests import probes
 from tests.isolation import Home
 
 
@@ -21,8 +21,8 @@ def _pools_end_with_the_module(module_home: Home) -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _pools_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """coverage starts with the interpreter, when a pool has few variables yet."""
-    monkeypatch.setattr(protocol, "_READ_ONCE", (*protocol._READ_ONCE, measuring.VARIABLE))
+    """Probes begin with the interpreter, when a pool has few variables yet."""
+    monkeypatch.setattr(protocol, "_READ_ONCE", (*protocol._READ_ONCE, probes.VARIABLE))
 
 
 @pytest.fixture(autouse=True)

@@ -25,6 +25,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.bounds import Engine, Sandbox
 from marimo_kernel_bridge.protocol.own_python import module_command, python_command
 from marimo_kernel_bridge.sandbox.engines import engine_for
+from tests import probes
 
 BOUND = 120.0
 """Seconds for anything, on a machine that computes something else."""
@@ -86,9 +87,7 @@ def user(name: str) -> Iterator[User]:
     ):
         (someone.home / folder).mkdir(parents=True, mode=0o700)
     someone.folder.mkdir()
-    inherited = {
-        key: os.environ[key] for key in ("PATH", "LANG", "COVERAGE_PROCESS_CONFIG") if key in os.environ
-    }
+    inherited = {key: os.environ[key] for key in ("PATH", "LANG", probes.VARIABLE) if key in os.environ}
     someone.environment = {
         **inherited,
         "HOME": str(someone.home),

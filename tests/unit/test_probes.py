@@ -1,12 +1,18 @@
 """Probes find the lines and branches that coverage's trace function finds."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from coverage import Coverage
 
-from tests.probes import found, probed
+from marimo_kernel_bridge import errors
+from tests.probe_files import ROOT, prepare, reached
+from tests.probe_writer import found, probed
+from tests.probes import PACKAGE, VARIABLE
 
 SOURCE = '''
 """A module."""
@@ -188,3 +194,25 @@ def test_lines_and_branches_are_those_that_the_trace_function_finds(
     branches = [of.branch_stats(str(path)) for of in (by_probes, by_trace)]
     assert lines[0] == lines[1]
     assert branches[0] == branches[1]
+
+
+MAKES = "errors.BridgeError('bad_request', 'a reason')"
+ENDS = {
+    "as it should": MAKES,
+    "killed": f"{MAKES}; os.kill(os.getpid(), 9)",
+    "at once": f"{MAKES}; os._exit(3)",
+    "in a forked process": f"child = os.fork(); os.waitpid(child, 0) if child else {MAKES}",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing is forked there")
+@pytest.mark.parametrize("how", ENDS)
+def test_what_a_process_has_reached_is_known_however_it_ends(tmp_path: Path, how: str) -> None:
+    source = ROOT / PACKAGE / "errors.py"
+    prepare(tmp_path, [source])
+    environment = os.environ | {VARIABLE: str(tmp_path)}
+    for code, made in ((f"import {PACKAGE}.errors", False), (ENDS[how], True)):
+        run = f"import os; from {PACKAGE} import errors; {code}"
+        subprocess.run([sys.executable, "-c", run], env=environment, check=False)
+        lines = {line for arc in reached(tmp_path)[str(source)] for line in arc if line > 0}
+        assert (errors.BridgeError.__init__.__code__.co_firstlineno + 2 in lines) == made
