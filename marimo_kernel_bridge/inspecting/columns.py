@@ -16,6 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.inspecting.value_text import (
+    LONGEST,
     is_one_of,
     is_plain_zone,
     library_class,
@@ -79,7 +80,19 @@ def cell_text(value: object) -> str:
     """Return a value of a table as text."""
     if type(value) is float:
         return number_text(value)
-    return shorten(value, 80) if type(value) is str else value_text(value, 80)
+    return shorten(value, 80) if type(value) is str else _text(value, 80)
+
+
+def item_text(value: object) -> str:
+    """Return a value of a series as text."""
+    return number_text(value) if type(value) is float else _text(value)
+
+
+def _text(value: object, longest: int = LONGEST) -> str:
+    """Return a value as text; a time at midnight by its date, as pandas shows days."""
+    text = value_text(value, longest)
+    is_time = type(value) is dt.datetime or type(value) is library_class("pandas", "Timestamp")
+    return text.removesuffix(" 00:00:00") if is_time else text
 
 
 def _parted(values: Iterable[object]) -> tuple[int, list[Any]]:
@@ -137,7 +150,7 @@ def _short(value: object) -> str:
     return (
         number_text(value)
         if type(value) is float
-        else shorten(value if type(value) is str else value_text(value), _WIDTH)
+        else shorten(value if type(value) is str else _text(value, _WIDTH), _WIDTH)
     )
 
 

@@ -17,7 +17,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspecting.columns import all_numbers, cell_text, counted_rows, described
+from marimo_kernel_bridge.inspecting.columns import all_numbers, cell_text, counted_rows, described, item_text
+from marimo_kernel_bridge.inspecting.dtypes import dtype_text, is_plain_arrow, is_plain_dtype
+from marimo_kernel_bridge.inspecting.labels import index_text, labels_of
 from marimo_kernel_bridge.inspecting.value_text import (
     bases,
     class_name,
@@ -27,7 +29,6 @@ from marimo_kernel_bridge.inspecting.value_text import (
     is_class,
     is_of_library,
     is_one_of,
-    is_plain_zone,
     library_class,
     value_text,
 )
@@ -55,6 +56,7 @@ class _Sample(TypedDict, total=False):
     items: tuple[str, ...]
     total_items: int
     facts: tuple[str, ...]
+    labels: tuple[str, ...]
 
 
 _Reader = tuple[str, str, "Callable[[Any], str]", "Callable[[Any, slice], _Sample]"]
@@ -201,7 +203,7 @@ def _shape(value: Any) -> str:
 
 
 def _length(value: Any) -> str:
-    return f"{len(value)} values, {_dtype(value.dtype)}"
+    return f"{len(value)} values, {dtype_text(value.dtype)}"
 
 
 def without_attrs(value: Any) -> Any:
@@ -214,31 +216,8 @@ def without_attrs(value: Any) -> Any:
     return bare
 
 
-def _dtype(dtype: Any) -> str:
-    kind = type(dtype)
-    if is_plain_dtype(dtype):
-        return f"{dtype}"
-    if library_class("pandas", "DatetimeTZDtype") is kind:
-        return "datetime with time zone"
-    return f"<{class_name(kind)}>"
-
-
-def is_plain_dtype(dtype: Any) -> bool:
-    """Return whether a dtype is of a library, and has no parts that may be of other classes, such as a fill value."""
-    kind = type(dtype)
-    if any(base is library_class("numpy", "dtype") for base in bases(kind)):
-        return class_name(kind) != "numpy.dtypes.StringDType"
-    if library_class("pandas", "DatetimeTZDtype") is kind:
-        return is_plain_zone(dtype.tz)
-    if library_class("pandas", "IntervalDtype") is kind:
-        return is_plain_dtype(dtype.subtype)
-    if library_class("pandas", "ArrowDtype") is kind:
-        return _is_plain_arrow(dtype.pyarrow_dtype)
-    return is_of_library(kind, "pandas") and library_class("pandas", "SparseDtype") is not kind
-
-
 def _array_summary(array: Any) -> str:
-    return f"shape {array.shape}, {_dtype(array.dtype)}"
+    return f"shape {array.shape}, {dtype_text(array.dtype)}"
 
 
 def _array_content(array: Any, part: slice) -> _Sample:
@@ -303,7 +282,7 @@ def _pandas_values(array: Any) -> list[Any]:
 def _pandas_table(table: Any, part: slice) -> _Sample:
     columns = table.columns
     names = list(columns.tolist()) if is_of_library(type(columns), "pandas") else ["?"] * table.shape[1]
-    dtypes = [_dtype(dtype) for dtype in table.dtypes.array]
+    dtypes = [dtype_text(dtype) for dtype in table.dtypes.array]
     head = table.iloc[part, :MOST_COLUMNS]
     values = [_pandas_values(head.iloc[:, number].array) for number in range(head.shape[1])]
     memory = int(
@@ -315,13 +294,17 @@ def _pandas_table(table: Any, part: slice) -> _Sample:
         return _pandas_values(array[:most]), all_numbers(array) if most < len(table) else None
 
     content = _table_content(len(table), names, dtypes, values, counted if part.start == 0 else None)
-    content["facts"] = (f"index {_dtype(table.index.dtype)}, about {memory} bytes", *content.get("facts", ()))
+    content["facts"] = (f"index {index_text(table.index)}, about {memory} bytes", *content.get("facts", ()))
+    content["labels"] = labels_of(table.index, part)
     return content
 
 
 def _pandas_series(series: Any, part: slice) -> _Sample:
+    """Return a series, or an index, which has no labels of its own."""
     values = _pandas_values(series.array[part])
-    return {"items": tuple(value_text(item) for item in values), "total_items": len(series)}
+    sample: _Sample = {"items": tuple(map(item_text, values)), "total_items": len(series)}
+    index = getattr(series, "index", None) if library_class("pandas", "Series") is type(series) else None
+    return sample if index is None else {**sample, "labels": labels_of(index, part)}
 
 
 def _polars_table(table: Any, part: slice) -> _Sample:
@@ -342,27 +325,16 @@ def _polars_series(series: Any, part: slice) -> _Sample:
     return {"items": tuple(value_text(item) for item in values), "total_items": len(series)}
 
 
-def _is_plain_arrow(kind: Any) -> bool:
-    """Return whether an Arrow type and all its parts are the library's: extension types have methods of their own."""
-    if not is_of_library(type(kind), "pyarrow") or class_name(type(kind)).endswith("ExtensionType"):
-        return False
-    parts = [kind.field(number).type for number in range(kind.num_fields)]
-    values = getattr(kind, "value_type", None)  # of a dictionary
-    return all(map(_is_plain_arrow, parts if values is None else [*parts, values]))
-
-
 def _arrow_shape(table: Any) -> str:
     return f"{table.num_rows} rows, {table.num_columns} columns"
 
 
 def _arrow_table(table: Any, part: slice) -> _Sample:
     names, kinds = list(table.schema.names), list(table.schema.types)
-    dtypes = [f"{kind}" if _is_plain_arrow(kind) else f"<{class_name(type(kind))}>" for kind in kinds]
+    dtypes = [f"{kind}" if is_plain_arrow(kind) else f"<{class_name(type(kind))}>" for kind in kinds]
     head = table.slice(part.start, part.stop - part.start)
     columns = [
-        head.column(number).to_pylist()
-        if _is_plain_arrow(kinds[number])
-        else [dtypes[number]] * head.num_rows
+        head.column(number).to_pylist() if is_plain_arrow(kinds[number]) else [dtypes[number]] * head.num_rows
         for number in range(min(len(names), MOST_COLUMNS))
     ]
 

@@ -62,7 +62,8 @@ class Column:
 class VariableContent:
     """A variable with a sample of its content.
 
-    Tables have `columns`, `rows` (the first ones, as text) and `total_rows`; other containers and arrays have `items`.
+    Tables have `columns`, `rows` (the first ones, as text) and `total_rows`; other containers and arrays have `items`. `labels` are
+    those of the rows or items, if they are not their positions.
     `sampled` is False if no sample could be read because a cell was running.
     """
 
@@ -75,6 +76,7 @@ class VariableContent:
     total_items: int | None = None
     facts: tuple[str, ...] = ()
     sampled: bool = True
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspecting.dtypes import is_plain_dtype
 from marimo_kernel_bridge.inspecting.value_text import class_name, is_one_of, library_class
-from marimo_kernel_bridge.inspecting.variables import is_plain_dtype, without_attrs
+from marimo_kernel_bridge.inspecting.variables import without_attrs
 from marimo_kernel_bridge.protocol.views import Column, TablePart
 from marimo_kernel_bridge.viewing.tables import open_value
 from marimo_kernel_bridge.viewing.tables.groups import binned, grouped, scalar_rows

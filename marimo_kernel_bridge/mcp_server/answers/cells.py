@@ -76,8 +76,8 @@ class CellView:
 
     `not_watched` are names of objects that are too large to see whether the cell changes them: what the code does not show
     of such changes runs no other cell.
-    `full` is the resource with all outputs, if these are incomplete or images were scaled. `edited_by` is an agent; `type`
-    and `sync` are as in list_cells; outputs are of the code that ran. `origin` is missing for the open document.
+    `full` is the resource with all outputs, if these are incomplete or images were scaled. `edited_by` and `run_by` are agents: what
+    only `ran_at` tells of, the person has run. `type` and `sync` are as in list_cells; outputs are of the code that ran. `origin` is missing for the open document.
     """
 
     cell_id: str
@@ -178,10 +178,10 @@ def _names(cell: CellLine) -> str:
 
 
 def _last_run(run_by: str | None, ran_at: str | None, seconds: float | None) -> list[str]:
-    if run_by is None:
+    if run_by is None and ran_at is None:
         return []
     told = "" if seconds is None else f", {took(seconds)}"
-    return [f"run by {run_by}{f' at {ran_at}' if ran_at else ''}{told}"]
+    return [f"run by {run_by or 'the person'}{f' at {ran_at}' if ran_at else ''}{told}"]
 
 
 def _numbered(first: int, number: int) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.mcp_server.answers.durations import took
@@ -12,15 +14,18 @@ from marimo_kernel_bridge.mcp_server.answers.view import one_line, quoted
 from marimo_kernel_bridge.protocol.changes import GraphProblem  # noqa: TC001  # pydantic looks at it
 from marimo_kernel_bridge.protocol.environment import MissingImport  # noqa: TC001  # pydantic looks at it
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 
 @dataclass(frozen=True)
 class FoundLine:
-    """A line that matches. `where` is code, markdown, raw or output; `line` counts from 1."""
+    """A line that matches. `where` is markdown, raw or output, where it is not the code; `line` counts from 1."""
 
     cell_id: str
-    where: str
     line: int
     text: str
+    where: str = "code"
 
 
 @dataclass(frozen=True)
@@ -161,7 +166,10 @@ class ColumnLine:
 
 @dataclass(frozen=True)
 class VariableView:
-    """A variable and a sample of its content. Values are text; `<Name>` represents an object that was not converted."""
+    """A variable and a sample of its content. Values are text; `<Name>` represents an object that was not converted.
+
+    `labels` are those of `rows` or `items`, where they are not numbered.
+    """
 
     type: str
     summary: str = ""
@@ -175,6 +183,7 @@ class VariableView:
     total_items: int | None = None
     offset: int = 0
     facts: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     note: str = ""
     name: str = field(default="", metadata=SENT)
 
@@ -186,13 +195,17 @@ class VariableView:
         if self.columns:
             lines += [column.text() for column in self.columns]
             part = f"{len(self.rows)} of {self.total_rows} rows{self._next(len(self.rows), self.total_rows)}"
-            lines += [f"--- {part}", *(" | ".join(row) for row in self.rows)]
-        lines += self.items
+            lines += [f"--- {part}", *self._labelled(" | ".join(row) for row in self.rows)]
+        lines += self._labelled(self.items)
         if self.total_items is not None and self.total_items > len(self.items):
             lines.append(
                 f"{len(self.items)} of {self.total_items} shown{self._next(len(self.items), self.total_items)}"
             )
         return "\n".join(lines)
+
+    def _labelled(self, lines: Iterable[str]) -> Iterator[str]:
+        for label, line in zip_longest(self.labels, lines):
+            yield line if label is None else f"{one_line(label)}: {line}"
 
     def _next(self, shown: int, total: int | None) -> str:
         """Return where this part begins, and how to read the next."""

@@ -14,7 +14,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.cells import CellLine, CellList, CellsRead, CellView
 from marimo_kernel_bridge.mcp_server.answers.durations import worth_telling
 from marimo_kernel_bridge.mcp_server.answers.origin import KERNEL, Origin
-from marimo_kernel_bridge.mcp_server.answers.view import first_line, who
+from marimo_kernel_bridge.mcp_server.answers.view import first_line
 from marimo_kernel_bridge.mcp_server.media.output_text import MAX_IMAGE_CHARACTERS, Image, cut
 from marimo_kernel_bridge.mcp_server.views.notebook_source import (
     NOTHING_GIVEN,
@@ -173,7 +173,7 @@ async def _kernels_view(
         downstream=cell.downstream,
         not_watched=cell.not_watched,
         edited_by=_agent(cell.edited_by),
-        run_by=who(cell.last_run_by) if over and cell.last_run_by is not None else None,
+        run_by=_agent(cell.last_run_by) if over else None,
         seconds=worth_telling(cell.duration) if over else None,
         error=error_line(cell.error),
         ran_at=time_of_day(cell.last_run_at) if over else None,

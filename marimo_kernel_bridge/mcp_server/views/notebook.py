@@ -151,6 +151,7 @@ async def variable_view(attached: Attached, name: str, rows: int, offset: int = 
         total_items=content.total_items,
         offset=offset,
         facts=content.facts,
+        labels=content.labels,
         note=" ".join(filter(None, (attached.news(), note))),
     )
 

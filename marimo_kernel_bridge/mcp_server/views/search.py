@@ -19,7 +19,7 @@ from marimo_kernel_bridge.protocol.output_log import without_edited
 from marimo_kernel_bridge.protocol.output_text import plain_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.views.notebook_source import Given, SourceCell
@@ -67,7 +67,7 @@ async def _found(
 ) -> tuple[list[FoundLine], int]:
     if not regex and sum(len(text) for *_, text in texts) <= SMALL:
         lines, total = find_lines(texts, query, limit, regex=False)
-        return [FoundLine(*line) for line in lines], total
+        return _lines(lines), total
     try:
         lines, total = await attached.presenter.do(
             "find_lines", bound=_BOUND, texts=list(texts), query=query, limit=limit, regex=regex
@@ -82,7 +82,7 @@ async def _found(
             "of this notebook; it was stopped.",
             "Use a simpler pattern, without nested repetitions, or plain text.",
         ) from refusal
-    return [FoundLine(*line) for line in lines], total
+    return _lines(lines), total
 
 
 async def _in_outputs(
@@ -121,5 +121,9 @@ async def _outputs(attached: Attached, cells: Sequence[SourceCell]) -> tuple[lis
     return [(name, "output", text[:MOST_SEARCHED]) for name, text in zip(ids, texts, strict=True)], cut
 
 
+def _lines(found: Iterable[tuple[str, str, int, str]]) -> list[FoundLine]:
+    return [FoundLine(cell_id, line, text, where) for cell_id, where, line, text in found]
+
+
 def _line(match: Match) -> FoundLine:
-    return FoundLine(match.cell_id, match.where, match.line, match.text)
+    return FoundLine(match.cell_id, match.line, match.text, match.where)

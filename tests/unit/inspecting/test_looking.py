@@ -10,7 +10,7 @@ import sys
 import types
 import uuid
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -145,6 +145,18 @@ def sparse() -> object:
     return series
 
 
+def labelled() -> pd.DataFrame:
+    labels = np.empty(1, dtype=object)
+    labels[0] = object.__new__(hostile())
+    return pd.DataFrame({"a": [1]}, index=pd.Index(labels, dtype=object))
+
+
+def named_labels() -> object:
+    index = pd.Index([5])
+    index._name = made(str, "name")  # type: ignore[attr-defined]
+    return pd.Series([1], index=index)
+
+
 def record() -> object:
     array = np.zeros(1, dtype=[("a", object)])
     array["a"][0] = object.__new__(hostile())
@@ -166,6 +178,10 @@ VALUES: dict[str, Callable[[], object]] = {
     "attrs": lambda: with_attrs(pd.DataFrame({"a": [1, 2]})),
     "attrs of a series": lambda: with_attrs(pd.Series([1, 2])),
     "sparse": sparse,
+    "labels": labelled,
+    "labels of a series": lambda: labelled()["a"],
+    "name of labels": named_labels,
+    "type of labels": lambda: pd.Series([1, 2], index=pd.Index(cast("pd.Series[int]", sparse()))),
     "objects": lambda: pd.DataFrame({"a": pd.Series([object.__new__(hostile())], dtype=object)}),
     **{
         base.__name__: partial(made, base, *arguments)

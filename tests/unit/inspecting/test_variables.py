@@ -130,6 +130,29 @@ def test_a_series_shows_some_values(series: object) -> None:
     assert (content.items, content.total_items) == (("2", "3"), 3)
 
 
+def test_rows_and_values_of_pandas_have_their_labels_where_these_are_not_positions() -> None:
+    sales = pd.DataFrame({"city": ["Ulm", "Bonn", "Ulm"], "year": [2025, 2025, 2026], "sum": [1.5, 2.0, 3.0]})
+    assert (look(sales).labels, look(sales["sum"]).labels) == ((), ())
+    by_city = look(sales.groupby("city")["sum"].sum().to_frame())
+    assert (by_city.labels, by_city.rows) == (("Bonn", "Ulm"), (("2",), ("4.5",)))
+    assert by_city.facts[0].startswith("index city ")
+    assert look(sales["city"].value_counts(), rows=1, offset=1).labels == ("Bonn",)
+    several = look(sales.set_index(["city", "year"]), rows=1)
+    assert several.labels == ("('Ulm', 2025)",)
+    assert several.facts[0].startswith("index city, year object")
+    assert look(sales[sales["city"] == "Ulm"]).labels == ("0", "2"), "not the positions of what is left"
+    assert look(sales.set_index("sum"), rows=2, offset=1).labels == ("2", "3")
+
+
+def test_days_are_shown_as_days() -> None:
+    days = pd.DataFrame({"day": pd.to_datetime(["2026-01-01", "2026-01-02", "2026-01-02"])})
+    content = look(days, rows=1)
+    assert (content.rows, content.columns[0].least) == ((("2026-01-01",),), "2026-01-01")
+    assert content.columns[0].top == (("2026-01-02", 2), ("2026-01-01", 1))
+    assert look(days["day"] + pd.Timedelta(hours=1), rows=1).items == ("2026-01-01 01:00:00",)
+    assert look(days.set_index("day").assign(x=1), rows=1).labels == ("2026-01-01",)
+
+
 def test_arrays_show_shape_type_and_range() -> None:
     content = look(np.arange(6.0).reshape(2, 3), rows=2)
     assert content.variable.summary == "shape (2, 3), float64"

@@ -105,7 +105,7 @@ async def test_a_search_finds_markdown_and_text_that_never_ran_once(
 ) -> None:
     async def found(query: str) -> list[tuple[str, str, int]]:
         matches = (await connected("search_cells", query=query)).data["matches"]
-        return [(match["cell_id"], match["where"], match["line"]) for match in matches]
+        return [(match["cell_id"], match.get("where", "code"), match["line"]) for match in matches]
 
     assert await found("CUSTOMERS") == [("head", "markdown", 1)]
     assert await found("x") == [
@@ -131,7 +131,7 @@ async def test_a_regular_expression_is_searched_in_texts_and_outputs(
     connected: Agent, document: FakeKernel
 ) -> None:
     answer = await connected("search_cells", query=r"^\d$|d\w+ct", regex=True)
-    found = [(match["cell_id"], match["where"]) for match in answer.data["matches"]]
+    found = [(match["cell_id"], match.get("where", "code")) for match in answer.data["matches"]]
     assert found == [("head", "markdown"), ("bbbb", "output")]
     assert (await connected("search_cells", query="(", regex=True)).refused("bad_request")
 

@@ -169,7 +169,9 @@ async def test_what_is_cut_off_a_cell_says_where_the_whole_is(connected: Agent, 
 async def test_search_finds_lines_whatever_their_case(connected: Agent, chain: FakeKernel) -> None:
     answer = await connected("search_cells", query="Y IS")
     (match,) = answer.data["matches"]
-    assert (match["cell_id"], match["where"], match["line"]) == ("cccc", "code", 1)
+    assert match == {"cell_id": "cccc", "line": 1, "text": match["text"]}, (
+        "where is code, unless it says otherwise"
+    )
     assert answer.text.startswith("1 line contains 'Y IS'")
 
 
