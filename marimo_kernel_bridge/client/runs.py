@@ -73,7 +73,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the person finds the change of a run. `op_id` names it for the kernel; `front_end` shows it."""
+    """Where the person finds the change of a run. `op_id` names it for the kernel; `front_end` shows it.
+
+    `added` are new cells that the kernel does not tell of, "" in the place of each that it does, where they are one batch.
+    """
 
     where: Where
     op_id: str | None = None

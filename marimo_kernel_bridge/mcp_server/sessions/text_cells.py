@@ -50,6 +50,12 @@ class TextEdits:
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.moved or self.deleted)
 
+    @property
+    def new(self) -> tuple[str, ...]:
+        """The ids in the file of all new cells, in the order of the batch; "" for code, whose ids are the kernel's."""
+        names = sorted((*self.codes, *self.ids), key=lambda name: int(name.removeprefix("new")))
+        return tuple(self.ids.get(name, "") for name in names)
+
     def applied(self, document: DocumentJSON, new_codes: Sequence[str]) -> DocumentJSON:
         """Return the notebook with the texts. `new_codes` are the ids in the file of the new code cells."""
         ids = self.ids | dict(zip(self.codes, new_codes, strict=False))

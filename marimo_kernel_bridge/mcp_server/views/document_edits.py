@@ -188,7 +188,7 @@ async def _in_session(
     code, texts = split(
         changes, [FileCell(cell.key, cell.cell_id if cell.type == "code" else None) for cell in cells]
     )
-    place = Place("saved", added=tuple(texts.ids.values()))
+    place = Place("saved", added=texts.new)
     if code:
         started = await attached.client.edit_cells(code, run=run)
         started.place = place

@@ -82,7 +82,9 @@ class _Facts:
         shown = self.run.place.added if self.run.place is not None else ()
         ids = {cell.notebook_cell_id: cell.cell_id for cell in self.cells.values()}
         beside = () if self.refused else tuple(ids.get(key, key) for key in shown)
-        return (*self.edits.added, *beside) if self.edits is not None else beside
+        codes = iter(self.edits.added if self.edits is not None else ())
+        placed = [key or next(codes, "") for key in beside]
+        return (*codes, *filter(None, placed))
 
     @property
     def refused(self) -> bool:

@@ -189,10 +189,14 @@ async def test_a_text_that_an_agent_has_added_is_in_its_next_outline(
     monkeypatch.setattr(saving, "_QUIET", 3600.0)
     await created(agent)
     kernel.add("Hbol", "x = 1", notebook_cell_id=None)
-    kernel.executions["edit_cells"] = Execution(requested=("Hbol",), edits=EditReport(applied=True))
-    added = [{"action": "add", "code": "x = 1"}, {"action": "add", "type": "markdown", "code": "# T"}]
-    assert (await agent("edit_cells", edits=added)).data["status"] == "ok"
-    assert [cell["code"] for cell in (await agent("list_cells")).data["cells"]] == ["x = 1", "# T"]
+    report = EditReport(applied=True, added=("Hbol",))
+    kernel.executions["edit_cells"] = Execution(requested=("Hbol",), edits=report)
+    added = [{"action": "add", "type": "markdown", "code": "# T"}, {"action": "add", "code": "x = 1"}]
+    done = await agent("edit_cells", edits=added)
+    listed = (await agent("list_cells")).data["cells"]
+    assert sorted(cell["code"] for cell in listed) == ["# T", "x = 1"]
+    (title,) = (cell["cell_id"] for cell in listed if cell["code"] == "# T")
+    assert (done.data["status"], done.data["added"]) == ("ok", [title, "Hbol"]), "in the order of the batch"
 
 
 @pytest.mark.parametrize(

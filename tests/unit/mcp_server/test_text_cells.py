@@ -99,7 +99,15 @@ def test_new_cells_of_a_batch_are_named_as_the_kernel_counts_them() -> None:
 def test_what_a_batch_adds_and_deletes_again_is_nowhere() -> None:
     for_kernel, edits = split([text("# Title"), DeleteCell(cell_id="new1", version=0)], FILE)
     assert for_kernel == ()
-    assert not edits
+    assert (edits.new, bool(edits)) == ((), False)
+
+
+def test_new_cells_are_told_in_the_order_of_the_batch() -> None:
+    *_, edits = split(
+        [code("x"), text("# A"), code("y"), text("# B"), DeleteCell(cell_id="new2", version=0)], FILE
+    )
+    (title,) = edits.ids.values()
+    assert edits.new == ("", "", title)
 
 
 def test_a_text_whose_neighbour_is_gone_keeps_its_place() -> None:
