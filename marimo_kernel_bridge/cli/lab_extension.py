@@ -11,9 +11,7 @@ from jupyter_core.paths import jupyter_config_path, jupyter_path
 from marimo_kernel_bridge.protocol.document import DOCUMENT_PROTOCOL
 
 NAME: Final = "marimo-kernel-bridge-labextension"
-REINSTALL: Final = (
-    "Run: pip install --force-reinstall --no-deps marimo-kernel-bridge (in a checkout: make extensions)"
-)
+REINSTALL: Final = "Run in the folder of the clone: pip install --force-reinstall --no-deps . (to work on the project: make extensions)"
 
 
 def installed() -> tuple[Path, int | None] | None:
