@@ -7,10 +7,11 @@ reader sees either the old value or the new one. Independent of the graph and of
 from __future__ import annotations
 
 import random
+import re
 import string
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, Cell
@@ -122,6 +123,9 @@ class Entry:
         return self.cell.notebook_cell_id is not None and not self.deleted and not self.detached
 
 
+_OWN_ID: Final = re.compile("[A-Za-z]{4}")
+
+
 class NewIds:
     """The ids of new cells: marimo's algorithm, so that the first cells have the same ids as in marimo."""
 
@@ -129,9 +133,19 @@ class NewIds:
         self._taken = taken
         self._random = random.Random(42)  # noqa: S311  # not a secret
 
-    def take(self) -> str:
-        """Return the id of a new cell."""
-        return self._next(self._random)
+    def take(self, besides: Container[str] = ()) -> str:
+        """Return the id of a new cell; `besides` are not to be taken."""
+        while (cell_id := self._next(self._random)) in besides:
+            pass
+        return cell_id
+
+    def free(self, ids: Iterable[str | None]) -> set[str]:
+        """Return which ids of a notebook are of this form, as in files that a kernel's cells were saved in, and no cell's here."""
+        return {
+            cell_id
+            for cell_id in ids
+            if cell_id and _OWN_ID.fullmatch(cell_id) and cell_id not in self._taken
+        }
 
     def coming(self, count: int) -> list[str]:
         """Return the ids of the next new cells. Any thread."""

@@ -144,19 +144,23 @@ class AgentEdits:
     def load(self, code: Sequence[tuple[str | None, str]], address: Address) -> tuple[str, ...]:
         """Register cells of the document that the kernel does not have, with the front end's ids; return the new ids.
 
-        They are stale, and wait until somebody runs them or what needs them.
+        They are stale, and wait until somebody runs them or what needs them. Cells that an earlier kernel has saved keep its ids:
+        who knew that kernel would change another cell.
         """
         stale_before = self._graph.stale
         self._runs.open(address, NOTEBOOK, ())
         known = {entry.cell.notebook_cell_id: entry for entry in self._cells if entry.live}
         added: list[Entry] = []
         order: list[str] = []
+        own = self._cells.new_ids.free(key for key, _ in code)
         for key, text in code:
             entry = known.get(key)
             if entry is None and key is not None:  # an agent's cell, which the file has got meanwhile
                 entry = self._cells.show(key, text, NOTEBOOK, address)
             if entry is None and text.strip():
-                added.append(entry := self._cells.add_beside(key, text, NOTEBOOK, address))
+                cell_id = key if key in own else self._cells.new_ids.take(besides=own)
+                own.discard(cell_id or "")
+                added.append(entry := self._cells.add_beside(key, text, NOTEBOOK, address, cell_id=cell_id))
             if entry is not None:
                 order.append(entry.cell.cell_id)
         self._cells.arrange(order)

@@ -144,3 +144,12 @@ def test_without_a_document_and_a_readable_file_it_is_refused(
     with pytest.raises(BridgeError) as refusal:
         load(lab)
     assert refusal.value.code == code
+
+
+def test_cells_that_an_earlier_kernel_has_saved_keep_its_ids(lab: FrontEnd, file: Path) -> None:
+    # The first ids that this kernel would give are Hbol and MJUe.
+    write(file, {"one": "a = 1", "MJUe": "b = a + 1", "Hbol": "c = b + 1", "x" * 8: "d = c"})
+    ids = load(lab).cells
+    assert (ids[1], ids[2], len(set(ids))) == ("MJUe", "Hbol", 4)
+    lab.run("five", "e = 1")
+    assert cells(lab)["five"].cell_id not in ids
