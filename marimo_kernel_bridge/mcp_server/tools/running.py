@@ -44,6 +44,7 @@ from marimo_kernel_bridge.mcp_server.views.document_edits import (
 )
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
 from marimo_kernel_bridge.mcp_server.views.runs import run_called
+from marimo_kernel_bridge.mcp_server.views.ui_values import meant
 from marimo_kernel_bridge.mcp_server.views.window import Window
 
 _OF_EDITS: Final = ("added", "problems", "op_id", "front_end", "conflicts")
@@ -195,5 +196,5 @@ async def set_ui_value(
 ) -> CellRun:
     """Set a UI element (mo.ui.slider) or ipywidget as a person would; cells that read it run, of an ipywidget only its callbacks."""
     attached = await to_run_in(ctx, kernel)
-    started = await attached.client.set_ui_value(element, value)
+    started = await attached.client.set_ui_value(element, await meant(attached, element, value))
     return await finish(ctx, attached, started, timeout, Window(max_chars))

@@ -14,6 +14,7 @@ from marimo_kernel_bridge.mcp_server.views import run_messages
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import ChangeCell, EditReport, ExpectedRun, GraphProblem
 from marimo_kernel_bridge.protocol.environment import InstallReport, PackageChange
+from marimo_kernel_bridge.protocol.inspection import UiElement
 from marimo_kernel_bridge.protocol.notebook import CellError
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.conftest import Serve
@@ -497,6 +498,28 @@ async def test_a_kernel_without_any_cell_or_notebook_is_not_said_to_have_run_the
     kernel.add("mine", "x = 1", notebook_cell_id=None)
     assert not (await connected("run_cells", which="all")).failed
     assert "run_cells" in kernel.asked
+
+
+@pytest.mark.parametrize(
+    ("takes", "given", "sent"),
+    [
+        ("a number from 0 to 500", "200", 200),
+        ("two of: a number from 0 to 9", "[1, 2]", [1, 2]),
+        ("true or false", "True", True),
+        ("true, which is a click", "true", True),
+        ("a number", "many", "many"),
+        ("text", "200", "200"),
+        ("one of '1', '2'", "2", "2"),
+        ("a number", 5, 5),
+    ],
+)
+async def test_a_number_in_text_is_set_where_an_element_takes_no_text(
+    connected: Agent, kernel: FakeKernel, takes: str, given: object, sent: object
+) -> None:
+    kernel.elements = [UiElement("knob", "mo.ui.slider", "0", takes)]
+    await connected("set_ui_value", element="knob", value=given)
+    (request,) = (one for one in kernel.requests if isinstance(one, wire.SetUiValue))
+    assert (request.value, type(request.value)) == (sent, type(sent))
 
 
 async def test_a_widget_names_the_cells_that_did_not_run(connected: Agent, kernel: FakeKernel) -> None:
