@@ -36,6 +36,8 @@ _CELL_FRAME: Final = re.compile(r"\s*(Cell In|Input In|File <ipython|Cell \w)")
 _LIBRARY_FRAME: Final = re.compile(
     r"\s*File .{0,1000}[/\\](site-packages|dist-packages|lib[/\\]python3\.\d+)[/\\]"
 )
+_WITHOUT_SOURCE: Final = "'Could not get source, probably due dynamically evaluated source code.'"
+"""What IPython shows in place of compiled code, as pandas' of Cython."""
 _MOST_IN_A_ROW: Final = 3
 _OUR_FRAME: Final = re.compile(
     r"\s*File .*?[/\\](marimo_kernel_bridge|marimo[/\\]_runtime|marimo[/\\]_ast|ipykernel|IPython[/\\]core)[/\\]"
@@ -170,7 +172,7 @@ def _without_code_of_libraries(frames: Sequence[str]) -> list[str]:
     kept: list[str] = []
     row: list[str] = []
     for frame in (*frames, ""):
-        if _LIBRARY_FRAME.match(frame):
+        if _LIBRARY_FRAME.match(frame) or (frame.startswith("File ") and _WITHOUT_SOURCE in frame):
             row.append(split_lines(frame)[0])
             continue
         if len(row) > _MOST_IN_A_ROW:

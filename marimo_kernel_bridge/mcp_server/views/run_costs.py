@@ -72,5 +72,9 @@ def _hints(
         yield f"{', '.join(kept)} keep{'s' if len(kept) == 1 else ''} results in a cache: faster if its arguments are the same."
     loose = next((cell_id for cell_id in costly if cell_id not in cached), None)
     if loose is not None:
-        how = "`@mo.cache` or `with mo.persistent_cache(name=...)`" if mo else "`functools.cache`"
-        yield f"{loose} computes all of it again; {how} would keep its result."
+        # functools' does not take a table as an argument, which most costly cells have.
+        how = "" if mo else " (`import marimo as mo`)"
+        yield (
+            f"{loose} computes all of it again; a function with `@mo.cache`{how}, or `with mo.persistent_cache(name=...)`, keeps what "
+            "it computes for the same arguments."
+        )

@@ -121,13 +121,15 @@ def test_frames_of_libraries_are_named_without_their_code_and_many_are_counted()
         f"File /env/lib/python3.11/site-packages/pandas/core/{name}.py:1, in f()\n-> 1 raise x"
         for name in "abcde"
     ]
+    missing = "'Could not get source, probably due dynamically evaluated source code.'"
+    frames[2:2] = [f"File pandas/_libs/index.pyx:172, in pandas._libs.index.get_loc()\n--> 172 {missing}"]
     traceback = ["Cell In[3], line 2\n----> 2 frame['nosuch']", *frames, "KeyError: 'nosuch'"]
     text = error_text({"ename": "KeyError", "evalue": "'nosuch'", "traceback": traceback})
     assert text.splitlines() == [
         "Cell In[3], line 2",
         "----> 2 frame['nosuch']",
         "File /env/lib/python3.11/site-packages/pandas/core/a.py:1, in f()",
-        "[… 3 more frames of libraries …]",
+        "[… 4 more frames of libraries …]",
         "File /env/lib/python3.11/site-packages/pandas/core/e.py:1, in f()",
         "KeyError: 'nosuch'",
     ]

@@ -4,6 +4,7 @@ import pytest
 
 from marimo_kernel_bridge.mcp_server.views.run_costs import hints, keeps_results
 
+OR_ELSE = "or `with mo.persistent_cache(name=...)`, keeps what it computes for the same arguments."
 CACHED = "@mo.cache\ndef load(): ...\ndata = load()"
 
 
@@ -13,9 +14,9 @@ def test_the_costliest_cells_are_named_with_what_would_keep_their_results() -> N
     assert hints(codes, seconds, mo=True) == (
         "Of 14 s: aaaa 9 s, bbbb 5 s.",
         "bbbb keeps results in a cache: faster if its arguments are the same.",
-        "aaaa computes all of it again; `@mo.cache` or `with mo.persistent_cache(name=...)` would keep its result.",
+        f"aaaa computes all of it again; a function with `@mo.cache`, {OR_ELSE}",
     )
-    assert "functools.cache" in hints(codes, seconds, mo=False)[-1]
+    assert "`@mo.cache` (`import marimo as mo`), or" in hints(codes, seconds, mo=False)[-1]
 
 
 def test_nothing_is_said_of_a_quick_run() -> None:
