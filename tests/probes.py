@@ -74,8 +74,11 @@ def variables() -> dict[str, str]:
 def begin() -> None:
     """Read the package with probes in this process from now on, if tests are measured."""
     folder = os.environ.get(VARIABLE)
-    if folder is None or any(type(finder).__name__ == _Finder.__name__ for finder in sys.meta_path):
+    if folder is None:
         return
+    earlier = [finder for finder in sys.meta_path if type(finder).__name__ == _Finder.__name__]
+    for finder in earlier:  # of the start of this interpreter, before the files were prepared
+        sys.meta_path.remove(finder)
     try:
         with open(os.path.join(folder, INDEX), "rb") as file:  # noqa: PTH118, PTH123
             index = marshal.load(file)
