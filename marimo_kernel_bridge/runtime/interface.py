@@ -344,10 +344,14 @@ class AssetPack:
 
 @dataclass(frozen=True)
 class LiveFrontEnd:
-    """Pages with marimo's own front end. `key` is the kernel's on them; `attached`: one of them is there."""
+    """Pages with marimo's own front end. `key` is the kernel's on them; `attached`: one of them is there.
+
+    `sure`: the notebook is open in one that will get it, so that what an object has of its own may wait for that.
+    """
 
     key: str
     attached: bool
+    sure: bool
 
 
 class LiveObserver(Protocol):

@@ -70,11 +70,13 @@ class LiveCarriers:
             return None
         by_extension = dialect == "lab" and self._host.document_messages.in_jupyterlab()
         # With the extension no widget: where there is no widget manager, JupyterLab reports it as an error.
-        if not by_extension and not self._widget_open():
-            return None
+        sure = by_extension or self._widget_open()
         if dialect == "vscode":
+            if not sure:
+                return None
             self._show_view(entry)
-        return LiveFrontEnd(self.pages.key, attached=bool(self.pages))
+        # In JupyterLab a cell may run before the extension has told that the notebook is open: it finds the placeholders.
+        return LiveFrontEnd(self.pages.key, attached=bool(self.pages), sure=sure)
 
     def opened(self, comm: Any) -> None:
         """Take over a comm that a page has opened."""

@@ -68,9 +68,10 @@ def draw_object(
         return Drawing(FORMATTERS.outputs(value))
     if isinstance(value, UIElement) and value._args.component_name in WRAPPED:
         natives, live = FORMATTERS.outputs(WRAPPED[value._args.component_name](value)), live_html(value.text)
-        if not live:
+        pages = find_pages() if live else None
+        if pages is None or not pages.sure:
             return Drawing(natives)
-        return Drawing(natives, value, live=live, front_end=find_pages(), stands_in=True)
+        return Drawing(natives, value, live=live, front_end=pages, stands_in=True)
     text = value.text
     if isinstance(text, Shown):
         return Drawing(list(text.outputs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import ipywidgets  # type: ignore[import-untyped]  # it has no types
@@ -47,17 +48,26 @@ def test_the_widget_is_opened_with_the_first_element_and_once(make: Callable[...
     assert LivePage.of(lab).get("e")["html"]
 
 
-def test_without_anywidget_only_a_page_with_the_extension_has_placeholders(
+def test_an_element_that_is_shown_before_the_extension_has_the_notebook_can_be_made_live_by_it(
     make: Callable[..., KernelInMemory],
 ) -> None:
     kernel = make()
     lab = kernel.connect("lab")
-    assert lab.run("a", "import marimo as mo\nknob = mo.ui.slider(1, 9)\nknob").ok
-    assert "mkb-live" not in str(lab.outputs("a"))
-    lab.open({"a": "", "b": ""})
-    assert lab.run("a", "import marimo as mo\nknob = mo.ui.slider(1, 9)\nknob").ok
-    assert lab.run("b", "print(knob.value)").ok
+    assert lab.run("a", "import marimo as mo\nknob = mo.ui.slider(1, 9, value=3)\nknob").ok
+    assert "(slider · from 1 to 9" in str(lab.outputs("a"))
     assert widgets(lab) == []
+    [out] = re.findall('class="mkb-live".*? data-mkb-out="([0-9]+)"', str(lab.outputs("a")))
+    assert "<marimo-slider" in (kernel.kernel.notebook.runtime.live.html(out) or "")
+
+
+def test_a_chart_waits_for_no_page_that_nobody_knows_of(make: Callable[..., KernelInMemory]) -> None:
+    lab = make().connect("lab")
+    data = "alt.Chart(alt.Data(values=[{'x': 1}])).mark_point().encode(x='x:Q')"
+    code = f"import altair as alt, marimo as mo\nmo.ui.altair_chart({data})"
+    assert lab.run("a", code).ok
+    assert "mkb-" not in str(lab.outputs("a"))
+    lab.open({"a": ""})
+    assert lab.run("a", code).ok
     assert "mkb-live" in str(lab.outputs("a"))
 
 
@@ -70,7 +80,7 @@ def test_a_widget_that_cannot_be_imported_leaves_the_static_form(
     monkeypatch.setattr(carriers, "LoaderWidget", fail)
     lab = make(widgets=True).connect("lab")
     assert lab.run("a", "import marimo as mo\nmo.ui.text()").ok
-    assert "mkb-live" not in str(lab.outputs("a"))
+    assert ">(text)</small>" in str(lab.outputs("a"))
     assert "no ipywidgets" in caplog.text
 
 
