@@ -15,6 +15,7 @@ import os
 import socket
 import stat
 import struct
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 CHANNELS: Final = ("shell", "iopub", "stdin", "control", "hb")
 _BACKLOG: Final = 100
+_ENDING: Final = 5.0
+"""Seconds that another process may still have a port."""
+_LOOKS_EVERY: Final = 0.02
 _ATTACH_FILTER: Final = 26
 _LOCK_FILTER: Final = 44
 _SYN_ACK: Final = 0x12
@@ -91,17 +95,32 @@ def _listener(connection: Mapping[str, Any], port: int) -> socket.socket:
         opened = socket.socket(family, kind, number)
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        opened.bind(address)
-    except OSError as error:
+        _bind(opened, address, port)
+    except BaseException:
         opened.close()
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise BridgeError(
-            "bad_request",
-            f"The kernel cannot listen on port {port}: another process does.",
-            "Nothing was started.",
-        ) from error
+        raise
     return opened
+
+
+def _bind(opened: socket.socket, address: Any, port: int) -> None:
+    """Bind a socket. Raises `OSError`, and `BridgeError` if another process has the port and goes on to have it.
+
+    A kernel that this one follows ends a moment after the process that stood for it, when that was killed.
+    """
+    deadline = time.monotonic() + _ENDING
+    while True:
+        try:
+            return opened.bind(address)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            if time.monotonic() >= deadline:
+                raise BridgeError(
+                    "bad_request",
+                    f"The kernel cannot listen on port {port}: another process does.",
+                    "Nothing was started.",
+                ) from error
+        time.sleep(_LOOKS_EVERY)
 
 
 def accepts_only(opened: socket.socket, *, loopback: bool) -> bool:

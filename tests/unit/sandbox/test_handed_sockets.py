@@ -4,12 +4,14 @@ import ctypes
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.sandbox import handed_sockets
 from marimo_kernel_bridge.sandbox.handed_sockets import CHANNELS, Handed, accepts_only, listening
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -80,7 +82,16 @@ def test_all_channels_listen_before_a_kernel_has_them(tmp_path: object, transpor
         _close(handed)
 
 
-def test_a_port_that_is_taken_leaves_nothing_open() -> None:
+def test_a_port_of_a_kernel_that_is_about_to_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports = {f"{name}_port": _free() for name in CHANNELS}
+    before = socket.create_server(("127.0.0.1", ports["hb_port"]))
+    monkeypatch.setattr(time, "sleep", lambda _: before.close())
+    _close(listening({"ip": "127.0.0.1", "transport": "tcp", **ports}, isolated=True))
+    assert before.fileno() < 0
+
+
+def test_a_port_that_is_taken_leaves_nothing_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handed_sockets, "_ENDING", 0.0)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         ports = {f"{name}_port": _free() for name in CHANNELS}
         ports["hb_port"] = taken.getsockname()[1]
