@@ -6,6 +6,8 @@ nothing are left out and counted in a note.
 
 from __future__ import annotations
 
+import re
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -17,6 +19,7 @@ from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.file_state import FileState
 from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
 from marimo_kernel_bridge.viewing.tables.plain import PlainTable, Tuples
+from marimo_kernel_bridge.viewing.tables.text_encodings import encoding_of, in_utf8, is_text, true_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,18 +30,39 @@ if TYPE_CHECKING:
 _HEAD: Final = 500
 _SMALL: Final = 4_000_000
 """Bytes of a file that is loaded at once."""
-_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_LONG: Final = ", max_line_size=20000000, buffer_size=40000000"
+"""For lines of more than the 2 MB that DuckDB takes else."""
+_LINE_MAX: Final = 16_000_000
+"""Bytes of whole blocks without an end: lines that DuckDB would take no more are certainly as long."""
+_BLOCK: Final = 1_000_000
+"""Bytes without the end of a line, which are a long one: DuckDB's limit is twice as much."""
+_LOOKED_AT: Final = 8_000_000
+_TOO_LONG: Final = "Maximum line size"
+"""What DuckDB says of such a line."""
 _LATIN: Final = "The file is not UTF-8: it is read as Latin-1."
+_WINDOWS: Final = "The file is not UTF-8: it is read as Windows-1252."
 _WHOLE: Final = "Types were found from the whole file: a later row did not fit those of the first ones."
 
 
 def open_text(path: Path, kind: str, function: str, suffix: str) -> Table:
     """Return a CSV or JSON file as a table. Raises `BridgeError`: bad_data, data_gone, data_locked, not_installed."""
     state = FileState(path)
+    suffix = true_suffix(state, suffix)
+    try:
+        encoding = encoding_of(path, suffix)
+    except (OSError, EOFError, zlib.error):
+        raise BridgeError("bad_data", f"{path.name} is broken, or only a part of a file.") from None
+    is_read = encoding in ({"", "utf-8-sig", "utf-16-le"} if function == "read_csv" else {""})
     database = Database(path)
     try:
-        source = literal(database.link(suffix))
-        reading, notes, described, rows = _first_that_reads(database, function, source, state)
+        file = database.link(suffix) if is_read else in_utf8(path, database.folder, suffix, encoding)
+        source = literal(str(file))
+        try:
+            reading, notes, described, rows = _first_that_reads(database, function, source, state, encoding)
+        except _UnknownEncodingError:
+            source, encoding = _of_windows(path, database, suffix), "cp1252"
+            reading, notes, described, rows = _first_that_reads(database, function, source, state, encoding)
+            notes = (_WINDOWS, *notes)
         headings = (
             _headings(database, source, reading, [name for name, _ in described])
             if function == "read_csv"
@@ -46,7 +70,14 @@ def open_text(path: Path, kind: str, function: str, suffix: str) -> Table:
         )
 
         def load(cancellation: Cancellation) -> Table:
-            loaded = _load(database, function, source, reading, cancellation)
+            # DuckDB may leave out a last line that is too long, and not say so
+            is_long = function == "read_csv" and _has_long_lines(state, everywhere=True)
+            arguments = f"{reading}{_LONG}" if is_long and _LONG not in reading else reading
+            try:
+                loaded = _load(database, function, source, arguments, cancellation, encoding)
+            except _UnknownEncodingError:
+                windows = _of_windows(path, database, suffix)
+                loaded = (_WINDOWS, *_load(database, function, windows, arguments, cancellation, "cp1252"))
             state.require_unchanged()
             return loaded_table(database, kind, state, (*notes, *loaded), headings)
 
@@ -71,17 +102,37 @@ def open_text(path: Path, kind: str, function: str, suffix: str) -> Table:
         raise
 
 
+def _of_windows(path: Path, database: Database, suffix: str) -> str:
+    """Return the source of a copy of a text that is in none of DuckDB's encodings. Raises `BridgeError`: bad_data."""
+    if not is_text(path, suffix):
+        raise BridgeError("bad_data", f"{path.name} is no text.")
+    return literal(str(in_utf8(path, database.folder, suffix, "cp1252")))
+
+
+class _UnknownEncodingError(Exception):
+    """The text is in none of the encodings that DuckDB knows."""
+
+
 def _first_that_reads(
-    database: Database, function: str, source: str, state: FileState
+    database: Database, function: str, source: str, state: FileState, encoding: str
 ) -> tuple[str, tuple[str, ...], list[tuple[str, str]], list[Any]]:
-    """Return the arguments with which the head can be read, what is to be said of them, and the columns and rows of it."""
+    """Return the arguments with which the head can be read, what is to be said of them, and the columns and rows of it.
+
+    `encoding` is "" if it is not known. Raises `BridgeError`: bad_data, too_large; `_UnknownEncodingError`.
+    """
     failure: Exception | None = None
-    for arguments, notes in _ways(function, state):
+    for arguments, notes in _ways(function, encoding, is_long=_has_long_lines(state)):
+        if "latin-1" in arguments and not _is_of_encoding(failure):
+            continue
         select = f"SELECT * FROM {function}({source}{arguments})"
         try:
             found, rows = database.head(select, _HEAD)
         except database.error as error:
             failure = failure or error
+            if _TOO_LONG in str(error) and _LONG in arguments:
+                raise _too_long(state.path.name) from None
+            if encoding == "" and "latin-1" in arguments and _is_of_encoding(error):
+                raise _UnknownEncodingError from None
             continue
         if len(found) == 1 and function == "read_csv" and "," in found[0][0] and "delim" not in arguments:
             continue  # no separator made all first lines of one length
@@ -111,31 +162,69 @@ def _headings(database: Database, source: str, arguments: str, names: list[str])
     return {name: heading for name, heading in zip(names, headings, strict=True) if name != heading}
 
 
-def _ways(function: str, state: FileState) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _ways(function: str, encoding: str, *, is_long: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
     if function != "read_csv":
         yield "", ()
         return
     quoted_is_text = ", allow_quoted_nulls=false"  # "" is text without letters
-    if state.head.startswith(_UTF16):
+    if encoding == "utf-16-le":
         yield f"{quoted_is_text}, encoding='utf-16'", ()
-    yield quoted_is_text, ()
-    yield f"{quoted_is_text}, encoding='latin-1'", (_LATIN,)
-    yield f"{quoted_is_text}, delim=',', store_rejects=true, header=true", ()
+        return
+    if not is_long:
+        yield quoted_is_text, ()
+        if encoding == "":
+            yield f"{quoted_is_text}, encoding='latin-1'", (_LATIN,)
+    yield f"{quoted_is_text}{_LONG}", ()
+    yield f"{quoted_is_text}{_LONG}, delim=',', store_rejects=true, header=true", ()
 
 
-def _load(
-    database: Database, function: str, source: str, arguments: str, cancellation: Cancellation
+def _has_long_lines(state: FileState, *, everywhere: bool = False) -> bool:
+    """Return whether a line near the begin, or anywhere, is longer than DuckDB takes it. Raises `BridgeError`: too_large.
+
+    DuckDB itself finds that in minutes.
+    """
+    if state.size < 2 * _BLOCK or state.head.startswith(b"\x1f\x8b"):
+        return False
+    is_long, read, without_end = False, 0, 0
+    with state.path.open("rb") as file:
+        while (everywhere or read < _LOOKED_AT or without_end) and (block := file.read(_BLOCK)):
+            read += len(block)
+            ends = b"\n" in block or b"\r" in block
+            without_end = 0 if ends else without_end + len(block)
+            is_long = is_long or without_end >= _BLOCK
+            if without_end >= _LINE_MAX:
+                raise _too_long(state.path.name)
+    return is_long
+
+
+def _too_long(name: str) -> BridgeError:
+    return BridgeError("too_large", f"{name} has a line of more than {_LINE_MAX // 1_000_000} MB.")
+
+
+def _is_of_encoding(error: Exception | None) -> bool:
+    return bool(re.search(r"invalid unicode|not (utf-8|latin-1) encoded", str(error), re.IGNORECASE))
+
+
+def _load(  # noqa: PLR0917  # each is a fact of the text
+    database: Database,
+    function: str,
+    source: str,
+    arguments: str,
+    cancellation: Cancellation,
+    encoding: str,
 ) -> tuple[str, ...]:
-    """Create the table "loaded", and return what is to be said of it."""
+    """Create the table "loaded", and return what is to be said of it. Raises `BridgeError`; `_UnknownEncodingError`."""
     ways: list[tuple[str, tuple[str, ...]]] = [("", ())]
     if function == "read_csv":
         ways += [(", sample_size=-1", (_WHOLE,)), (", sample_size=-1, store_rejects=true", ())]
-        if "encoding" not in arguments:
+        if not encoding and "encoding" not in arguments:
             ways.insert(1, (", encoding='latin-1'", (_LATIN,)))
     failure: Exception | None = None
     for more, notes in ways:
         if "store_rejects" in arguments:
             more = more.replace(", store_rejects=true", "")  # noqa: PLW2901  # it is there already
+        if "latin-1" in more and not _is_of_encoding(failure):
+            continue
         rejecting = "store_rejects" in arguments + more
         select = f"SELECT * FROM {function}({source}{arguments}{more})"
         try:
@@ -144,6 +233,8 @@ def _load(
             )
         except database.error as error:
             failure = failure or error
+            if not encoding and "latin-1" in arguments + more and _is_of_encoding(error):
+                raise _UnknownEncodingError from None
             continue
         if function != "read_csv":
             _keep_digits(database, select, cancellation)

@@ -19,6 +19,7 @@ from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Que
 from marimo_kernel_bridge.viewing.tables import open_file, open_value, text_files
 from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.failures import PanicError, panics_as_errors
+from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
 from tests.unit.viewing.rows_by_hand import ODD, all_ids, shown
 
 if TYPE_CHECKING:
@@ -420,3 +421,73 @@ def test_a_page_anywhere_in_fifty_million_rows_is_read_without_the_others(
     assert first.rows == [[1_000_002]] * 3
     found = table.page(Query(filters=(Filter(1, "=", 5),)), 0, 500, [1], Cancellation())
     assert (found.matching, {row[0] for row in found.rows}) == (50, {5})
+
+
+@pytest.mark.parametrize("suffix", ["csv", "csv.gz"])
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "be with its mark", "utf-32", "latin-1", "cp1252"],
+)
+def test_a_text_is_read_in_its_encoding(
+    tmp_path: Path, opened: Callable[..., Table], encoding: str, suffix: str
+) -> None:
+    name = {"latin-1": "Ærø", "cp1252": "2 € “Ærø”"}.get(encoding, "Ærø €")
+    text = f"name,n\n{name},1\n,2\n"
+    marked = encoding == "be with its mark"
+    content = b"\xfe\xff" + text.encode("utf-16-be") if marked else text.encode(encoding)
+    (tmp_path / f"a.{suffix}").write_bytes(gzip.compress(content) if "gz" in suffix else content)
+    table = opened(f"a.{suffix}")
+    assert ([one.name for one in table.columns], shown(table)) == (["name", "n"], [[name, 1], [None, 2]])
+    said = {"latin-1": "Latin-1", "cp1252": "Windows-1252"}.get(encoding, "")
+    assert [note for note in table.notes if "UTF-8" in note] == (
+        [f"The file is not UTF-8: it is read as {said}."] if said else []
+    )
+
+
+def test_a_late_letter_of_windows_is_read_as_that_and_json_may_begin_with_a_mark(
+    tmp_path: Path, opened: Callable[..., Table]
+) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a,b\n" + b"x,1\n" * 50_000 + "€,2\n".encode("cp1252"))
+    table = opened("a.csv")
+    assert all_ids(table, Query(filters=(Filter(0, "=", "€"),))) == [50_000]
+    assert "The file is not UTF-8: it is read as Windows-1252." in table.notes
+    for encoding in ("utf-8-sig", "utf-16"):
+        (tmp_path / "a.json").write_bytes('[{"a": "é"}]'.encode(encoding))
+        assert shown(opened("a.json")) == [["é"]]
+
+
+def test_what_is_no_text_is_told_and_what_is_compressed_is_unpacked_whatever_its_name(
+    tmp_path: Path, opened: Callable[..., Table]
+) -> None:
+    (tmp_path / "a.csv").write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    assert shown(opened("a.csv")) == [[1, 2]]
+    for content in (b"PK\x03\x04" + b"x" * 100, b"\x89PNG\r\n", b"PAR1" * 9, bytes(range(256)) * 400):
+        (tmp_path / "b.csv").write_bytes(content)
+        with pytest.raises(BridgeError) as told:
+            opened("b.csv")
+        assert told.value.code == "bad_data"
+
+
+def test_a_line_of_megabytes_is_read_and_one_that_is_longer_is_told(
+    tmp_path: Path, opened: Callable[..., Table]
+) -> None:
+    def written(size: int) -> None:
+        (tmp_path / "a.csv").write_text("a,b\n" + "x,1\n" * 5000 + "y" * size + ",2\n")
+
+    written(2_200_000)
+    table: Any = opened("a.csv")
+    assert not isinstance(table, LoadingTable) or table.wait(60)
+    assert (table.rows, table.notes) == (5001, ())
+    written(18_000_000)
+    with pytest.raises(BridgeError) as told:
+        opened("a.csv")
+    assert told.value.code == "too_large"
+
+
+def test_a_last_line_that_is_too_long_is_not_left_out_without_a_word(
+    tmp_path: Path, opened: Callable[..., Table]
+) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n" + "x,1\n" * 2_000_100 + "y" * 18_000_000 + ",2\n")
+    table: Any = opened("a.csv")
+    assert table.wait(60)
+    assert "more than 16 MB" in table.notes[-1]
