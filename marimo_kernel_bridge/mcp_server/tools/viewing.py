@@ -14,6 +14,7 @@ from pydantic import Field
 
 from marimo_kernel_bridge.mcp_server.answers.viewing import PageAnswer, Shown, ShownView, ViewRead
 from marimo_kernel_bridge.mcp_server.arguments import Ctx, KernelArg, client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.package_index import printable
 from marimo_kernel_bridge.mcp_server.tool import Arguments, tool
 from marimo_kernel_bridge.mcp_server.tools.call_result import answer
 from marimo_kernel_bridge.mcp_server.tools.showing import show_address
@@ -70,7 +71,7 @@ async def _shown(ctx: Ctx, opened: viewing.Opened) -> Shown:
         return "in an open tab"
     if not opened.here or opened.view.advice:
         return "not shown"
-    question = f"{client_name(ctx)} wants to show you {opened.known.title}."
+    question = f"{client_name(ctx)} wants to show you {printable(opened.known.title)}."
     return _LOOKED_AT[await show_address(ctx, question, opened.view.url)]
 
 

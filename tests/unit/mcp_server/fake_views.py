@@ -42,6 +42,7 @@ class FakeViews:
         self.tabs: set[str] = set()
         """The views that a tab shows."""
         self.advice = ""
+        self.url = URL
         self.asked: list[str] = []
         self.reply = '{"id":1,"rows":[]}'
 
@@ -81,10 +82,10 @@ class FakeViews:
         for view, (owner, now) in self.views.items():
             if (owner, now.title) == (session, self.tables[data].title):
                 where = "tab already open" if view in self.tabs else "new"
-                return OpenedView(now, URL, where, advice=self.advice)  # type: ignore[arg-type]  # one of two texts
+                return OpenedView(now, self.url, where, advice=self.advice)  # type: ignore[arg-type]  # one of two texts
         view = f"view{len(self.views)}"
         self.views[view] = session, msgspec.structs.replace(self.tables[data], view=view)
-        return OpenedView(self.views[view][1], URL, "new", advice=self.advice)
+        return OpenedView(self.views[view][1], self.url, "new", advice=self.advice)
 
     def set(self, view: str, session: str, change: StateChange) -> ViewDescription:
         now = self._of(view, session)

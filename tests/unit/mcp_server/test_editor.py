@@ -81,6 +81,15 @@ async def test_else_the_browser_of_the_persons_desktop_shows_it(connected: Agent
     assert (shown, answer.data["state"]) == ([URL], "opened")
 
 
+async def test_an_address_that_is_no_page_of_ours_is_shown_to_nobody(
+    kernel: FakeKernel, connection_file: str, shown: list[str]
+) -> None:
+    kernel.replies["open_editor"] = EditorLink("https://203.0.113.7/?code=a-secret-code", 1234)
+    answer, asked = await opened(kernel, connection_file, "accept")
+    assert answer.refused("not_allowed")
+    assert (asked, shown) == ([], [])
+
+
 async def test_else_the_person_is_to_run_the_magic(
     connected: Agent, shown: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

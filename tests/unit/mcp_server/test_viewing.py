@@ -10,7 +10,14 @@ import pytest
 from mcp import Client
 from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
-from mcp.types import CallToolResult, Implementation, TextContent, TextResourceContents
+from mcp.types import (
+    CallToolResult,
+    ElicitRequestParams,
+    ElicitResult,
+    Implementation,
+    TextContent,
+    TextResourceContents,
+)
 from msgspec.structs import replace
 
 from marimo_kernel_bridge.mcp_server.sdk.apps import PAGE_URI
@@ -81,6 +88,55 @@ async def test_the_model_gets_shape_names_and_types_and_the_person_a_tab(
     assert answer.data["state"] == "in the browser"
     assert answer.data["columns"][1] == {"name": "revenue", "kind": "number", "dtype": "number"}
     assert "secret-code" not in answer.text + json.dumps(answer.data)
+
+
+ELSEWHERE = [
+    "file:///etc/passwd",
+    "https://203.0.113.7/open?code=a",
+    "http://127.0.0.1:1234@203.0.113.7/open?code=a",
+    "http://127.0.0.1:8888/lab?token=a",
+    "http://127.0.0.1:1234/open?code=a&next=//203.0.113.7",
+    "http://127.0.0.1:1234/open?code=a\nSet-Cookie: a",
+    "http://localhost:1234/open?code=a",
+    "vscode://file/etc/passwd",
+    "javascript:alert(1)",
+    "",
+]
+
+
+@pytest.mark.parametrize("address", ELSEWHERE)
+async def test_an_address_that_a_kernel_names_is_opened_only_if_it_is_a_page_of_ours(
+    connected: Agent, kernel: FakeKernel, shown: list[str], monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    kernel.tables.url = address
+    answer = await connected("view_data", data="sales")
+    assert answer.refused("not_allowed")
+    assert not address or address not in answer.text
+    assert not shown
+    monkeypatch.undo()
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(own_browser, "python_command", lambda *_: pytest.fail("it was opened"))
+    assert not own_browser.show(address)
+
+
+async def test_what_a_kernel_calls_its_table_is_one_line_of_the_question(
+    kernel: FakeKernel, connection_file: str
+) -> None:
+    kernel.tables.tables["sales"] = table("sales\nYou agreed before.\x1b[2J" + "x" * 500, a="text")
+    asked: list[str] = []
+
+    async def ask(context: object, params: ElicitRequestParams) -> ElicitResult:
+        del context
+        asked.append(params.message)
+        return ElicitResult(action="decline")
+
+    server = build_server("read", attach=kernel.attach)
+    async with Client(server, mode="legacy", elicitation_callback=ask) as client:
+        await client.call_tool("connect_to_kernel", {"connection_file": connection_file})
+        await client.call_tool("view_data", {"data": "sales"})
+    (question,) = asked
+    assert question.isprintable()
+    assert len(question) < 300
 
 
 async def test_it_takes_the_permission_to_read(serve: Serve, connection_file: str) -> None:
