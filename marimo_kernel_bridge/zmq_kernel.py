@@ -508,6 +508,7 @@ class RuntimeLoader:
         )
         recording.covered = after_runs.take_offer
         recording.process = kernel.process
+        recording.hide = kernel.session.as_agents_read
         beside = kernel.control_stream.io_loop
         if kernel.bounds is not None:
             from marimo_kernel_bridge.kernel.limits.watch import LimitWatch  # noqa: PLC0415  # kernels with limits only
@@ -582,7 +583,11 @@ def _views(kernel: MarimoKernel) -> KernelViews:
 def _bridge_handler(kernel: MarimoKernel) -> BridgeHandler:
     from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler  # noqa: PLC0415  # needed by agents' clients only
 
-    return BridgeHandler(kernel)
+    handler = BridgeHandler(kernel)
+    kernel.session.for_agents.redactor()  # from now on, what is recorded for a death has no secrets
+    if kernel.recording is not None:
+        kernel.recording.agents_came()
+    return handler
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,16 @@ class View(Protocol):
 class BlackBoxWriter:
     """Records what runs and which names there are. `open` first and `close` at an orderly end."""
 
-    def __init__(
-        self, folder: Path, names: Mapping[str, object], hidden: Container[str], view: View, timers: Timers
+    def __init__(  # noqa: PLR0917  # one for each part of the kernel
+        self,
+        folder: Path,
+        names: Mapping[str, object],
+        hidden: Container[str],
+        view: View,
+        timers: Timers,
+        hide: Callable[[str], str] = str,
     ) -> None:
-        """`names` is the user's namespace, and `hidden` what is in it from the start."""
+        """`names` is the user's namespace, and `hidden` what is in it from the start. `hide` takes secrets out of code."""
         self.limit = 0
         self.used = 0
         self.limits: Mapping[str, float] = {}
@@ -78,7 +84,7 @@ class BlackBoxWriter:
         self._half = 0  # of the names, that is whole
         self._born = layout.Born(1, 0.0)
         self._state, self._since, self._exit_code = layout.IDLE, 0.0, layout.NO_EXIT
-        self._cell = ""
+        self._cell, self._line, self._hide = "", "", hide
         self._known: set[str] = set()  # names that are recorded,
         self._new = b""  # and those of them since all were written
         self._write_at, self._due = 0.0, False
@@ -168,9 +174,16 @@ class BlackBoxWriter:
             return
         now[layout.CELL] = _padded(cell_id, layout.CELL)
         now[layout.FILE] = _padded(file, layout.FILE)
-        now[layout.LINE] = _padded(code.lstrip().partition("\n")[0].rstrip(), layout.LINE, " ")
+        self._line = code.lstrip().partition("\n")[0].rstrip()
+        self.write_line()
         self._state, self._since, self._cell = kind, time.time(), cell_id
         self._write_head()
+
+    def write_line(self) -> None:
+        """Write the first line of the code that runs, or ran last, as agents may read it. Any thread."""
+        now = self._now
+        if now is not None:
+            now[layout.LINE] = _padded(self._hide(self._line), layout.LINE, " ")
 
     def _ended(self) -> None:
         now = self._now

@@ -84,6 +84,8 @@ class Recording:
         self._used_before = 0  # bytes, when the body began that runs
         self._show: Callable[[Content, Header], None] = lambda _, __: None
         self._told = False
+        self.hide: Callable[[str], str] = str
+        """Returns a text without what agents are not told: they may read of a death what was recorded."""
         self.covered: Callable[[], str] = str
         """Returns what a checkpoint has of what is lost, as a sentence."""
         self.died: Death | None = None
@@ -129,7 +131,7 @@ class Recording:
         )
 
     def _open_box(self, timers: Timers) -> None:
-        box = BlackBoxWriter(self._folder, self._names, self._hidden, self._notebook.view, timers)
+        box = BlackBoxWriter(self._folder, self._names, self._hidden, self._notebook.view, timers, self.hide)
         path = self._file.path()
         try:
             self.died = take_over(self._folder, path, self.process)
@@ -145,6 +147,11 @@ class Recording:
         """Note that the kernel ends because somebody asked for it. Any thread."""
         if self._box is not None:
             self._box.close()
+
+    def agents_came(self) -> None:
+        """Hide from agents what is recorded of the code that runs. Any thread."""
+        if self._box is not None:
+            self._box.write_line()
 
     def is_nearly_full(self) -> bool:
         """Return whether the memory under a known limit is nearly used up, so that what can be saved should be."""

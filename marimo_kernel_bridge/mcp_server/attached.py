@@ -40,8 +40,7 @@ _ASKED_BOUND: Final = 1.0  # seconds; each answer waits this long at most
 class Attached:
     """A kernel that an agent is attached to, and the agent's knowledge of it.
 
-    A reactive kernel has redacted what comes from it. `redactor` is for what comes from other kernels, and for the secrets
-    that this process knows.
+    A reactive kernel has redacted what comes from it.
     """
 
     handle: str
@@ -79,7 +78,13 @@ class Attached:
     """The writer of its notebook's file, if it is a session's."""
     presenter: Presenter = field(default_factory=Presenter)
     """One for each kernel, so that none holds up another."""
-    redactor: Redactor = field(default_factory=Redactor)
+    of_server: Callable[[], Redactor] = Redactor
+    """Returns the redactor of the server."""
+
+    @property
+    def redactor(self) -> Redactor:
+        """The redactor for what comes from other kernels, and for the secrets that this process knows."""
+        return self.of_server()
 
     @property
     def reactive(self) -> bool:

@@ -15,7 +15,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
@@ -31,8 +30,8 @@ from marimo_kernel_bridge.mcp_server.sdk.subscriptions import Subscriptions, Wat
 from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings, require_kept
 from marimo_kernel_bridge.mcp_server.sessions.saving import SessionSaver
 from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
-from marimo_kernel_bridge.protocol.redaction import Redactor
-from marimo_kernel_bridge.protocol.secrets import in_environment
+from marimo_kernel_bridge.protocol.known_secrets import KnownSecrets
+from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,11 +44,14 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
     from marimo_kernel_bridge.launch.sessions.entries import Session
     from marimo_kernel_bridge.protocol.bounds import Bounds
+    from marimo_kernel_bridge.protocol.redaction import Redactor
 
 
 MOST_ATTACHED: Final = 256
 _FILES_OF_ONE: Final = 16
 """Files of this process that an attachment takes up, and some more."""
+_MOST_FOLDERS: Final = 50
+"""Folders of files that agents have named, whose secrets are looked for."""
 _MOST_HANDED_ON: Final = 256
 """Handles of ended sessions that are remembered; the oldest is forgotten."""
 
@@ -138,13 +140,23 @@ class Kernels:
         self._handed_on: dict[str, HandedOn] = {}
         self._leaving: set[asyncio.Task[None]] = set()  # asyncio holds only weak references to tasks
         self.presenter = Presenter()
+        self._known = KnownSecrets()
+        self._folders: dict[str, None] = {}
         self.exports = OwnExports()
         self.views = OpenViews()
 
-    @cached_property
+    @property
     def redactor(self) -> Redactor:
-        """The redactor for the secrets of this process."""
-        return Redactor(in_environment(os.environ))
+        """The redactor for the secrets of this process, of its folder, and of those of notebooks that agents have looked at."""
+        files = (attached.notebook_file for attached in self._attached)
+        beside = {str(file.parent): None for file in files if file is not None}
+        return self._known.redactor(*{working_directory(): None, **self._folders, **beside})
+
+    def look_beside(self, file: str) -> None:
+        """Know the secrets of the `.env` files beside a file that an agent has named."""
+        self._folders[os.path.dirname(os.path.abspath(file))] = None  # noqa: PTH100, PTH120  # no file is asked for
+        while len(self._folders) > _MOST_FOLDERS:
+            del self._folders[next(iter(self._folders))]
 
     def note_listing(self, ctx: ServerRequestContext[Any, Any], client_name: str) -> None:
         """Remember that a client knows the list of its resources, so that it is told of changes."""
@@ -244,7 +256,7 @@ class Kernels:
             await self._make_room()
             client = await self._attach(endpoint, client_name)
             called = handle or (previous.handle if previous is not None else self._new_handle(hidden=hidden))
-            attached = Attached(called, client, hidden=hidden, redactor=self.redactor)
+            attached = Attached(called, client, hidden=hidden, of_server=lambda: self.redactor)
             attached.started_here = self._started is not None and self._started.has(endpoint.where)
             self._attached.append(attached)
             if self._subscriptions is not None:

@@ -41,6 +41,7 @@ class KnownSecrets:
             if known != self._secrets:
                 self._secrets, self._redactor = known, Redactor(known)
             self._seen = now
+            self._files = {folder: kept for folder, kept in self._files.items() if folder in folders}
         return self._redactor
 
     def _status(self, folder: str) -> object:

@@ -49,6 +49,8 @@ _ENCODED: Final = 8
 _PLAIN: Final = re.compile("[A-Za-z0-9_.-]*")
 """Text that everything but base64 writes as it is."""
 
+_TAG: Final = re.compile("<[A-Za-z/!?][^<>]*>")
+
 _JSON_IN_HTML: Final = tuple(
     {ord(letter): f"\\u{ord(letter):04{case}}" for letter in letters}
     for letters, case in (("<>&'", "x"), ("<>&'", "X"), ("<>&", "x"), ("<>&", "X"))
@@ -177,11 +179,11 @@ class Redactor:
         for form, name in values:
             text = text.replace(form, mark(name))
         if values:
+            if "\n" in text:  # first: where its beginning is replaced, the rest of a value would not be known
+                text = self._without_broken(text)
             for beginning, name in self._beginnings.within(text):
                 cut = f"{re.escape(beginning)}[^\\s'\"]*+"
                 text = re.sub(cut, lambda _, name=name: mark(name), text)  # type: ignore[misc]  # called at once
-            if "\n" in text:
-                text = self._without_broken(text)
         return without_tokens(text, formats)
 
     def _without_broken(self, text: str) -> str:
@@ -294,6 +296,10 @@ def _written(value: str, *, nested: bool) -> Iterator[str]:
     yield value
     if _PLAIN.fullmatch(value) is None:
         once = {*_in_python(value), *_in_bytes(encoded), *_in_json(value)}
+        if (
+            "<" in value and len(rest := _TAG.sub("", value)) >= _START
+        ):  # as HTML, it loses what looks like a tag
+            once.add(rest)
         yield from (*once, *_in_html(value), *_in_addresses(encoded))
         for form in once if nested else ():
             yield from (*_in_python(form), json.dumps(form)[1:-1], *_in_html(form))

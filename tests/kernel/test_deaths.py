@@ -83,6 +83,24 @@ def test_a_death_has_its_cause_its_cell_and_all_lost_names_within_a_second(
     assert before.what == died.what
 
 
+def test_once_there_is_an_agent_what_it_would_be_told_of_a_death_has_no_secret(
+    lab: FrontEnd, kernel: KernelManager, pool_home: Home
+) -> None:
+    def line() -> str:
+        with pool_home.lived_in():
+            box = black_box.read(black_box.folder_of(kernel.connection_file))
+        assert box is not None
+        return box.line
+
+    lab.run("first", "import os; os.environ['A_TOKEN'] = 'zq81-' + 'HUSH-99'")
+    lab.run("one", "key = 'zq81-HUSH-99'")
+    assert line() == "key = 'zq81-HUSH-99'"
+    described(lab)
+    assert line() == "key = '<<redacted:A_TOKEN>>'"
+    lab.run("one", "other = 'zq81-HUSH-99'")
+    assert line() == "other = '<<redacted:A_TOKEN>>'"
+
+
 def test_an_orderly_end_leaves_nothing_and_the_next_kernel_tells_of_no_death(
     lab: FrontEnd, kernel: KernelManager, pool_home: Home, restart: Callable[[], None]
 ) -> None:

@@ -5,24 +5,17 @@ The person's front ends are sent everything as it is. Imported with the first re
 
 from __future__ import annotations
 
-import os
 import threading
-import time
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.protocol.known_secrets import KnownSecrets
 from marimo_kernel_bridge.protocol.redacted_stream import RedactedStream
-from marimo_kernel_bridge.protocol.redaction import Redactor
-from marimo_kernel_bridge.protocol.secrets import dotenv_files, in_dotenv, in_environment
 from marimo_kernel_bridge.startup.working_directory import working_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from marimo_kernel_bridge.kernel.front_ends import Header
-    from marimo_kernel_bridge.protocol.inspection import Secret
     from marimo_kernel_bridge.protocol.messages import Content
+    from marimo_kernel_bridge.protocol.redaction import Redactor
 
 _REDACTED: Final = frozenset(
     {
@@ -35,9 +28,6 @@ _REDACTED: Final = frozenset(
         "execute_reply",
     }
 )
-_SETTLED: Final = 1_000_000_000
-"""Nanoseconds after which another file in a folder changes the folder's time: file systems count in steps."""
-
 _KEPT: Final = 100  # streams of requests that are not known to be over
 
 
@@ -48,20 +38,11 @@ class AgentMessages:
         self._lock = threading.Lock()
         self._streams: dict[tuple[str, str], RedactedStream] = {}  # of the requests that run, by id and name
         self._running: dict[str, None] = {}
-        self._environment: object = None
-        self._secrets: frozenset[Secret] = frozenset()
-        self._redactor = Redactor()
+        self._known = KnownSecrets()
 
     def redactor(self) -> Redactor:
-        """Return the redactor for the secrets of now and before: one that left the environment may still be in an output."""
-        folder = working_directory()
-        environment = _of_this_process(), folder, _changed_at(folder)
-        if environment != self._environment:
-            known = self._secrets | {*in_environment(os.environ), *in_dotenv(folder)}
-            if known != self._secrets:
-                self._secrets, self._redactor = known, Redactor(known)
-            self._environment = environment
-        return self._redactor
+        """Return the redactor for the secrets of this process and of its folder."""
+        return self._known.redactor(working_directory())
 
     def outgoing(self, msg_type: str, content: Content, parent: Header) -> list[tuple[str, Content]]:
         """Return what to send in place of a message to an agent. Text that a request printed is complete at its idle."""
@@ -99,30 +80,3 @@ class AgentMessages:
         names = [name for of, name in self._streams if of == request]
         held = [(name, self._streams.pop((request, name)).flush(self.redactor())) for name in names]
         return [("stream", {"name": name, "text": text}) for name, text in held if text]
-
-
-def _of_this_process() -> object:
-    """Return the environment, as it is kept: to decode all of it takes longer than all else in a message."""
-    environment: Mapping[str, str] = getattr(os.environ, "_data", os.environ)
-    return dict(environment)
-
-
-def _changed_at(folder: str) -> object:
-    """Return a value that changes with the `.env` files of a folder."""
-    changed = _status(folder)
-    settled = changed is not None and time.time_ns() - changed[0] > _SETTLED
-    files = _known_files(folder, changed) if settled else dotenv_files(folder)
-    return changed, _status(f"{folder}{os.sep}.env"), *map(_status, files)
-
-
-@lru_cache(maxsize=1)
-def _known_files(folder: str, _changed: object) -> list[Path]:
-    return dotenv_files(folder)
-
-
-def _status(path: str | Path) -> tuple[int, int] | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116  # takes half the time, and for each message
-    except (OSError, ValueError):
-        return None
-    return status.st_mtime_ns, status.st_size

@@ -69,6 +69,10 @@ class JupyterSession(Session):
 
         return AgentMessages()
 
+    def as_agents_read(self, text: str) -> str:
+        """Return a text without secrets, once there is an agent: none is told of what was written before it came."""
+        return self.for_agents.redactor().text(text) if "for_agents" in vars(self) else text
+
     def redirect_outputs(self, route: Route) -> None:
         """Ask `route` about each output from now on; once there is a notebook."""
         self._route = route

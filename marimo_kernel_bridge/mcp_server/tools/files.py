@@ -114,5 +114,6 @@ async def import_notebook(
         imported = await imports.import_content(ctx, content, format, request)
     else:
         assert file is not None
+        kernels_of(ctx).look_beside(file)
         imported = await imports.import_file(ctx, file, request)
     return answer(imported, kernels_of(ctx).redactor)

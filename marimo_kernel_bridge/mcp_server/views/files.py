@@ -55,12 +55,13 @@ async def export_file(file: str, request: ExportRequest, kernels: Kernels) -> Ex
     """Export a file. Raises `BridgeError`."""
     request = _beside(request, Path(file))
     await asyncio.to_thread(_check, request, Path(file), kernels)
+    kernels.look_beside(file)
     _require_name(request, Path(file).stem, kernels)
     with _cures_of_agents(), own_copy(Path(file), kernels) as copy:
         report, content = await converted(copy, request.format, outputs=request.outputs)
     if request.output is not None:
         await asyncio.to_thread(_write, request, content, kernels, like=Path(file))
-    text = content.decode() if request.output is None else ""
+    text = await _hidden(content.decode(), kernels) if request.output is None else ""
     return _answer(request, file, text, report.cells, report.with_outputs, report.notes)
 
 
@@ -100,7 +101,7 @@ async def export_live(attached: Attached, request: ExportRequest, kernels: Kerne
     cells = notebook.document["cells"]
     source = str(notebook.path) if notebook.path is not None else f"kernel {attached.handle}"
     showing = sum(bool(cell.get("outputs")) for cell in cells)
-    text = content if isinstance(content, str) else ""
+    text = await _hidden(content, kernels) if isinstance(content, str) and request.output is None else ""
     return _answer(
         request,
         source,
@@ -109,6 +110,11 @@ async def export_live(attached: Attached, request: ExportRequest, kernels: Kerne
         showing,
         (*notebook.notes(of_kernel=True), *map(in_words_of_tools, notes)),
     )
+
+
+async def _hidden(text: str, kernels: Kernels) -> str:
+    """Return a text without secrets, before a part of it is taken: no part of one would be known."""
+    return await kernels.presenter.redacted(text, kernels.redactor)
 
 
 def _beside(request: ExportRequest, notebook: Path | None) -> ExportRequest:

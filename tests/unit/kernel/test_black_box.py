@@ -114,6 +114,16 @@ def test_the_running_cell_and_its_first_line_are_there_while_it_runs(kernel: Ker
     assert (box.runs, box.cell_id, box.line, box.file) == ("other", "", "look()", "")
 
 
+def test_what_agents_are_not_told_is_not_in_the_line_that_they_may_read(kernel: Kernel) -> None:
+    hidden = {"hush-1234": "<<redacted:A_KEY>>"}
+    kernel.writer._hide = lambda line: hidden.get(line, line)
+    kernel.begin("hush-1234\nx")
+    assert kernel.found().line == "<<redacted:A_KEY>>"
+    hidden.clear()
+    kernel.writer.write_line()
+    assert kernel.found().line == "hush-1234"
+
+
 @pytest.mark.parametrize("plant", ["link", "pipe"])
 def test_nothing_that_code_has_put_into_the_folder_is_written_through_or_waited_for(
     kernel: Kernel, tmp_path: Path, plant: str

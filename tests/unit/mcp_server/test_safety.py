@@ -207,6 +207,36 @@ async def test_secrets_of_the_server_reach_no_answer(
         assert "<<redacted:SERVICE_TOKEN>>" in answer.text
 
 
+async def test_secrets_beside_the_notebook_reach_no_answer_either(
+    serve: Serve, kernel: FakeKernel, connection_file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of plain ipykernels, and of notebooks' files, no kernel hides them."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"DB_PASSWORD='{KEY}'\n")
+    kernel.executions["print(held)"] = Execution((stream(KEY),))
+    agent = await serve("scratch")
+    await agent("connect_to_kernel", connection_file=connection_file)
+    answers = [await agent("execute_code", code="print(held)", scratch=True)]
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / ".env.local").write_text("API_TOKEN=kv90-HUSH-hush-11\n")
+    cell = {"id": "a", "cell_type": "code", "source": f"'{KEY} kv90-HUSH-hush-11'"}
+    for missing in ("metadata", "outputs", "execution_count"):
+        cell[missing] = {"metadata": {}, "outputs": [], "execution_count": None}[missing]  # type: ignore[assignment]
+    notebook = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+    (other / "a.ipynb").write_text(json.dumps(notebook))
+    whole = await agent("export_notebook", file=str(other / "a.ipynb"), format="ipynb", max_chars=5000)
+    where = whole.data["content"].index("<<redacted:DB_PASSWORD>> <<redacted:API_TOKEN>>")
+    path = str(other / "a.ipynb")
+    answers += [  # no part of one is left by taking parts of the text
+        await agent("export_notebook", file=path, offset=offset, max_chars=200)
+        for offset in range(where - 3, where + 60, 5)
+    ]
+    shown = "".join(answer.text + json.dumps(answer.data) for answer in [whole, *answers])
+    assert "HUSH" not in shown
+    assert "hush" not in shown
+
+
 async def test_no_part_of_a_secret_is_left_where_an_output_is_cut(
     secret: str, connected: Agent, kernel: FakeKernel
 ) -> None:

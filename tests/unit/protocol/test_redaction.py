@@ -62,6 +62,21 @@ def test_the_environment_of_this_process_is_read(monkeypatch: pytest.MonkeyPatch
     assert Secret("BRIDGE_TEST_TOKEN", KEY) in in_environment(os.environ)
 
 
+def test_a_value_is_known_wherever_a_line_break_is_within_it() -> None:
+    value = "Kx7vQ2mN9pL4wZ8tR5yB"
+    redactor = Redactor([Secret("API_KEY", value)])
+    for at in range(1, len(value)):
+        assert redactor.text(f"a {value[:at]}\n{value[at:]} b") == "a <<redacted:API_KEY>> b"
+    lines = "\n".join(value[at : at + 5] for at in range(0, 20, 5))
+    assert redactor.data({"text": f"{lines}\n"}) == {"text": "<<redacted:API_KEY>>\n"}
+
+
+def test_a_value_is_known_without_what_html_takes_for_a_tag() -> None:
+    redactor = Redactor([Secret("DB_PASSWORD", "zq81<h&sh>-HUSH-99"), Secret("A_KEY", "ab<c>")])
+    assert redactor.text("zq81-HUSH-99: 1") == "<<redacted:DB_PASSWORD>>: 1"
+    assert redactor.text("ab") == "ab"
+
+
 VALUE = "a'b\"c<d>&e\\f ü/9"
 SHORT = "hush-12?é"
 
