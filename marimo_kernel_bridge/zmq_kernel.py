@@ -412,7 +412,8 @@ class MarimoKernel(InputKernel):
     @cached_property
     def live_carriers(self) -> LiveCarriers:
         """What carries messages to the pages that show marimo's own elements."""
-        from marimo_kernel_bridge.kernel.live.carriers import LiveCarriers  # noqa: PLC0415  # few notebooks show elements
+        with _own_imports():
+            from marimo_kernel_bridge.kernel.live.carriers import LiveCarriers  # noqa: PLC0415  # few notebooks show elements
 
         self.loader.load()
         return LiveCarriers(self, self.notebook.runtime.live, self.notebook.outputs)
@@ -422,8 +423,9 @@ class MarimoKernel(InputKernel):
     @cached_property
     def checkpointing(self) -> Checkpoints:
         """The checkpoints of the notebook."""
-        from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints  # noqa: PLC0415  # few cells take long
-        from marimo_kernel_bridge.kernel.documents.loading import load_newer  # noqa: PLC0415  # the same
+        with _own_imports():
+            from marimo_kernel_bridge.kernel.checkpoints.requests import Checkpoints  # noqa: PLC0415  # few cells take long
+            from marimo_kernel_bridge.kernel.documents.loading import load_newer  # noqa: PLC0415  # the same
 
         return Checkpoints(
             self,
@@ -553,9 +555,16 @@ def _pause_names(kernel: MarimoKernel) -> Sequence[str]:
     return [name for name in (path and os.path.realpath(path), _kernel_id(kernel)) if name]
 
 
+def _own_imports() -> AbstractContextManager[None]:
+    from marimo_kernel_bridge.startup.import_path import own_imports  # noqa: PLC0415  # not used before
+
+    return own_imports()
+
+
 def _editor(kernel: MarimoKernel) -> NotebookEditor:
-    from marimo_kernel_bridge.kernel.editor.editor import NotebookEditor  # noqa: PLC0415  # few notebooks are opened there
-    from marimo_kernel_bridge.runtime.editor.server import EditorServer  # noqa: PLC0415  # the same
+    with _own_imports():
+        from marimo_kernel_bridge.kernel.editor.editor import NotebookEditor  # noqa: PLC0415  # few notebooks are opened there
+        from marimo_kernel_bridge.runtime.editor.server import EditorServer  # noqa: PLC0415  # the same
 
     return NotebookEditor(kernel, EditorServer)
 
@@ -575,19 +584,20 @@ def _once(make: Callable[[], _T]) -> Callable[[], _T]:
 
 
 def _views(kernel: MarimoKernel) -> KernelViews:
-    from marimo_kernel_bridge.kernel.viewing.views import KernelViews  # noqa: PLC0415  # few notebooks are viewed
+    with _own_imports():
+        from marimo_kernel_bridge.kernel.viewing.views import KernelViews  # noqa: PLC0415  # few notebooks are viewed
 
     return KernelViews(kernel)
 
 
 def _bridge_handler(kernel: MarimoKernel) -> BridgeHandler:
-    from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler  # noqa: PLC0415  # needed by agents' clients only
+    with _own_imports():
+        from marimo_kernel_bridge.kernel.bridge_handler import BridgeHandler  # noqa: PLC0415  # needed by agents' clients only
 
-    handler = BridgeHandler(kernel)
-    kernel.session.for_agents.redactor()  # from now on, what is recorded for a death has no secrets
+        kernel.session.for_agents.redactor()  # from now on, what is recorded for a death has no secrets
     if kernel.recording is not None:
         kernel.recording.agents_came()
-    return handler
+    return BridgeHandler(kernel)
 
 
 @dataclass(frozen=True)

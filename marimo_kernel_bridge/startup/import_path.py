@@ -10,10 +10,12 @@ import os
 import sys
 import threading
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from importlib.machinery import ModuleSpec
 
 CHANGING: Final = threading.RLock()
 """Held where other packages change `sys.path` for a moment: marimo as its kernel is made, debugpy as it is imported.
@@ -49,3 +51,44 @@ def without_working_directory() -> Iterator[None]:
         yield
     finally:
         sys.path.insert(place, "")
+
+
+class _Installed:
+    """Finds modules for one thread as if the working directory were not on the path."""
+
+    def __init__(self) -> None:
+        self._thread = threading.get_ident()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: object = None
+    ) -> ModuleSpec | None:
+        """Find a module. Raises `ModuleNotFoundError`: no other finder is asked, which would look into the folder."""
+        if path is not None or threading.get_ident() != self._thread:
+            return None
+        del target
+        for finder in sys.meta_path:
+            if finder is PathFinder:
+                found = PathFinder.find_spec(name, [entry for entry in sys.path if entry])
+            else:
+                found = None if finder is self else finder.find_spec(name, None)
+            if found is not None:
+                return found
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@contextmanager
+def own_imports() -> Iterator[None]:
+    """Let imports of this block, on this thread alone, find no module of the working directory: code of the user may run meanwhile.
+
+    For what the kernel imports later, when somebody only looks: who opens a notebook of others runs none of its folder's files.
+    """
+    if "" not in sys.path:
+        yield
+        return
+    finder = _Installed()
+    # New lists: another thread may be going through the one that there is.
+    sys.meta_path = [finder, *sys.meta_path]
+    try:
+        yield
+    finally:
+        sys.meta_path = [one for one in sys.meta_path if one is not finder]

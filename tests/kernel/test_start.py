@@ -7,6 +7,9 @@ import sys
 import pytest
 from front_end import BOUND, FrontEnd
 
+from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.view_requests import OpenView
+
 FOR_AGENTS = (
     "marimo_kernel_bridge.protocol.messages",
     "marimo_kernel_bridge.kernel.bridge_handler",
@@ -114,6 +117,24 @@ def test_garbage_is_looked_for_as_in_any_process_once_the_first_cell_has_run(new
 
 def test_a_kernel_starts_without_the_modules_of_its_folder(after_the_first_cell, folder):
     assert after_the_first_cell
+    assert not ran(folder)
+
+
+def test_who_looks_at_a_kernel_runs_no_module_of_its_folder(new, after_the_first_cell, folder):
+    new.run("rows", "rows = [{'a': 1, 'b': 'x'}]")
+    for request in (
+        *(
+            wire.Describe(),
+            wire.ListCells(),
+            wire.ListVariables(),
+            wire.ListUiElements(),
+            wire.ReadEnvironment(),
+        ),
+        *(wire.ListCheckpoints(), wire.ListCheckpoints(verify=True), wire.InspectVariable(name="rows")),
+        *(wire.CompleteCode(code="import nar", limit=9), wire.CompleteCode(code="cloudpickle.", limit=9)),
+        *(wire.InspectCode(code="narwhals.from_native"), OpenView(data="rows", session="s", client="ann")),
+    ):
+        assert new.ask(request)["status"] == "ok", request
     assert not ran(folder)
 
 

@@ -56,7 +56,10 @@ class LoaderWidget:
 
     def __init__(self, receive: Receive) -> None:
         """Open the widget's comm. Raises `ImportError`."""
-        import anywidget  # noqa: PLC0415  # an extra, and it takes a third of a second
+        from marimo_kernel_bridge.startup.import_path import own_imports  # noqa: PLC0415  # not used before
+
+        with own_imports():
+            import anywidget  # noqa: PLC0415  # an extra, and it takes a third of a second
 
         class Loader(anywidget.AnyWidget):
             _esm = _LOADER.read_text("utf-8")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import narwhals as nw
 
 from marimo_kernel_bridge.protocol.views import Filter
+from marimo_kernel_bridge.startup.import_path import own_imports
 from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS, asked_values
 
 if TYPE_CHECKING:
@@ -105,7 +106,8 @@ def numbers_to_write(frame: Any, column: Column, condition: Filter) -> Any:
     values = frame[str(column.index)].to_native()
     if getattr(values.dtype, "kind", "") not in {"i", "u", "f"} or not hasattr(values.dtype, "newbyteorder"):
         return None
-    import polars as pl  # noqa: PLC0415  # only to search in many rows
+    with own_imports():
+        import polars as pl  # noqa: PLC0415  # only to search in many rows
 
     return nw.from_native(pl.DataFrame({str(column.index): values.to_numpy()}), eager_only=True)
 

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.startup.import_path import own_imports
 from marimo_kernel_bridge.viewing.tables.cells import bounded_text
 from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.plain import Array, Lists, PlainTable, Records
@@ -102,7 +103,8 @@ def _index_levels(frame: Any) -> tuple[list[tuple[str, Any]], list[str]]:
 
 
 def _pandas_fingerprint(frame: Any) -> object:
-    from marimo_kernel_bridge.viewing.tables.frames import sampled  # noqa: PLC0415  # narwhals is slow to import
+    with own_imports():
+        from marimo_kernel_bridge.viewing.tables.frames import sampled  # noqa: PLC0415  # narwhals is slow to import
 
     pointers = []
     for number in range(0, frame.shape[1], max(1, frame.shape[1] // _POINTERS_MAX)):
@@ -123,7 +125,8 @@ def _pandas_series(series: Any) -> Table:
 
 
 def _polars_frame(frame: Any, kind: str = "polars DataFrame", notes: Sequence[str] = ()) -> Table:
-    from marimo_kernel_bridge.viewing.tables.frames import sampled  # noqa: PLC0415  # narwhals is slow to import
+    with own_imports():
+        from marimo_kernel_bridge.viewing.tables.frames import sampled  # noqa: PLC0415  # narwhals is slow to import
 
     if not frame.width:
         raise BridgeError("not_a_table", "The DataFrame has no columns.")
@@ -258,12 +261,14 @@ def _exchanged(value: Any) -> Table | None:
     kind = f"{type(value).__module__.partition('.')[0]} {type(value).__name__}"
     if hasattr(type(value), "__arrow_c_stream__") or hasattr(type(value), "__arrow_c_array__"):
         if _installed("polars"):
-            import polars as pl  # noqa: PLC0415  # only where another library's value is read
+            with own_imports():
+                import polars as pl  # noqa: PLC0415  # only where another library's value is read
 
             read = pl.DataFrame(value)
             return _polars_frame(read, kind)
         if _installed("pyarrow"):
-            import pyarrow as pa  # noqa: PLC0415  # only where another library's value is read
+            with own_imports():
+                import pyarrow as pa  # noqa: PLC0415  # only where another library's value is read
 
             return _arrow_table(pa.table(value))
         raise BridgeError(
@@ -271,7 +276,8 @@ def _exchanged(value: Any) -> Table | None:
         )
     if hasattr(type(value), "__dataframe__"):
         if _installed("polars"):
-            import polars as pl  # noqa: PLC0415  # only where another library's value is read
+            with own_imports():
+                import polars as pl  # noqa: PLC0415  # only where another library's value is read
 
             return _polars_frame(pl.from_dataframe(value), kind)
         if _installed("pandas"):
@@ -295,9 +301,10 @@ def frame_table(  # noqa: PLR0917  # as FrameTable
     altered: Callable[[], Literal["", "changed", "gone"]] | None = None,
 ) -> Table:
     """Return a frame whose columns are named by their positions as a table."""
-    import narwhals as nw  # noqa: PLC0415  # only where frames are shown
+    with own_imports():
+        import narwhals as nw  # noqa: PLC0415  # only where frames are shown
 
-    from marimo_kernel_bridge.viewing.tables.frames import FrameTable  # noqa: PLC0415  # as above
+        from marimo_kernel_bridge.viewing.tables.frames import FrameTable  # noqa: PLC0415  # as above
 
     frame = nw.from_native(native, eager_only=True)
     return FrameTable(kind, frame, names, dtypes, objects, notes, fingerprint, altered)
