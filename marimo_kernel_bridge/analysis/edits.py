@@ -109,7 +109,7 @@ def _expand_augmented(cell: Cell, name: str, plan: CellPlan) -> set[int]:
     start = offset(cell.given.source, node.target.lineno, node.target.col_offset)
     value = offset(cell.given.source, node.value.lineno, node.value.col_offset)
     between = cell.given.source[start:value]
-    operator = re.search(r"([^\w\s=]+)=", between)
+    operator = re.search(r"(?<![^\w\s=])([^\w\s=]++)=", between)
     assert operator is not None
     plan.edits.append(Edit(start, value, f"{made.text} = {before.text} {operator[1]} "))
     return {start}

@@ -129,13 +129,15 @@ _OPTION: Final = re.compile(r"\s*(?:--[\w-]+(?:=\S+)?|-([A-Za-z])(\S*))(?:\s+|$)
 def split_options(line: str, valued: str) -> tuple[dict[str, list[str]], str]:
     """Split off the options at the start of a line. The one-letter options in `valued` take a value."""
     options: dict[str, list[str]] = {}
-    while match := _OPTION.match(line):
+    at = 0
+    while match := _OPTION.match(line, at):
         letter, value = match[1] or match[0].strip().lstrip("-"), match[2] or ""
-        line = line[match.end() :]
+        at = match.end()
         if letter in valued and match[1] and not value:
-            value, _, line = line.partition(" ")
+            end = line.find(" ", at)
+            value, at = (line[at:], len(line)) if end < 0 else (line[at:end], end + 1)
         options.setdefault(letter, []).append(value)
-    return options, line.strip()
+    return options, line[at:].strip()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.model import Version
     from marimo_kernel_bridge.analysis.name_uses import CellNames
 
-_NUMBER: Final = re.compile(r"_?\d+$")
+_NUMBER: Final = re.compile(r"_?(?<!\d)\d++$")
 _CALLING_AT_ONCE: Final = frozenset(
     """sorted sort min max reduce apply map_elements applymap agg aggregate transform assign pipe sort_values groupby
     any all list sum print fromfunction apply_along_axis curve_fit minimize quad solve_ivp odeint""".split()  # noqa: SIM905  # a list of words

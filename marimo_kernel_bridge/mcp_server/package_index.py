@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from marimo_kernel_bridge.protocol.environment import is_installer_setting
+from marimo_kernel_bridge.protocol.regular_files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +29,9 @@ _VARIABLES: Final[Mapping[Installer, tuple[str, ...]]] = {
 _KEYS: Final = ("index-url", "extra-index-url", "find-links")
 _PIP_S: Final = "pip.ini" if os.name == "nt" else "pip.conf"
 _LONGEST: Final = 200
+_LARGEST: Final = 64 * 1024
+_SPACES: Final = re.compile(r"[ \t]{2,}+")
+_MANY_PARTS: Final = re.compile(r"(?:\.[^.\n]{0,40}+){100}")
 
 
 def own_settings(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -110,10 +115,14 @@ def _of_pip(path: Path) -> Iterable[str]:
 
 
 def _text(path: Path) -> str:
-    """Return the text of a settings file. Raises OSError or ValueError; the kernel may say that a pipe is one."""
-    if not path.is_file():
-        raise FileNotFoundError(path)
-    return path.read_text(encoding="utf-8")
+    """Return the text of a settings file. Raises OSError or ValueError; the kernel may say that a pipe or a large file is one.
+
+    Python's readers take quadratic time for many spaces, and for names of many parts.
+    """
+    text = read_text(path, _LARGEST)
+    if _MANY_PARTS.search(text):
+        raise ValueError("a name of very many parts")
+    return _SPACES.sub(" ", text)
 
 
 def _of_uv(path: Path) -> Iterable[str]:

@@ -13,12 +13,15 @@ from types import SimpleNamespace
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
+from marimo_kernel_bridge.analysis.magics import split_options
+from marimo_kernel_bridge.analysis.naming import _NUMBER
 from marimo_kernel_bridge.client.marimo_editor.outputs import _text
 from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
 from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
 from marimo_kernel_bridge.kernel.ipython import magic_names
 from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script
 from marimo_kernel_bridge.kernel.versions.file_mentions import can_write, mentioned_paths, needs_hook
+from marimo_kernel_bridge.mcp_server.package_index import named
 from marimo_kernel_bridge.protocol.environment import installs_packages
 from marimo_kernel_bridge.protocol.inspection import Secret
 from marimo_kernel_bridge.protocol.redaction import Redactor, has_mark
@@ -143,6 +146,39 @@ def test_durations_are_read_in_linear_time() -> None:
     for part in (" ", "1 ", "-", "1d", "1:"):
         for text in (f"{repeated(part)}x", f"1{repeated(part)}x", f"-{repeated(part)}d 1:2x"):
             assert cpu_seconds(read, text) < MOST
+
+
+def test_options_and_numbered_names_are_read_in_linear_time() -> None:
+    for part in ("-a ", "-i a ", "--a ", "--a=b ", "--a-", "- "):
+        assert cpu_seconds(lambda line: split_options(line, "i"), repeated(part)) < MOST
+    for name in (f"a{'0' * LENGTH}x1", f"a{'0_' * (LENGTH // 2)}x1", f"a{'_' * LENGTH}1"):
+        assert cpu_seconds(lambda word: _NUMBER.sub("", word), name) < MOST
+    assert [_NUMBER.sub("", name) for name in ("x1_23", "x12", "x_1", "x1y", "_1")] == [
+        "x1",
+        "x",
+        "x",
+        "x1y",
+        "",
+    ]
+    assert split_options("-i a -b --c=d  -e x y", "i") == (
+        {"i": ["a"], "b": [""], "c=d": [""], "e": [""]},
+        "x y",
+    )
+    assert split_options("-i", "i") == ({"i": [""]}, "")
+
+
+def test_settings_of_installers_are_read_in_linear_time(tmp_path: Path) -> None:
+    """In a kernel's environment there is one, too: the kernel says where that is."""
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+    (tmp_path / "uv").mkdir()
+    for part in (" ", "a.", "{a="):
+        text = f"[global]\nindex-url{part * (60_000 // len(part))}= 1"
+        (tmp_path / "pip.conf").write_text(text)
+        (tmp_path / "uv/uv.toml").write_text(text.partition("\n")[2])
+        assert cpu_seconds(lambda prefix: named("pip", prefix, environ), str(tmp_path)) < MOST
+        assert cpu_seconds(lambda prefix: named("uv", prefix, environ), str(tmp_path)) < MOST
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://a.example/s\n" + "#" * 70_000)
+    assert "https://a.example/s" not in named("pip", str(tmp_path), environ)
 
 
 def test_files_that_a_cell_names_are_looked_for_in_linear_time() -> None:

@@ -80,6 +80,28 @@ _SETTINGS: Final[dict[str, Any]] = {
 """What differs from the person's configuration of marimo: cells run and files are saved as the notebook's owner does it."""
 
 
+def _quiet_marimo() -> None:
+    """Have marimo log errors alone: what a thread writes to stderr appears in the cell that started it.
+
+    The person's own handlers get what they got before.
+    """
+    loggers = list(
+        _loggers._LOGGERS.values()
+    )  # marimo sets all handlers of its loggers, whoever has added them
+    levels = [(logger, logger.level) for logger in loggers]
+    others = [
+        (handler, handler.level)
+        for logger in loggers
+        for handler in logger.handlers
+        if handler.formatter is not _loggers._LOG_FORMATTER
+    ]
+    _loggers.set_level("ERROR")
+    for logger, level in levels:
+        logger.setLevel(level)
+    for handler, level in others:
+        handler.setLevel(level)
+
+
 class _Workspace(SingleFileWorkspace):
     """The folder of the notebook's empty file: pages show the file's name, and not where it is."""
 
@@ -100,7 +122,7 @@ class Site:
 
     def __init__(self, host: EditorHost, title: str, *, app: bool) -> None:
         """`title` is the notebook's, for the page."""
-        _loggers.set_level("ERROR")  # what a thread writes to stderr appears in the cell that started it
+        _quiet_marimo()
         self._host = host
         self._app = app
         self._folder = tempfile.TemporaryDirectory(prefix="marimo-open-")

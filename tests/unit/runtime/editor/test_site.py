@@ -1,6 +1,8 @@
 """marimo's own server on a notebook: what its pages get, and what they can ask for."""
 
+import io
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -83,14 +85,6 @@ def until(socket: WebSocketTestSession, op: str, **fields: Any) -> dict[str, Any
             return data
 
 
-@pytest.fixture(autouse=True)
-def _level_of_pytests_handler(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """A site sets the level of all handlers of marimo's logger, among which is that of pytest, for all later tests."""
-    before = caplog.handler.level
-    yield
-    caplog.handler.setLevel(before)
-
-
 @pytest.fixture
 def notebook() -> Notebook:
     return Notebook()
@@ -107,6 +101,24 @@ def open_site(notebook: Notebook) -> Iterator[Callable[[str], Browser]]:
             return Browser(site)
 
         yield open_site
+
+
+def test_the_persons_own_handlers_of_marimos_logs_get_what_they_got(
+    open_site: Callable[[], Browser],
+) -> None:
+    logger, mine = logging.getLogger("marimo"), logging.StreamHandler(io.StringIO())
+    mine.setLevel("WARNING")
+    logger.addHandler(mine)
+    try:
+        open_site()
+        logger.info("one")
+        logger.warning("two")
+        logger.error("three")
+        assert mine.stream.getvalue() == "two\nthree\n"
+        own = [each for each in logger.handlers if each is not mine and type(each) is logging.StreamHandler]
+        assert {each.level for each in own} == {logging.ERROR}
+    finally:
+        logger.removeHandler(mine)
 
 
 def test_the_editor_shows_the_cells_and_their_values_and_asks_for_what_a_person_does(
