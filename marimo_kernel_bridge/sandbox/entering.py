@@ -61,7 +61,9 @@ def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, fork
         own = own_places.make(path, folder_of_sandbox(sandbox.key, folder), packages=sandbox.packages)
         access = files.access(sandbox, folder, own)
         _require_here(sandbox, access)
-        held = placeholders.put({place.path: files.run_by_others(place.path) for place in access.looked_at})
+        if engine != "light":
+            _require_no_links(access, engine if isinstance(engine, str) else engine.engine)
+        held = placeholders.put(access.names_to_hold())
         access = access.and_kept(held.paths)
         handed = _listening(connection, isolated=sandbox.network != "all")
         return _in_engine(
@@ -229,6 +231,17 @@ def _require_here(sandbox: Sandbox, access: files.Access) -> None:
     ):
         raise BridgeError(
             "sandbox_unavailable", "The notebook's folder was replaced meanwhile; nothing was started."
+        )
+
+
+def _require_no_links(access: files.Access, engine: str) -> None:
+    """Raise `BridgeError` if a link leads to what others run: these engines mount what it leads to, and code could replace it."""
+    if access.links:
+        path, said = access.links[0]
+        raise BridgeError(
+            "sandbox_unavailable",
+            f"{path} is a link to {said}. Other programs run or follow it, and code in a sandbox of {engine} could replace it; nothing was started.",
+            "Put in its place what it leads to, or take the engine light, which holds links.",
         )
 
 

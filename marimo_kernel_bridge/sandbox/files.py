@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.sandbox.interpreters import of_kernelspecs
+from marimo_kernel_bridge.sandbox.links import way
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -148,6 +149,21 @@ class Access:
     readable: tuple[str, ...]
     looked_at: tuple[Place, ...] = ()
     """The writable folders that were looked at: code in another sandbox may put a link in place of one meanwhile."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Links in what is writable by which others come to what is only read, or to something elsewhere, and what each says."""
+    missing: tuple[str, ...] = ()
+    """What such a link, or a kernelspec, leads to and what is not there."""
+
+    def names_to_hold(self) -> dict[str, list[str]]:
+        """Return which names code must not make, by folder."""
+        names = {place.path: [*run_by_others(place.path)] for place in self.looked_at}
+        for path in self.missing:
+            names.setdefault(os.path.dirname(path), []).append(os.path.basename(path))  # noqa: PTH119, PTH120
+        return names
+
+    def steps(self) -> list[str]:
+        """Return the folders between what is writable and what in it is held."""
+        return steps((*self.kept, *dict(self.links)), self.writable)
 
     def and_kept(self, paths: Iterable[str]) -> Access:
         """Return the same with more that is only read."""
@@ -167,16 +183,36 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     places = tuple(place for path in given if (place := Place.at(path)) is not None)
     python = _python()
     _refuse_paths_of_python(given)
-    kept = [path for path in (*python, *of_kernelspecs()) if any(is_below(path, outer) for outer in given)]
+    named = [*python, sys.prefix, sys.executable, *of_kernelspecs()]
     for outer in given:
-        kept += (path for name in run_by_others(outer) if os.path.lexists(path := f"{outer}/{name}"))
-        kept += (os.path.dirname(path) for path in _found(outer, _ENVIRONMENTS))  # noqa: PTH120
+        named += (path for name in run_by_others(outer) if os.path.lexists(path := f"{outer}/{name}"))
+        named += (os.path.dirname(path) for path in _found(outer, _ENVIRONMENTS))  # noqa: PTH120
     readable = [*_PROGRAMS, *_SETTINGS, *_SYSTEM, *python, *own.readable]
     if sandbox.network == "all":
         readable += _RESOLVING
     if sandbox.files == "read":
         readable += everything_but(hidden(protected, [*given, *own.writable]))
-    return Access((*given, *own.writable), tuple(dict.fromkeys(kept)), tuple(dict.fromkeys(readable)), places)
+    kept, links, missing = _held(named, given)
+    return Access(
+        (*given, *own.writable), kept, tuple(dict.fromkeys(readable)), places, tuple(links.items()), missing
+    )
+
+
+def _held(
+    named: Iterable[str], given: Sequence[str]
+) -> tuple[tuple[str, ...], dict[str, str], tuple[str, ...]]:
+    """Return what of these paths code could change: where they lead, the links that they lead over, and what is not there yet."""
+    ways = [way(path) for path in named if os.path.isabs(path)]  # noqa: PTH117
+
+    def is_within(path: str) -> bool:
+        return any(is_below(path, outer) and path != outer for outer in given)
+
+    ends = dict.fromkeys(each.end for each in ways if each.missing is None and is_within(each.end))
+    links = {path: said for each in ways for path, said in each.links if is_within(path)}
+    missing = dict.fromkeys(each.missing for each in ways if each.missing and is_within(each.missing))
+    kept = [end for end in ends if not any(is_below(end, other) for other in ends if other != end)]
+    changeable = {path: said for path, said in links.items() if not any(is_below(path, end) for end in kept)}
+    return tuple(kept), changeable, tuple(missing)
 
 
 def run_by_others(folder: str) -> tuple[str, ...]:

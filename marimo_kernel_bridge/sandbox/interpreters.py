@@ -19,15 +19,22 @@ _OF_ENVIRONMENTS: Final = ("pyvenv.cfg", "conda-meta")
 
 
 def of_kernelspecs() -> list[str]:
-    """Return the environments of the programs that installed kernelspecs start, however deep they lie."""
-    found = []
+    """Return what installed kernelspecs start by its whole path, and the environments of these, however deep they lie."""
+    found: list[str] = []
     for folder in jupyter_path("kernels"):
         for path in glob.glob(f"{glob.escape(folder)}/*/kernel.json"):  # noqa: PTH207
             with suppress(OSError, ValueError, TypeError, LookupError, RecursionError):
                 program = json.loads(Path(path).read_text(encoding="utf-8"))["argv"][0]
                 if os.path.isabs(program):  # noqa: PTH117
-                    programs = os.path.realpath(os.path.dirname(program))  # noqa: PTH120
-                    top = os.path.dirname(programs)  # noqa: PTH120
-                    is_environment = any(os.path.lexists(f"{top}/{name}") for name in _OF_ENVIRONMENTS)
-                    found.append(top if is_environment else programs)
+                    found += (program, environment_of(program))
     return list(dict.fromkeys(found))
+
+
+def environment_of(program: str) -> str:
+    """Return the environment of an interpreter, else its folder; as it is named, with links."""
+    programs = os.path.dirname(program)  # noqa: PTH120
+    real = os.path.dirname(os.path.realpath(programs))  # noqa: PTH120
+    if not any(os.path.lexists(f"{real}/{name}") for name in _OF_ENVIRONMENTS):
+        return programs
+    top = os.path.dirname(programs)  # noqa: PTH120
+    return top if os.path.realpath(top) == real else real

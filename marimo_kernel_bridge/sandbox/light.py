@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.sandbox import environment, landlock, namespaces, seccomp
-from marimo_kernel_bridge.sandbox.files import DEVICES, steps
+from marimo_kernel_bridge.sandbox.files import DEVICES
 from marimo_kernel_bridge.sandbox.first_process import fork_kernel
 from marimo_kernel_bridge.sandbox.landlock import DEVICE, READ, WRITE
 from marimo_kernel_bridge.sandbox.streams import close_all_but, leave_streams
@@ -100,7 +100,9 @@ def enter(
             from marimo_kernel_bridge.sandbox.proxy import listen_inside  # noqa: PLC0415  # lists of hosts only
 
             proxied = listen_inside(proxy)
-        namespaces.make_read_only(files.writable, steps(files.kept, files.writable), files.kept)
+        namespaces.make_read_only(files.writable, files.steps(), files.kept)
+        for link, said in files.links:
+            namespaces.hold_link(link, said)
         if own_processes:
             namespaces.show_own_processes()
         namespaces.own_terminals()

@@ -6,6 +6,7 @@ Needs a process with one thread. A system may refuse them to users; then `enter`
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import os
 import socket
@@ -23,6 +24,7 @@ _PRIVATE, _RECURSIVE, _BIND = 1 << 18, 1 << 14, 1 << 12
 _READ_ONLY_FILES, _NO_SUID, _NO_DEVICES, _NO_PROGRAMS = 1, 2, 4, 8
 _DETACHED: Final = 2
 _HERE, _WHOLE_TREE, _READ_ONLY = -100, 0x8000, 1  # AT_FDCWD, AT_RECURSIVE, MOUNT_ATTR_RDONLY
+_CLONE, _NO_FOLLOW, _THE_TREE = 1, 0x100, 4  # OPEN_TREE_CLONE, AT_SYMLINK_NOFOLLOW, MOVE_MOUNT_F_EMPTY_PATH
 _GET_FLAGS, _SET_FLAGS, _UP = 0x8913, 0x8914, 1
 _BOUNDING_DROP, _AMBIENT, _AMBIENT_CLEAR = 24, 47, 4
 _CAPABILITIES_VERSION: Final = 0x20080522
@@ -93,6 +95,17 @@ def make_read_only(writable: Iterable[str], steps: Iterable[str], within: Iterab
     for place in map(os.fsencode, within):
         _bind(place)
         _set_read_only(place, whole_tree=True)
+
+
+def hold_link(place: str, said: str) -> None:
+    """Let a symbolic link be neither removed nor renamed: it becomes a mount point itself, not what it leads to. Raises `OSError`."""
+    tree = call("open_tree", _HERE, os.fsencode(place), _CLONE | _NO_FOLLOW)
+    try:
+        call("move_mount", tree, b"", _HERE, os.fsencode(place), _THE_TREE)
+    finally:
+        os.close(tree)
+    if os.readlink(place) != said:  # noqa: PTH115
+        raise OSError(errno.ESTALE, f"{place} was replaced meanwhile")
 
 
 def processes_can_be_shown(mounts: str | None = None) -> bool:

@@ -147,6 +147,84 @@ def test_hooks_and_settings_of_the_folder_are_only_read(sandboxed: Kernel) -> No
     assert sandboxed.run("Path('project/notes').write_text('x')") == "1"
 
 
+CHANGES = """
+import os
+done = []
+os.makedirs("mine/bin", exist_ok=True)
+for name in {names}:
+    for way in (
+        lambda: os.unlink(name),
+        lambda: os.rename(name, "moved"),
+        lambda: os.rename("mine", name),
+        lambda: os.replace("mine", name),
+        lambda: os.symlink("mine", name),
+        lambda: os.makedirs(name + "/new"),
+        lambda: open(name + "/new", "w").close(),
+        lambda: os.rename(os.path.dirname(name) or name, "moved"),
+    ):
+        try:
+            way()
+            done.append(name)
+        except OSError:
+            pass
+print(done, os.path.exists("current/bin"))
+"""
+
+
+def folder_of_links(someone: User) -> list[str]:
+    """Put links into a user's folder that others follow; return these names, and those that they lead to."""
+    outside = someone.home.parent / "outside"
+    for environment in (outside / "env", someone.folder / "a/b/c/env"):
+        (environment / "bin").mkdir(parents=True)
+        (environment / "pyvenv.cfg").write_text("")
+    (outside / "git/hooks").mkdir(parents=True)
+    links = {
+        ".git": "../outside/git",
+        "venv": "../outside/env",
+        "current": "a/b/c/env",
+        "CLAUDE.md": "nothing",
+        ".envrc": "later/on",
+    }
+    for name, target in links.items():
+        (someone.folder / name).symlink_to(target)
+    spec = someone.home / ".local/share/jupyter/kernels/mine"
+    spec.mkdir(parents=True)
+    program = someone.folder / "current/bin/python"
+    (spec / "kernel.json").write_text(json.dumps({"argv": [str(program)]}))
+    return [*links, "a/b/c/env", "a/b/c/env/bin", "nothing", "later"]
+
+
+def test_a_link_that_others_follow_cannot_be_replaced_nor_what_it_leads_to_be_made() -> None:
+    with user(USERS[0]) as someone:
+        names = folder_of_links(someone)
+        before = {path: path.readlink() for path in someone.folder.iterdir() if path.is_symlink()}
+        with kernel(someone, {"engine": "light"}) as bounded:
+            assert bounded.run(CHANGES.format(names=names), cell=False) == "[] True"
+        assert {path: path.readlink() for path in someone.folder.iterdir() if path.is_symlink()} == before
+
+
+def test_an_engine_that_cannot_hold_a_link_names_it_and_starts_nothing() -> None:
+    require("bubblewrap")
+    with user(USERS[0]) as someone:
+        folder_of_links(someone)
+        command = module_command(
+            "kernel", '--sandbox={"engine": "bubblewrap"}', "-f", str(someone.home / "k.json")
+        )
+        done = subprocess.run(
+            command,
+            env=someone.environment,
+            cwd=someone.folder,
+            capture_output=True,
+            text=True,
+            timeout=BOUND,
+            check=False,
+        )
+        assert done.returncode == 1
+        assert f"[sandbox_unavailable] {someone.folder}/" in done.stderr
+        assert "is a link to" in done.stderr
+        assert "mine" not in {path.name for path in someone.folder.iterdir()}
+
+
 def test_programs_that_code_starts_have_no_socket_of_the_kernel(sandboxed: Kernel) -> None:
     listed = "import subprocess; print(subprocess.run(['ls', '-l', '/proc/self/fd'], close_fds=False, capture_output=True).stdout)"
     shown = sandboxed.run(listed)

@@ -21,6 +21,7 @@ from marimo_kernel_bridge.sandbox.files import (
     run_by_others,
     steps,
 )
+from marimo_kernel_bridge.sandbox.links import Way, way
 from marimo_kernel_bridge.sandbox.own_places import OwnPlaces
 from marimo_kernel_bridge.sandbox.variables import cleaned, name_an_image, named_in
 
@@ -88,6 +89,42 @@ def test_the_environment_of_an_installed_kernelspec_is_kept_however_deep_it_lies
     assert str(environment) not in access(Sandbox(), str(folder), own).kept
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     assert {str(environment), str(programs)} <= set(access(Sandbox(), str(folder), own).kept)
+
+
+def test_a_path_leads_over_links_to_an_end_or_to_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "a/b").mkdir(parents=True)
+    for name, said in {
+        "one": "a",
+        "two": "one/b",
+        "up": "a/b/../b",
+        "absolute": str(tmp_path / "two"),
+        "dangling": "a/none/deeper",
+        "circle": "circle",
+    }.items():
+        (tmp_path / name).symlink_to(said)
+    top = str(tmp_path)
+    assert way(f"{top}/a/b") == Way((), f"{top}/a/b")
+    assert way(f"{top}/two/x").links == ((f"{top}/two", "one/b"), (f"{top}/one", "a"))
+    assert way(f"{top}/two/x").missing == f"{top}/a/b/x"
+    assert way(f"{top}/up").end == f"{top}/a/b"
+    assert way(f"{top}/absolute").end == f"{top}/a/b"
+    assert way(f"{top}/dangling").missing == f"{top}/a/none"
+    assert way(f"{top}/circle").links == ((f"{top}/circle", "circle"),)
+
+
+def test_what_a_link_leads_to_in_the_folder_is_held_with_the_link(own: OwnPlaces, folder: Path) -> None:
+    (folder / "docs").mkdir()
+    (folder / ".github").symlink_to("docs")
+    (folder / ".git").symlink_to("/usr")
+    (folder / ".vscode").symlink_to("none/deep")
+    (folder / ".idea").symlink_to(".")
+    given = access(Sandbox(), str(folder), own)
+    assert given.kept == (f"{folder}/docs",)
+    assert dict(given.links) == {
+        f"{folder}/{name}": said
+        for name, said in {".git": "/usr", ".github": "docs", ".vscode": "none/deep", ".idea": "."}.items()
+    }
+    assert "none" in given.names_to_hold()[str(folder)]
 
 
 def test_folders_above_what_is_kept_keep_their_names(folder: Path) -> None:
