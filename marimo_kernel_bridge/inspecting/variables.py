@@ -79,11 +79,19 @@ def _public(names: Mapping[str, object], hidden: Container[str]) -> list[tuple[s
     ]
 
 
-def find(names: Mapping[str, object], name: str, hidden: Container[str] = ()) -> object:
-    """Return the value of a global name. Any thread. Raises `BridgeError`: no_such_variable."""
+def find(
+    names: Mapping[str, object], name: str, hidden: Container[str] = (), definer: str | None = None
+) -> object:
+    """Return the value of a global name. Any thread. Raises `BridgeError`: no_such_variable. `definer` is the cell that defines it."""
     found = [value for other, value in list(names.items()) if type(other) is str and other == name]
     if found:
         return found[0]
+    if definer is not None:
+        raise BridgeError(
+            "no_such_variable",
+            f"There is no variable {name!r:.100} yet: cell {definer} defines it, and has not run to its end in this kernel.",
+            "Run that cell, and what it needs runs before it.",
+        )
     public = sorted(name for name, _ in _public(names, hidden))
     raise BridgeError(
         "no_such_variable",
@@ -106,8 +114,9 @@ def inspect(
 
     Raises `BridgeError`: no_such_variable.
     """
-    value = find(names, name, hidden)
-    variable = describe(name, value, definers.get(name))
+    definer = definers.get(name)
+    value = find(names, name, hidden, definer)
+    variable = describe(name, value, definer)
     if not sample:
         return VariableContent(variable, sampled=False)
     content: _Sample = {}

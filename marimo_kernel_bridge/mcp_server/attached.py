@@ -104,6 +104,11 @@ class Attached:
         return lately or not all(run.over for run in self.client.runs.ours)
 
     @property
+    def called(self) -> str:
+        """The name by which people know it: its notebook's, else its connection file's."""
+        return self.client.connection.name if self.notebook is None else Path(self.notebook).name
+
+    @property
     def notebook_file(self) -> Path | None:
         """The file of the notebook on this machine, if a Jupyter server of this person named it."""
         here = self.notebook is not None and isinstance(self.client.connection, Connection)

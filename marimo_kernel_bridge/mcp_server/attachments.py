@@ -286,9 +286,7 @@ class Kernels:
                 "Call list_kernels, then connect_to_kernel with a connection file from there.",
             )
         handles = ", ".join(
-            f"{candidate.handle} ({candidate.client.connection.name})"
-            for candidate in candidates
-            if not candidate.hidden
+            f"{candidate.handle} ({candidate.called})" for candidate in candidates if not candidate.hidden
         )
         problem = (
             "Several kernels are connected" if handle is None else f"No kernel is connected as {handle!r}"

@@ -40,7 +40,7 @@ async def not_said(number: int) -> BridgeError:
 async def none_called(kernels: Kernels, named: str, caller: Caller) -> BridgeError:
     """Return the refusal of a name that no kernel has."""
     own = [
-        f"{attached.handle} ({attached.client.connection.name})"
+        f"{attached.handle} ({attached.called})"
         for attached in kernels.of(caller.name)
         if not attached.hidden and caller.in_session
     ]

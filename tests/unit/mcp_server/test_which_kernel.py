@@ -110,6 +110,15 @@ async def test_of_several_kernels_none_is_taken_and_all_are_named(
     assert kernel.asked == []
 
 
+async def test_of_several_attached_kernels_each_is_named_by_its_notebook(serve: Serve, run: Run) -> None:
+    run("1234", "/home/ada/orders.ipynb")
+    run("5678")
+    agent = await serve()
+    for name in ("1234", "5678"):
+        await agent("connect_to_kernel", connection_file=name)
+    assert "k1 (orders.ipynb), k2 (kernel-5678.json)" in (await agent("list_cells")).text
+
+
 async def test_an_attached_kernel_is_meant_however_many_others_run(serve: Serve, run: Run) -> None:
     run("1234", "/home/ada/orders.ipynb")
     run("5678")

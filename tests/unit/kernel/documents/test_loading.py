@@ -10,6 +10,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import AddCell
 from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
+from marimo_kernel_bridge.protocol.inspection import VariableContent
 from marimo_kernel_bridge.protocol.notebook import Cell, RunReport
 from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
@@ -144,6 +145,14 @@ def test_without_a_document_and_a_readable_file_it_is_refused(
     with pytest.raises(BridgeError) as refusal:
         load(lab)
     assert refusal.value.code == code
+
+
+def test_a_variable_of_a_cell_that_has_not_run_is_told_with_that_cell(lab: FrontEnd, file: Path) -> None:
+    load(lab)
+    with pytest.raises(BridgeError) as refusal:
+        wire.decode_reply(lab.ask(wire.InspectVariable(name="c")), VariableContent)
+    assert refusal.value.code == "no_such_variable"
+    assert f"cell {cells(lab)['three'].cell_id} defines it" in refusal.value.message
 
 
 def test_cells_that_an_earlier_kernel_has_saved_keep_its_ids(lab: FrontEnd, file: Path) -> None:
