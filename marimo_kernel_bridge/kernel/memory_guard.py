@@ -90,6 +90,7 @@ class MemoryGuard:
         """`given` is a limit in bytes, 0: none; `hard`: one that no code may raise. `bounded`: without one, what the machine has is the most."""
         self._group = cgroups.own_folder()
         self.installed, _ = _machine()
+        self._swap = _swap() if bounded else 0
         of_group = cgroups.limit(self._group)
         self.limit = known_limit(given, of_group, self.installed) or (given if hard else 0)
         self._bounded = bounded
@@ -99,7 +100,7 @@ class MemoryGuard:
     @property
     def _most(self) -> int:
         """How much is to be had, in bytes; 0: nobody says."""
-        return self.limit or (self.installed if self._bounded else 0)
+        return self.limit or (self.installed + self._swap if self._bounded else 0)
 
     def protect(self) -> None:
         """Let allocations fail near the limit, before the process is killed for one."""
@@ -162,9 +163,19 @@ def _own() -> tuple[int, int]:
 
 def _machine() -> tuple[int, int]:
     """Return the memory of this machine, and how much of it is available, in bytes."""
+    fields = _memory_information()
+    return fields.get("MemTotal", 0), fields.get("MemAvailable", 0)
+
+
+def _swap() -> int:
+    """Return how much this machine can swap out, in bytes."""
+    return _memory_information().get("SwapTotal", 0)
+
+
+def _memory_information() -> dict[str, int]:
+    """Return what Linux tells of the machine's memory, in bytes by name."""
     try:
         lines = Path("/proc/meminfo").read_text().split("\n")
-        fields = {line.partition(":")[0]: line.split()[1] for line in lines if line.endswith("kB")}
-        return int(fields["MemTotal"]) * 1024, int(fields["MemAvailable"]) * 1024
-    except (OSError, ValueError, KeyError):
-        return 0, 0
+        return {line.partition(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
+    except (OSError, ValueError, IndexError):
+        return {}

@@ -81,7 +81,7 @@ class Recording:
         self._warned: object = None  # the run of a cell that has been warned
         self._interrupted: object = None  # the one that was interrupted
         self._interrupts = False
-        self._used_before = 0  # bytes, when the body began that runs
+        self._used_before = 0  # bytes, the least since the body began that runs
         self._show: Callable[[Content, Header], None] = lambda _, __: None
         self._told = False
         self.hide: Callable[[str], str] = str
@@ -209,8 +209,9 @@ class Recording:
         timers.call_later(wait, lambda: self._look(timers))
 
     def _interrupt(self, entry: Entry, used: int) -> None:
-        """Interrupt a cell, once, when memory is nearly full and the cell takes more of it: not the one that frees some."""
+        """Interrupt a cell, once, when memory is nearly full and the cell has taken some of it: not one that only frees."""
         run = (entry.cell.cell_id, self._notebook.running)
+        self._used_before = min(self._used_before, used)
         grown = self.guard.has_grown(self._used_before, used)
         if self.guard.is_nearly_full(used) and grown and run != self._interrupted and entry is self._entry:
             self._interrupted = run

@@ -108,6 +108,7 @@ def test_a_kernel_in_a_sandbox_gets_an_error_for_what_the_whole_machine_does_not
 ) -> None:
     set_to: list[tuple[int, int]] = []
     monkeypatch.setattr(memory_guard, "_machine", lambda: (8 * GB, 8 * GB))
+    monkeypatch.setattr(memory_guard, "_swap", lambda: 16 * GB)
     monkeypatch.setattr(memory_guard, "_own", lambda: (GB, GB))
     monkeypatch.setattr(cgroups, "limit", lambda _: 0)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -115,7 +116,7 @@ def test_a_kernel_in_a_sandbox_gets_an_error_for_what_the_whole_machine_does_not
     guard = MemoryGuard(0, bounded=bounded)
     guard.protect()
     assert guard.limit == 0, "nobody has given one"
-    assert set_to == ([(int(8 * GB * 0.92), resource.RLIM_INFINITY)] if bounded else [])
+    assert set_to == ([(int(24 * GB * 0.92), resource.RLIM_INFINITY)] if bounded else [])
 
 
 class Timers:
@@ -160,10 +161,14 @@ def test_a_cell_is_interrupted_once_when_memory_is_nearly_full_if_the_person_wan
         assert lab.run("b", "b = 2").ok
         own._body(next(entry for entry in notebook.cells if entry.cell.code == "b = 2"))
         own._look(timers)
+        assert len(interrupted) == interrupts
+        for used in (4 * GB, 94 * GB // 10):  # and one that then takes it all again is interrupted
+            monkeypatch.setattr(own.guard, "look", lambda used=used: (used, 0))
+            own._look(timers)
         own.close()
     finally:
         kernel.close()
-    assert interrupted == (["cell"] if interrupts else [])
+    assert interrupted == (["cell"] * 2 if interrupts else [])
     texts = [content["data"]["text/plain"] for content in shown]
     assert (
         "memory: 9.0 GB of 10.0 GB are in use; the cell is interrupted (memory_guard)." in texts
