@@ -46,7 +46,8 @@ class Observations:
     names refers to, as `os.environ`. `mutates` are names of objects that the cell mutated. `reads` and `writes` are the
     names of files, see `file_name`: those that the cell reads as they were before it, and those that it writes.
     `appends` are files that it only adds to, and that no cell begins, such as logs, and folders in which it makes,
-    renames or removes files. `quoted` are names in strings that it evaluates, also through functions that it calls.
+    renames or removes files. `quoted` are names in strings that it evaluates, also through functions that it calls,
+    and of classes whose instances it uses. `binds` are names that it binds in such strings, or in `globals()`.
     """
 
     shares: frozenset[Pair] = frozenset()
@@ -57,6 +58,7 @@ class Observations:
     writes: frozenset[str] = frozenset()
     appends: frozenset[str] = frozenset()
     quoted: frozenset[str] = frozenset()
+    binds: frozenset[str] = frozenset()
 
     def __bool__(self) -> bool:
         return self != Observations()
@@ -75,7 +77,7 @@ class Observations:
                 # A file has one content, not one for each version: whoever overwrites it comes after who wrote it.
                 *(f"\n...[{name},]" for name in sorted(self.quoted | self.reads | self.writes)),
                 # Whoever adds to a log does not depend on who did before: it would add again.
-                *(f"\n{name} = ...[0]" for name in sorted(self.writes | self.appends)),
+                *(f"\n{name} = ...[0]" for name in sorted(self.writes | self.appends | self.binds)),
             )
         )
 
@@ -93,6 +95,7 @@ class Observations:
             self.writes,
             self.appends,
             frozenset(name for name in self.quoted if name in names),
+            frozenset(name for name in self.binds if name in names),
         )
 
 

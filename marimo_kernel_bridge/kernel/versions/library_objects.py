@@ -60,8 +60,8 @@ def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     if not hasattr(value, "__array_finalize__"):  # a scalar, not an array
         return _constant(value, budget, with_state=with_state)
     owner = value
-    while getattr(owner, "base", None) is not None:
-        owner = owner.base
+    while (base := getattr(owner, "obj" if type(owner) is memoryview else "base", None)) is not None:
+        owner = base
     mutable = frozenset({id(owner)})  # the array that a view refers to
     about: tuple[object, ...] = (value.shape, value.dtype.str)
     if value.dtype.hasobject:
@@ -85,7 +85,7 @@ def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
         return Seen(parts=(value,), constant=True)
     state: list[object] = []
     parts: list[object] = [*getattr(manager, "axes", ())]
-    held: list[object] = []
+    held: list[object] = [getattr(value, "_attrs", None)]
     for block in getattr(manager, "blocks", ()) if with_state else ():
         values = getattr(block.values, "_ndarray", block.values)
         if hasattr(values, "__array_interface__"):
@@ -116,6 +116,20 @@ def _polars(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     return Seen((columns, value.shape, rows().to_numpy().tobytes()))
 
 
+def _pillow(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
+    """Visit an image that is loaded: to look at another one would read its file."""
+    core = vars(value).get("_im") if hasattr(value, "__dict__") else None
+    if core is None or not hasattr(value, "tobytes"):
+        return None
+    if with_state:
+        budget.take(value.width * value.height * len(value.getbands()) * 4)
+    return Seen(
+        (value.mode, value.size, hash(value.tobytes())) if with_state else (),
+        frozenset({id(core)}),
+        (value.info,),
+    )
+
+
 def _constant(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # immutable
     return Seen((repr(value),), constant=True)
 
@@ -129,6 +143,7 @@ ENTER: Final[Mapping[str, Enter]] = {
     "pandas": _pandas,
     "torch": _torch,
     "polars": _polars,
+    "PIL": _pillow,
     "pyarrow": _pyarrow,
     **dict.fromkeys(("datetime", "decimal", "fractions", "pathlib", "re", "uuid", "zoneinfo"), _constant),
 }

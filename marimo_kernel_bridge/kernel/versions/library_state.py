@@ -135,6 +135,11 @@ def _set_decimals(module: Any, value: tuple[Any, ...]) -> None:
         context.traps[signal] = signal.__name__ in traps
 
 
+def _set_filters(module: Any, value: list[Any]) -> None:
+    module.filters[:] = value
+    module._filters_mutated()  # noqa: SLF001  # as the module's own functions do
+
+
 STATES: Final = (
     LibraryState("random", lambda m: m.getstate(), lambda m, value: m.setstate(value), is_generator=True),
     LibraryState("numpy.random", _numpy_draws, _set_numpy_draws, is_generator=True),
@@ -164,6 +169,24 @@ STATES: Final = (
         lambda m: m.geterr(),
         lambda m, value: m.seterr(**value),
         readers=frozenset({"numpy", "pandas", "scipy"}),
+    ),
+    LibraryState(
+        "polars",
+        lambda m: m.Config.save(),
+        lambda m, value: m.Config.load(value),
+        readers=frozenset({"polars"}),
+    ),
+    LibraryState(
+        "warnings",
+        lambda m: list(m.filters),
+        _set_filters,
+        readers=frozenset({"warnings"}),
+    ),
+    LibraryState(
+        "sys",
+        lambda m: m.getrecursionlimit(),
+        lambda m, value: m.setrecursionlimit(value),
+        readers=frozenset({"sys"}),
     ),
     LibraryState("decimal", _decimals, _set_decimals, readers=frozenset({"decimal"})),
     LibraryState(

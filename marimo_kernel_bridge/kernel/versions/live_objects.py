@@ -277,8 +277,8 @@ def uses(
     texts = [code]
     for name in mentions:
         value = values.get(name)
-        if name not in parts and (type(value).__module__ == "sqlite3" or is_database(value)):
-            parts[name] = frozenset({"given"})  # to a function, such as `pandas.read_sql`
+        if name not in parts and _is_given(value):
+            parts[name] = frozenset({"given"})  # to a function, such as `pandas.read_sql` or `numpy.save`
         if type(value) is types.FunctionType and value.__module__ == "__main__":
             words = frozenset(value.__code__.co_names)
             parts |= {word: parts.get(word, frozenset()) | words for word in words}
@@ -291,6 +291,10 @@ def uses(
         if use is not None:
             found[name] = use
     return found
+
+
+def _is_given(value: object) -> bool:
+    return type(value).__module__ == "sqlite3" or is_database(value) or isinstance(value, io.IOBase)
 
 
 def _use(  # noqa: PLR0917  # what is known of a name

@@ -52,7 +52,8 @@ class Change:
         before, after = self.before, self.after
         value = vars(module).get(name, MISSING)
         if before.value is not after.value:
-            known = before.value is MISSING or type(before.value) in PLAIN or before.items is not None
+            plain = before.value is MISSING or type(before.value) in PLAIN or callable(before.value)
+            known = plain or before.items is not None
             if known and _same(value, after.value):
                 _put(vars(module), name, before.value)
         elif value is after.value:

@@ -8,6 +8,7 @@ many. Settings that `library_state` restores do not count. What has changed is s
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 import types
@@ -40,6 +41,8 @@ _CHANGING: Final = "append|insert|extend|update|pop|remove|setdefault|clear|sort
 """Methods of containers. A cell that calls one builds on the data instead of showing it."""
 _RESTORED: Final = frozenset({"matplotlib", "seaborn", "pandas", "numpy", "random", "decimal", "locale"})
 _READ_BY: Final = {("os", "getenv"): "environ"}
+_ENVIRONMENT: Final = re.compile(r"\$\{?[A-Za-z_]|%(?:set_)?env\b|run_line_magic\([\"'](?:set_)?env\b")
+"""Occurs in code that reads the environment for another program, or sets it by a magic."""
 
 
 class ModuleWatch:
@@ -91,8 +94,11 @@ class ModuleWatch:
 
     def _data(self) -> list[Datum]:
         found = [
-            datum for chain in _chains(self._code) for datum in _used(self._value_of(chain[0]), chain[1:])
+            datum
+            for chain in _chains(self._code)
+            for datum in _used(self._value_of(chain[0]), chain[1:], self._code)
         ]
+        found += [(os, "environ")] if _ENVIRONMENT.search(self._code) else []
         return [
             datum for datum in dict.fromkeys(found) if datum[0].__name__.partition(".")[0] not in _RESTORED
         ][:_MOST]
@@ -114,13 +120,13 @@ def _names(data: Iterable[Datum]) -> frozenset[str]:
     return frozenset(f"{module.__name__}.{name}" for module, name in data)
 
 
-def _used(value: object, attributes: tuple[str, ...]) -> Iterator[Datum]:
-    """Yield the data that `value.attribute...` uses."""
+def _used(value: object, attributes: tuple[str, ...], code: str) -> Iterator[Datum]:
+    """Yield the data that `value.attribute...` uses, also what `code` puts in the place of a function."""
     for attribute in attributes:
         if not isinstance(value, types.ModuleType):
             return
         name = _READ_BY.get((value.__name__, attribute), attribute)
-        if _is_data(vars(value).get(name)):
+        if _is_data(vars(value).get(name)) or _changes(name, code):
             yield value, name
             return
         value = vars(value).get(name)
@@ -144,6 +150,9 @@ def _used_by(function: types.FunctionType) -> Iterator[Datum]:
 
 
 def _is_data(value: object) -> bool:
+    """Return whether what a module has under a name is data, or a function that the notebook has put there."""
+    if isinstance(value, types.FunctionType):
+        return value.__module__ == "__main__"
     return not isinstance(value, types.ModuleType) and not callable(value)
 
 

@@ -13,7 +13,8 @@ import itertools
 import operator
 import sys
 import types
-from collections import deque
+import weakref
+from collections import OrderedDict, deque
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,10 +22,11 @@ from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.kernel.versions import library_objects
-from marimo_kernel_bridge.kernel.versions.value_copies import is_tied_class
+from marimo_kernel_bridge.kernel.versions.value_copies import is_tied_class, own_attributes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 MOST_OBJECTS: Final = 10_000
 """Containers and other objects that hold others, of one value; and elements of one container."""
@@ -34,6 +36,7 @@ _PLAIN: Final = frozenset(
 )
 _FUNCTIONS: Final = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset, deque)
+_CACHED: Final = type(functools.cache(len))
 _NOTEBOOK: Final = "__main__"
 """The module of what a notebook defines."""
 
@@ -41,8 +44,8 @@ _NOTEBOOK: Final = "__main__"
 class _Walk:
     """A walk through the objects that a value reaches, in an order that depends only on its state."""
 
-    def __init__(self, *, with_state: bool) -> None:
-        """`with_state`: record the contents, too, not only the identities of objects."""
+    def __init__(self, *, with_state: bool, most: int = MOST_OBJECTS, copied: bool = False) -> None:
+        """`with_state`: record the contents, too, not only the identities of objects. `copied`: enter only what a deep copy copies."""
         self.budget = library_objects.Budget()
         self.state: list[object] = []
         self.mutable: set[int] = set()  # the ids of objects that can be mutated
@@ -50,6 +53,8 @@ class _Walk:
         self.classes: set[type] = set()  # the notebook's
         self.identified: list[object] = []  # objects of which only the identity counts
         self._with_state = with_state
+        self._most = most
+        self._copied = copied
         self._numbers: dict[int, int] = {}  # of objects, by id
 
     def through(self, root: object) -> None:
@@ -67,10 +72,17 @@ class _Walk:
                 state.append(number)
                 continue
             numbers[id(value)] = len(numbers)
-            if len(numbers) > MOST_OBJECTS:
+            if len(numbers) > self._most:
                 raise library_objects.TooLargeError
+            if self._copied and (issubclass(kind, type) or kind.__module__ == "logging"):
+                continue
             state.append(id(kind))
             waiting += reversed(_ENTER.get(kind, _Walk.enter_other)(self, value))
+
+    @property
+    def size(self) -> int:
+        """The number of objects entered so far."""
+        return len(self._numbers)
 
     # Each returns the objects that a value holds.
 
@@ -82,7 +94,9 @@ class _Walk:
     def enter_dict(self, value: dict[object, object]) -> list[object]:
         self._elements(value)
         self.mutable.add(id(value))
-        return [part for item in dict.items(value) for part in item]
+        # The order of an OrderedDict is its own.
+        items = OrderedDict.items(value) if isinstance(value, OrderedDict) else dict.items(value)
+        return [part for item in items for part in item]
 
     def enter_tuple(self, value: Iterable[object]) -> list[object]:
         parts = list(value)
@@ -115,6 +129,33 @@ class _Walk:
     def enter_partial(self, value: functools.partial[object]) -> list[object]:
         return [value.func, *value.args, *value.keywords.values()]
 
+    def enter_cached(self, value: functools._lru_cache_wrapper[object]) -> list[object]:
+        """Visit a function with a cache. A result that it keeps is shared with who got it, and no change of the function."""
+        if self._with_state:
+            return [value.__wrapped__]
+        self.mutable.add(id(value))
+        kept = [
+            part for part in gc.get_referents(value) if part is not vars(value) and not isinstance(part, type)
+        ]
+        return [*kept, *(each for part in kept if type(part) is dict for each in part.values())]
+
+    def enter_reference(self, value: weakref.ref[object]) -> list[object]:
+        return [weakref.ref.__call__(value)]
+
+    def enter_proxy(self, value: object) -> list[object]:
+        try:
+            return [value.__init__.__self__]  # type: ignore[misc]  # of what it stands for
+        except ReferenceError:
+            return []
+
+    def enter_memory(self, value: memoryview) -> list[object]:
+        self.state += self._memory(value) if self._with_state else []
+        try:
+            owner = value.obj
+        except ValueError:  # released
+            return []
+        return gc.get_referents(owner) if type(owner).__module__ == "_io" else [owner]
+
     def enter_class(self, value: type) -> list[object]:
         if value.__module__ != _NOTEBOOK:
             return []
@@ -141,7 +182,8 @@ class _Walk:
 
     def _instance(self, value: object) -> list[object]:
         held, kind = self._contained(value), type(value)
-        own = _own_attributes(value)
+        own = own_attributes(value)
+        self.mutable |= set() if own is None else {id(own)}
         for name, part in (own or {}).items():
             if not _is_cached(kind, name):
                 held += (name, part)
@@ -153,11 +195,23 @@ class _Walk:
                 held += [base] if self._with_state else []
             if "__slots__" in vars(base):
                 held += _slots(value, base)
-        if own is None and not held:
+        if not own and not held:
             held = [part for part in gc.get_referents(value) if part is not kind]
-            if not held:  # only its identity is known
+            if not held:  # only its identity is known, and what is in its memory
                 self._identify([value])
+            if self._with_state and not issubclass(kind, bytearray):
+                self.state += self._memory(value)
         return held
+
+    def _memory(self, value: object) -> list[object]:
+        """Return the state of what an object of C shows as its memory."""
+        try:
+            memory = memoryview(value)  # type: ignore[arg-type]  # not every object has one
+        except (TypeError, BufferError, ValueError):
+            return []
+        with memory:
+            self.budget.take(memory.nbytes)
+            return [hash(memory.tobytes())]
 
     def _identify(self, values: Iterable[object]) -> None:
         self.state += map(id, values)
@@ -170,7 +224,7 @@ class _Walk:
             return self.enter_dict(value)  # type: ignore[arg-type]  # it is one
         if container is not None:
             return self.enter_tuple(container.__iter__(value))  # type: ignore[arg-type]  # likewise
-        if issubclass(type(value), bytearray | memoryview | StringIO | BytesIO):
+        if issubclass(type(value), bytearray | StringIO | BytesIO):
             self.budget.take(sys.getsizeof(value))
             if self._with_state:
                 self.state += _buffered(value)  # type: ignore[arg-type]  # it is one
@@ -192,6 +246,13 @@ _ENTER: Final[Mapping[type, Callable[[_Walk, Any], list[object]]]] = {
     types.MethodType: _Walk.enter_method,
     types.BuiltinFunctionType: _Walk.enter_builtin,
     functools.partial: _Walk.enter_partial,
+    _CACHED: _Walk.enter_cached,
+    weakref.ref: _Walk.enter_reference,
+    weakref.KeyedRef: _Walk.enter_reference,
+    weakref.WeakMethod: _Walk.enter_reference,
+    weakref.ProxyType: _Walk.enter_proxy,
+    weakref.CallableProxyType: _Walk.enter_proxy,
+    memoryview: _Walk.enter_memory,
     types.ModuleType: lambda _, __: [],
     type: _Walk.enter_class,
 }
@@ -204,19 +265,10 @@ def _contents(cell: types.CellType) -> list[object]:
         return []
 
 
-def _buffered(value: bytearray | memoryview | StringIO | BytesIO) -> list[object]:
-    if isinstance(value, bytearray | memoryview):
+def _buffered(value: bytearray | StringIO | BytesIO) -> list[object]:
+    if isinstance(value, bytearray):
         return [hash(bytes(value))]
     return [] if value.closed else [value.tell(), hash(value.getvalue())]
-
-
-def _own_attributes(value: object) -> dict[str, object] | None:
-    """Return the `__dict__` of a value, bypassing attribute access of its class."""
-    try:
-        own = object.__getattribute__(value, "__dict__")
-    except AttributeError:
-        return None
-    return own if isinstance(own, dict) else None
 
 
 def _slots(value: object, base: type) -> list[object]:
@@ -281,6 +333,49 @@ def reached(value: object) -> frozenset[int] | None:
     return frozenset(walk.mutable)
 
 
+def is_copy(originals: Sequence[object], copies: Sequence[object]) -> bool:
+    """Return whether deep copies stand to each other as the originals do, and have no mutable object in common with them.
+
+    A copy of an array and of a view of it are two arrays; a copy of a weak reference refers to the original.
+    """
+    try:
+        before, after = [[_copied_from(each) for each in values] for values in (originals, copies)]
+    except Exception:  # noqa: BLE001  # as above
+        return True  # beyond the bounds
+    was, now = set().union(*before), set().union(*after)
+    return (
+        was.isdisjoint(now)
+        and len(now) <= len(was)
+        and all(
+            before[one].isdisjoint(before[other]) == after[one].isdisjoint(after[other])
+            for one, other in itertools.combinations(range(len(before)), 2)
+        )
+    )
+
+
+def _copied_from(value: object) -> set[int]:
+    walk = _Walk(with_state=False, copied=True)
+    walk.through(value)
+    return walk.mutable
+
+
+def reaching(ids: AbstractSet[int], names: Iterable[str], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield those of these names whose values reach one of these objects, as far as the bounds allow for all together."""
+    left = MOST_OBJECTS
+    for name in names:
+        value = values.get(name)
+        if not is_watched(value) or issubclass(type(value), type):
+            continue
+        walk = _Walk(with_state=False, most=left)
+        with suppress(Exception):  # classes of other packages may raise anything
+            walk.through(value)
+        if not ids.isdisjoint(walk.mutable):
+            yield name
+        left -= walk.size
+        if left <= 0:
+            return
+
+
 def is_held_outside(value: object, inside: Mapping[str, Any]) -> bool:
     """Return whether a module refers to a value, other than the one with the namespace `inside`."""
     shown = inside.get("Out")
@@ -296,4 +391,4 @@ def is_held_outside(value: object, inside: Mapping[str, Any]) -> bool:
 
 def _names_of(module: object) -> dict[str, object]:
     """Return the names of a module, without loading one that is loaded when it is used."""
-    return _own_attributes(module) or {}
+    return own_attributes(module) or {}

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, types.ModuleType})
 """Types that cannot be mutated, or are not compared."""
-_EVALUATES: Final = re.compile(r"\b(?:eval|exec|evaluate|globals)\b")
+_EVALUATES: Final = re.compile(r"\b(?:eval|exec|evaluate|globals|vars|locals|user_ns|query|__main__)\b")
 _PLAIN_CODE: Final = re.compile(r"[^(.!%@]*")
 """Numbers, texts and names, without calls and attributes."""
 
@@ -47,6 +47,7 @@ class CellObserver:
         self._files: FileContents | None = None  # once a cell calls something
         self._watch: Watch | None = None  # of the cell whose body runs
         self._mutated: list[object] = []  # by the body that ran
+        self._rebound: dict[str, object] = {}  # by the body that ran, unseen: what these names were bound to
         self._live: LiveStates | None = None  # once a cell calls something
         self._outside: tuple[FileWatch, ModuleWatch] | None = None  # of the cell whose body runs
         self._module_changes: dict[str, list[Change]] = {}  # of the last run of a cell
@@ -59,11 +60,11 @@ class CellObserver:
             return
         self._undo_module_changes(cell_id)
         mentioned = part.flow.mentions
-        if self._mentions_objects(part):
+        if self._mentions_objects(part) or _EVALUATES.search(code):
             from marimo_kernel_bridge.kernel.versions.observing import watch  # noqa: PLC0415  # imported late: a client waits for the sockets
 
             stated = part.flow.makes & _stated_mutations(part) - self.mutated_by(cell_id)
-            self._watch = watch(mentioned | part.flow.keeps.keys(), self._values, stated)
+            self._watch = watch(mentioned | part.flow.keeps.keys(), self._values, stated, part.source.code)
             if self._watch.unwatched:
                 self.unwatched[cell_id] = self._watch.unwatched
         if calls_something(code):
@@ -90,21 +91,24 @@ class CellObserver:
         outside, self._outside = self._outside, None
         observations = Observations()
         if before is not None or self._mentions_objects(part) or _EVALUATES.search(part.source.code):
-            from marimo_kernel_bridge.kernel.versions.observing import (  # noqa: PLC0415  # as in `begin`
-                Watch,
-                mutated,
-                observe,
-                reaching,
-            )
+            from marimo_kernel_bridge.kernel.versions.object_graph import reaching  # noqa: PLC0415  # as in `begin`
+            from marimo_kernel_bridge.kernel.versions.observing import Watch, mutated, observe  # noqa: PLC0415  # as in `begin`
 
             text = part.source.imports + part.source.code
             before = before or Watch()
             objects = mutated(before, self._values)
             self._mutated = list(objects.values())
-            observations = observe(before, objects, text, part.flow.mentions, self._values)
-            rebound = [objects[name] for name in objects.keys() & part.flow.makes - part.flow.keeps.keys()]
-            also = reaching(rebound, flow.makers.keys() - part.flow.mentions, self._values)
-            observations = replace(observations, mutates=observations.mutates | also)
+            changed_objects = {id(each) for each in self._mutated}
+            changed_objects |= {
+                id(before.states[name][0]) for name in part.flow.keeps.keys() & before.states.keys()
+            }
+            others = flow.makers.keys() - part.flow.mentions - before.states.keys() if changed_objects else ()
+            also = frozenset(reaching(changed_objects, others, self._values))
+            observations = observe(before, objects, text, part.flow.mentions, self._values, also=also)
+            known = before.names or {}
+            self._rebound = {
+                name: known[name] for name in observations.binds - part.flow.makes if name in known
+            }
         if outside is not None:
             from marimo_kernel_bridge.kernel.versions.live_objects import uses  # noqa: PLC0415  # as in `begin`
 
@@ -140,6 +144,7 @@ class CellObserver:
                 reads=observations.reads | earlier.reads,
                 writes=observations.writes | earlier.writes,
                 appends=(observations.appends | earlier.appends) - observations.writes - earlier.writes,
+                binds=observations.binds | earlier.binds,
             )
         self._observations[cell_id] = part.source.code, observations
         news = self._note_uses(earlier if ran else Observations(), observations)
@@ -230,6 +235,11 @@ class CellObserver:
         """Return, once, the objects that the body mutated, also those that lost their names in it."""
         mutated, self._mutated = self._mutated, []
         return mutated
+
+    def take_rebound(self) -> dict[str, object]:
+        """Return, once, the values that names had before the body has bound them anew in a way that its text does not show."""
+        rebound, self._rebound = self._rebound, {}
+        return rebound
 
     def forget(self, cell_id: str) -> None:
         """Drop the observations of a cell."""

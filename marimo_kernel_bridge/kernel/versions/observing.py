@@ -32,12 +32,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
+    from marimo_kernel_bridge.analysis.object_kinds import Kind
     from marimo_kernel_bridge.kernel.versions.object_graph import Fingerprint
 
 _MOST_NAMES: Final = 40
 _DEFINITIONS: Final = (type,)
-_EVALUATING: Final = frozenset({"eval", "exec", "evaluate", "globals"})
-_EVALUATES: Final = re.compile(r"(?<![.\w])(?:eval|exec|evaluate|globals)\(")
+_EVALUATING: Final = frozenset({"eval", "exec", "evaluate", "globals", "user_ns"})
+_EVALUATES: Final = re.compile(
+    r"(?<![.\w])(?:exec|evaluate|globals)\(|\b(?:eval|query)\(|\b(?:vars|locals)\(\)|\b(?:user_ns|__main__)\b"
+)
+_KINDS: Final[Mapping[str, Kind]] = {"numpy": "array", "pandas": "frame"}
+"""What the analysis of the text takes objects of these packages for."""
 _LONGEST: Final = 10_000  # characters of a string that is looked at
 
 
@@ -54,14 +59,25 @@ class Watch:
     made: frozenset[str] = frozenset()
     unwatched: frozenset[str] = frozenset()
     evaluates: bool = False
+    classes: frozenset[str] = frozenset()
+    """The names of the notebook's classes of which there are instances among the objects."""
+    names: Mapping[str, object] | None = None
+    """The whole namespace, if the cell may bind names that its text does not show."""
 
 
-def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[str]) -> Watch:
+def evaluates(source: str) -> bool:
+    """Return whether a cell evaluates strings itself, or uses the namespace as a dictionary."""
+    return _EVALUATES.search(source) is not None
+
+
+def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[str], source: str) -> Watch:
     """Record the objects that a cell with these names can mutate, also through functions that it calls."""
+    mentions = frozenset(mentions) | _read_in_strings(source, mentions, values, evaluated=evaluates(source))
     waiting = sorted(name for name in mentions if name in values and not HISTORY.fullmatch(name))
     seen, states = set(waiting), {}
     unwatched: set[str] = set()
-    evaluates = False
+    evaluated = evaluates(source)
+    classes: set[str] = set()
     while waiting and len(seen) <= _MOST_NAMES:
         name = waiting.pop()
         value = values[name]
@@ -70,14 +86,27 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[
             unwatched |= {name} if is_watched(value) else set()
             continue
         states[name] = value, before
-        evaluates = evaluates or any(_used_by(code) & _EVALUATING for code in before.codes)
+        if not evaluated and any(_used_by(code) & _EVALUATING for code in before.codes):
+            evaluated = True
+            quoted = _read_in_strings(source, mentions, values, evaluated=True) - seen
+            seen |= quoted
+            waiting += sorted(quoted)
         used = {name for code in before.codes for name in _used_by(code) if name in values}
-        used |= {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}
+        kinds = {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}
+        classes |= kinds
+        used |= kinds
         used -= seen
         seen |= used
         waiting += sorted(used)
     unwatched.update(name for name in waiting if is_watched(values[name]))
-    return Watch(states, frozenset(made & states.keys()), frozenset(unwatched), evaluates)
+    return Watch(
+        states,
+        frozenset(made & states.keys()),
+        frozenset(unwatched),
+        evaluated,
+        frozenset(classes),
+        dict(values) if evaluated else None,
+    )
 
 
 def mutated(before: Watch, values: Mapping[str, Any]) -> dict[str, object]:
@@ -99,48 +128,83 @@ def observe(
     source: str,
     mentions: Iterable[str],
     values: Mapping[str, Any],
+    *,
+    also: AbstractSet[str],
 ) -> Observations:
-    """Return the observations of a run of a cell with this text, which `mutated` objects."""
+    """Return the observations of a run of a cell with this text, which `mutated` objects.
+
+    `also` are further names of these objects, or of what reaches them.
+    """
     kept = frozenset(name for name, value in mutated.items() if values.get(name) is value)
-    shown = [name for name in mentions if _may_share(values.get(name)) and not HISTORY.fullmatch(name)]
-    if len(shown) > _MOST_NAMES:
-        shown = []
+    quoted = _read_in_strings(source, mentions, values, evaluated=before.evaluates or evaluates(source))
+    near = frozenset(mentions) | quoted | also
+    shown = _sharing(near | before.states.keys(), values) or _sharing(near, values)
     reach = {name: ids for name in shown if (ids := reached(values[name]))}
-    stated = _stated(source)
+    # Whoever uses an instance reads what a cell has put into its class since.
+    read = before.classes - frozenset(mentions) - kept
+    stated = _stated(
+        source, frozenset((name, kind) for name in reach if (kind := _KINDS.get(_package(values[name]))))
+    )
     pairs = {
         pair
         for pair in combinations(sorted(reach), 2)
-        if reach[pair[0]] & reach[pair[1]] and pair not in stated.shares
+        if not near.isdisjoint(pair) and reach[pair[0]] & reach[pair[1]] and pair not in stated.shares
     }
     views = {pair for pair in pairs if all(_is_array(values[name]) for name in pair)}
     outside = {name for name in reach if name in stated.binds and is_held_outside(values[name], values)}
-    quoted = _read_in_strings(source, mentions, values, evaluates=before.evaluates)
-    return Observations(frozenset(pairs - views), frozenset(views), frozenset(outside), kept, quoted=quoted)
+    return Observations(
+        frozenset(pairs - views),
+        frozenset(views),
+        frozenset(outside),
+        kept | also,
+        quoted=quoted | read,
+        binds=_bound(before, stated.binds, values),
+    )
 
 
-def reaching(mutated: Iterable[object], names: Iterable[str], values: Mapping[str, Any]) -> frozenset[str]:
-    """Return which of these names reach an object that a cell mutated and then gave another name, or the same again.
-
-    The text of such a cell says nothing of those that share the object.
-    """
-    ids = set(map(id, mutated))
-    if not ids:
+def _bound(before: Watch, stated: AbstractSet[str], values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names that the body has bound although its text does not show it."""
+    if before.names is None:
         return frozenset()
-    shown = (name for name in names if _may_share(values.get(name)))
-    return frozenset(name for name in shown if not ids.isdisjoint(reached(values[name]) or ()))
+    nothing = object()
+    return frozenset(
+        name
+        for name, value in list(values.items())
+        if before.names.get(name, nothing) is not value
+        and name[:1] != "_"
+        and name not in stated
+        and not HISTORY.fullmatch(name)
+    )
+
+
+def _sharing(names: Iterable[str], values: Mapping[str, Any]) -> list[str]:
+    """Return the names whose objects can share parts; none if they are too many."""
+    shown = [name for name in names if _may_share(values.get(name)) and not HISTORY.fullmatch(name)]
+    return shown if len(shown) <= _MOST_NAMES else []
 
 
 def _read_in_strings(
-    source: str, mentions: Iterable[str], values: Mapping[str, Any], *, evaluates: bool
+    source: str, mentions: Iterable[str], values: Mapping[str, Any], *, evaluated: bool
 ) -> frozenset[str]:
     """Return the names that a cell reads in strings: its own, and those that it mentions."""
-    if not evaluates and _EVALUATES.search(source) is None:
+    if not evaluated:
         return frozenset()
     mentions = frozenset(mentions)
     texts = [*_strings_in(source), *(text for name in mentions if type(text := values.get(name)) is str)]
     texts = [text for text in texts if len(text) <= _LONGEST]
     words = frozenset().union(*map(words_of, texts))
-    return frozenset(name for name in words - mentions if name in values and not HISTORY.fullmatch(name))
+    shown = _names_in(
+        source
+    )  # the analysis of the text may know some that are in strings, but the graph does not
+    return frozenset(name for name in words - shown if name in values and not HISTORY.fullmatch(name))
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED)
+def _names_in(source: str) -> frozenset[str]:
+    try:
+        return frozenset(node.id for node in ast.walk(parse(source)) if isinstance(node, ast.Name))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset()
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)
@@ -155,7 +219,11 @@ def _strings_in(source: str) -> tuple[str, ...]:
 
 
 def _is_array(value: object) -> bool:
-    return type(value).__module__.partition(".")[0] == "numpy"
+    return _package(value) == "numpy"
+
+
+def _package(value: object) -> str:
+    return type(value).__module__.partition(".")[0]
 
 
 def _may_share(value: object) -> bool:
@@ -177,8 +245,8 @@ class _Stated:
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)
-def _stated(source: str) -> _Stated:
-    facts = NameFacts()
+def _stated(source: str, kinds: frozenset[tuple[str, Kind]]) -> _Stated:
+    facts = NameFacts(dict(kinds))
     try:
         mutations(parse(source), facts)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

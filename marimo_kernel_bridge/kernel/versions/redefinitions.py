@@ -78,9 +78,8 @@ class Redefinitions:
         self._governed: set[str] = set()  # names whose versions the graph gets from the analysis
         self._versions: dict[str, Versions] = {}  # the versions in the graph, by cell
         self._reported: set[tuple[str, str, str]] = set()
-        self._surprising: dict[
-            str, Part
-        ] = {}  # cells with new observations of a run; their parts at that time
+        # Cells with new observations of a run: their parts and the values of names at that time.
+        self._surprising: dict[str, tuple[Part, dict[str, Any]]] = {}
 
     def observed(self, cell_id: str) -> str:
         """Return what the last run of a cell has shown of it that its text does not say."""
@@ -117,10 +116,11 @@ class Redefinitions:
             self.outdated.mark(self._states.forget(removed, flow) | self._states.outdated(flow))
         governed = self._govern(changes.names)
         self._graph.assign(self._new_versions(changes.parts, governed), flow.place)
-        for cell_id, before in self._surprising.items():
+        for cell_id, (before, values) in self._surprising.items():
             if cell_id in flow.parts:
                 made = flow.parts[cell_id].flow.makes - before.flow.makes
-                self._values.record_mutated(cell_id, made | self._observer.mutated_by(cell_id), flow)
+                names = (made | self._observer.mutated_by(cell_id)) & values.keys()
+                self._values.record_mutated(cell_id, {name: values[name] for name in names}, flow)
         self._values.show_last(flow)
         self.outdated.mark_changed(changes, flow, self._surprising)
         self._surprising.clear()
@@ -230,7 +230,9 @@ class Redefinitions:
                 for other in changed:
                     self._cells.touch(other)
                 if cell_id in changed:
-                    self._surprising[cell_id] = part
+                    self._surprising[cell_id] = part, dict(self._graph.values)
+                    # Until `update` makes a version of it, the value is not taken for that of a cell above.
+                    self._graph.values.update(self._observer.take_rebound())
         with _LOGGED:
             if part is not None and self._states is not None:
                 self.outdated.mark(self._states.end(cell_id, part, self._loaded))

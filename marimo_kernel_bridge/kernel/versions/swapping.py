@@ -178,16 +178,19 @@ class VersionValues:
         """Return the cell whose run has made the value of a `_name` without versions, None if that is unknown."""
         return next(reversed(self._private.get(name, ())), None)
 
-    def record_mutated(self, cell_id: str, names: Iterable[str], flow: ValueFlow) -> None:
-        """Record versions that a cell made by observed mutations: the versions before it are consumed."""
+    def record_mutated(self, cell_id: str, objects: Mapping[str, object], flow: ValueFlow) -> None:
+        """Record versions that a cell made by observed mutations of these objects: the versions before it are consumed.
+
+        Not consumed is one that became a copy before the body.
+        """
         self.adopt()
-        for name in names:
+        for name, mutated in objects.items():
             if cell_id not in self.makers.get(name, ()):
                 continue
             version, above = version_name(name, cell_id), self._version_at(name, flow, cell_id)
             if not above or above not in self._values:
                 continue
-            if self._values.setdefault(version, self._values[above]) is self._values[above]:
+            if self._values.setdefault(version, mutated) is self._values[above]:
                 self._consumed.add(above)
 
     def consume(self, cell_id: str, mutated: Sequence[object], flow: ValueFlow) -> None:
@@ -308,7 +311,12 @@ class VersionValues:
             with self._interruptible():
                 if shares(value, self._other_values(flow)):
                     return None
-                return copy_of(value, copying, sum(self._sizes.values()))
+                copies = copy_of(value, copying, sum(self._sizes.values()))
+                return (
+                    copies
+                    if copies is None or copying is not deepcopy or _is_apart(value, copies.value)
+                    else None
+                )
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001  # classes of user code may raise anything, also `SystemExit`
@@ -333,6 +341,14 @@ class VersionValues:
                     else:
                         self._values[version] = value_copy.value
                         self._sizes[version], size = size, 0  # one copy for all of them
+
+
+def _is_apart(original: Any, value_copy: Any) -> bool:  # of whatever class
+    from marimo_kernel_bridge.kernel.versions.object_graph import is_copy  # noqa: PLC0415  # a client waits for the sockets
+
+    if isinstance(original, tuple):
+        return is_copy(original, value_copy)
+    return is_copy([original], [value_copy])
 
 
 def _copy_by_method(value: Any) -> Any:  # of whatever class

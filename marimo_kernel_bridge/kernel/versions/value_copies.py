@@ -56,9 +56,9 @@ def copy_of(value: T, copying: Callable[[T], T], taken: int = 0) -> ValueCopy[T]
     """Return a copy of a value, None if it cannot be copied. `taken`: the bytes of other copies."""
     parts = value if isinstance(value, tuple) else (value,)
     try:
-        if any(is_tied(part) for part in parts):
+        if any(is_tied(part) or _computes_attributes(part) for part in parts):
             return None
-        size = size_of(parts, deep=copying is deepcopy or not hasattr(value, "copy"))
+        size = size_of(parts, deep=copying is deepcopy or not _has(value, "copy"))
         return ValueCopy(copying(value), size) if size <= min(LARGEST, MOST - taken) else None
     except Exception:  # noqa: BLE001  # classes of user code may raise anything
         return None
@@ -97,8 +97,29 @@ def shares(value: object, others: Iterable[object]) -> bool:
 
 def _is_instance(value: object) -> bool:
     return (
-        hasattr(value, "__dict__") and not isinstance(value, _UNCHANGING) and not hasattr(value, "__array__")
+        own_attributes(value) is not None
+        and not isinstance(value, _UNCHANGING)
+        and not _has(value, "__array__")
     )
+
+
+def _has(value: object, name: str) -> bool:
+    """Return whether the class of a value has an attribute. `hasattr` may run code of the class."""
+    return any(name in vars(base) for base in type(value).__mro__)
+
+
+def own_attributes(value: object) -> dict[str, object] | None:
+    """Return the `__dict__` of a value, bypassing attribute access of its class."""
+    try:
+        own = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
+    return own if isinstance(own, dict) else None
+
+
+def _computes_attributes(value: object) -> bool:
+    """Return whether a class of the notebook computes attributes: to copy its instance would ask it for some."""
+    return any("__getattr__" in vars(base) and base.__module__ == "__main__" for base in type(value).__mro__)
 
 
 def _reached(values: Iterable[object], targets: AbstractSet[int]) -> set[int] | None:
@@ -113,7 +134,7 @@ def _reached(values: Iterable[object], targets: AbstractSet[int]) -> set[int] | 
         seen.add(id(value))
         if isinstance(value, Enum) or is_tied(value):
             continue
-        if isinstance(value, list | dict | set) or hasattr(value, "__dict__") or hasattr(value, "nbytes"):
+        if isinstance(value, list | dict | set) or own_attributes(value) is not None or _has(value, "nbytes"):
             reached.add(id(value))
             if id(value) in targets:
                 break
@@ -149,10 +170,10 @@ def size_of(values: Iterable[object], *, deep: bool) -> int:
 
 
 def _own_size(value: Any) -> int:  # of whatever class
-    if type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "memory_usage"):
+    if type(value).__module__.partition(".")[0] == "pandas" and _has(value, "memory_usage"):
         used = value.memory_usage(deep=False)
         return int(used if isinstance(used, int) else used.sum())
-    own = getattr(value, "nbytes", None)
+    own = value.nbytes if _has(value, "nbytes") else None
     return own if isinstance(own, int) else sys.getsizeof(value, 0)
 
 
@@ -165,11 +186,9 @@ def _held(value: Any) -> list[object]:  # of whatever class
         if len(value) > _MOST_ITEMS:
             return [*range(_MOST_ITEMS + 1)]
         held += value.values() if isinstance(value, dict) else value
-    elif getattr(getattr(value, "dtype", None), "hasobject", False):
+    elif _has(value, "dtype") and getattr(value.dtype, "hasobject", False):
         held += value.tolist()
-    own = getattr(value, "__dict__", None)
-    if isinstance(own, dict):
-        held += own.values()
+    held += (own_attributes(value) or {}).values()
     slots = [base.__dict__.get("__slots__", ()) for base in type(value).__mro__]
     for names in slots:
         held += [getattr(value, name, None) for name in ([names] if isinstance(names, str) else names)]

@@ -69,10 +69,13 @@ OWNERS = {
 }
 OTHERS = {
     # Private attributes of other packages, which have no contract here.
+    "_attrs": "pandas",
     "_current_frames": "sys",
     "_exit": "os",
+    "_filters_mutated": "warnings",
     "_getframe": "sys",
     "_global_config": "pandas",
+    "_lru_cache_wrapper": "functools",
     "_mgr": "pandas",
     "_ndarray": "pandas",
     "_options_full": "ipywidgets",

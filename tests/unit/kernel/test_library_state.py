@@ -22,7 +22,7 @@ SEEDED = (
 )
 
 
-LIBRARIES = "import decimal, locale, random, matplotlib, numpy, numpy.random, pandas"
+LIBRARIES = "import decimal, locale, random, sys, warnings, matplotlib, numpy, numpy.random, pandas, polars"
 contexts: list[decimal.Context] = []
 taken: list[tuple[LibraryState, object]] = []
 """What `STATES` names, as the test found it. Taken and restored in the kernel: decimals belong to a context."""
@@ -86,6 +86,9 @@ pandas.set_option('display.max_columns', 3)
 numpy.set_printoptions(linewidth=33)
 numpy.seterr(all='raise')
 decimal.getcontext().rounding = decimal.ROUND_UP
+polars.Config.set_tbl_rows(3)
+warnings.simplefilter('error', category=EncodingWarning)
+sys.setrecursionlimit(sys.getrecursionlimit() + 1)
 locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' else 'C.UTF-8')
 if 'torch' in sys.modules: sys.modules['torch'].manual_seed(70_001)
 """
@@ -232,6 +235,24 @@ SETTINGS = {
         "decimal.getcontext().prec = 4",
         "print(decimal.Decimal(1) / 3)",
     ),
+    "rows of frames": (
+        "import polars as pl",
+        "print(pl.DataFrame({'a': [1, 2, 3]}))",
+        "pl.Config.set_tbl_rows(2);",
+        "print(pl.DataFrame({'a': [1, 2, 3]}))",
+    ),
+    "filters of warnings": (
+        "import warnings\nwarnings.simplefilter('ignore')",
+        "print(warnings.warn('x'))",
+        "warnings.simplefilter('error')",
+        "try: warnings.warn('x')\nexcept UserWarning: print('raised')",
+    ),
+    "the depth of calls": (
+        "import sys",
+        "print(sys.getrecursionlimit())",
+        "sys.setrecursionlimit(4321)",
+        "print(sys.getrecursionlimit())",
+    ),
 }
 EDITED = {
     "printing of arrays": "np.set_printoptions(precision=5)",
@@ -239,6 +260,9 @@ EDITED = {
     "errors of arrays": "np.seterr(divide='raise');",
     "options of pandas": "pd.set_option('display.max_rows', 9)",
     "decimals": "decimal.getcontext().prec = 6",
+    "rows of frames": "pl.Config.set_tbl_rows(1);",
+    "filters of warnings": "warnings.simplefilter('ignore')",
+    "the depth of calls": "sys.setrecursionlimit(4322)",
 }
 
 

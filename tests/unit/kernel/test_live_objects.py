@@ -201,14 +201,15 @@ def test_who_uses_a_connection_that_a_cell_below_has_closed_is_marked_until_it_i
     assert ([cell.stale for cell in lab.cells().values()], lab.text("2")) == ([False] * 4, "[(8,)]")
 
 
+@pytest.mark.parametrize("writes", ["f.write('{}');", "print('{}', file=f, end='')"])
 def test_who_uses_a_file_that_a_cell_below_has_closed_is_marked_until_it_is_opened_again(
-    lab: FrontEnd,
+    lab: FrontEnd, writes: str
 ) -> None:
     opens, shows = "f = open('out.txt', 'w')", "print(f.tell())"
-    lab.run_each((opens, "f.write('77');", shows, "f.close()"))
+    lab.run_each((opens, writes.format("77"), shows, "f.close()"))
     assert ([cell.stale for cell in lab.cells().values()], lab.text("2")) == ([False] * 4, "2")
 
-    lab.run("1", "f.write('888');")
+    lab.run("1", writes.format("888"))
     lab.sync()
     assert "closed file" in lab.text("1")
     assert lab.cells()["1"].stale

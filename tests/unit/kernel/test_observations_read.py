@@ -10,4 +10,6 @@ def test_a_client_reads_what_runs_have_shown_of_cells(lab: FrontEnd) -> None:
     lab.run("a", "rows = [2, 1]\nhidden = [rows]")
     lab.run("b", "from operator import methodcaller\nnothing = methodcaller('sort')(rows)")
     observed = wire.decode_reply(lab.ask(wire.ReadObservations()), list[CellObservations])
-    assert {each.notebook_cell_id: each.text for each in observed} == {"b": "\n...[rows]"}
+    assert {each.notebook_cell_id: each.text for each in observed} == {
+        "b": "\n...[hidden:rows]\n...[hidden]\n...[rows]"
+    }
