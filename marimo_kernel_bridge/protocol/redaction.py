@@ -22,7 +22,14 @@ from urllib.parse import quote, quote_plus
 
 from marimo_kernel_bridge.protocol.inspection import OwnMarks
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
-from marimo_kernel_bridge.protocol.token_formats import Format, likely, mark, with_literals, without_tokens
+from marimo_kernel_bridge.protocol.token_formats import (
+    Format,
+    likely,
+    mark,
+    with_literals,
+    without_broken_tokens,
+    without_tokens,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -184,6 +191,8 @@ class Redactor:
             for beginning, name in self._beginnings.within(text):
                 cut = f"{re.escape(beginning)}[^\\s'\"]*+"
                 text = re.sub(cut, lambda _, name=name: mark(name), text)  # type: ignore[misc]  # called at once
+        if formats and "\n" in text:  # first: the beginning of a token may be one by itself
+            text = without_broken_tokens(text, formats)
         return without_tokens(text, formats)
 
     def _without_broken(self, text: str) -> str:

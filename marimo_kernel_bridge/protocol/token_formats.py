@@ -6,13 +6,15 @@ is tried, a literal part of it is looked for, which takes a hundredth of the tim
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 Format = tuple[str, tuple[str, ...], "Callable[[str], str]"]
 """Name, literals of which one is in each text of this form, and the function that replaces those by marks."""
@@ -33,6 +35,25 @@ class _Pattern:
 
     def __call__(self, text: str) -> str:
         return _compiled(self.pattern).sub(self._marked, text)
+
+    def broken_in(self, text: str, breaks: Sequence[int]) -> Iterator[tuple[int, int]]:
+        """Yield where secrets are that begin in one line and end in a later one; `breaks` are the ends of the lines.
+
+        What could end with a line goes on only in what is no word.
+        """
+        pattern = _compiled(self.pattern)
+        for match in pattern.finditer(text):
+            start, end = match.span()
+            within = next((at for at in breaks if start < at < end), None)
+            if within is None or not _is_no_word(match[0]):
+                continue
+            if self.accept is not None and not self.accept(match[0]):
+                continue
+            if (
+                pattern.match(text, start, within) is None
+                or _GOES_ON.fullmatch(text, within, end) is not None
+            ):
+                yield (match.end("keep") if "keep" in pattern.groupindex else start), end
 
     def is_in(self, text: str) -> bool:
         """Whether the pattern finds something, secret or not."""
@@ -78,6 +99,16 @@ def _random(text: str) -> bool:
     """Whether a text has a part that nobody would write: a UUID, or 16 letters and digits in a row, some of each."""
     parts = _RUN.findall(text)
     return any(sum(map(str.isdecimal, part)) > 2 < sum(map(str.isalpha, part)) for part in parts)  # noqa: PLR2004
+
+
+_GOES_ON: Final = re.compile(
+    r"(?=[^0-9]*+[0-9][^0-9]*+[0-9])(?=[^A-Za-z]*+[A-Za-z][^A-Za-z]*+[A-Za-z])[A-Za-z0-9+/]{4,}+={0,2}+"
+)
+
+
+def _is_no_word(text: str) -> bool:
+    """Whether a text is none that the words of two lines could make."""
+    return _has_digits(text) or (any(map(str.islower, text)) and sum(map(str.isupper, text)) > 2)  # noqa: PLR2004
 
 
 def _letters_and_digits(text: str) -> bool:
@@ -168,6 +199,18 @@ _SERVICES: Final = (
     ("1Password token", "ops_eyJ", "[A-Za-z0-9+/=_-]", 100),
     ("Square token", "sq0csp- sq0atp-", _NAME, 22),
     ("Notion token", "secret_", _ALNUM, 43),
+    ("Jina key", "jina_", _ALNUM, 40),
+    ("Voyage key", "pa-", _NAME, 40, _mixed),
+    ("E2B key", "e2b_", _HEX, 40),
+    ("Modal token", "ak- as-", _ALNUM, 22, _mixed),
+    ("Cursor key", "key_", _HEX, 64),
+    ("Neon key", "napi_", "[a-z0-9]", 60),
+    ("Resend key", "re_", "[A-Za-z0-9_]", 30, _mixed),
+    ("PostHog key", "phx_", _ALNUM, 40),
+    ("Firecrawl key", "fc-", _HEX, 32),
+    ("Vercel token", "vercel_blob_rw_", "[A-Za-z0-9_]", 30),
+    ("Infisical token", "st.", "[a-f0-9.]", 56),
+    ("Facebook token", "EAACEdEose0cBA", _ALNUM, 20),
 )
 
 
@@ -184,7 +227,7 @@ _FIELDS: Final = _after("access_token refresh_token id_token auth_token session_
 
 _NAMED: Final = "|".join(
     f"(?<={word}_)KEY"
-    for word in "API ACCESS ACCOUNT AUTH ENCRYPTION MASTER PRIVATE SECRET SERVICE SIGNING STORAGE".split()  # noqa: SIM905
+    for word in "API ACCESS ACCOUNT AUTH ENCRYPTION FERNET MASTER PRIVATE SECRET SERVICE SIGNING STORAGE".split()  # noqa: SIM905
 )
 
 _OTHERS: Final = (
@@ -250,6 +293,43 @@ _OTHERS: Final = (
         "assword|asswd|ASSWORD|ASSWD",
         rf"(?P<keep>(?i:password|passwd)(?:{_QUOTE})?\s{{0,2}}+[:=]\s{{0,2}}+{_QUOTE})"
         rf"[^\s\"'\\&<>{{}}$()\[\]%]{{8,100}}+(?={_QUOTE})",
+        _letters_and_digits,
+    ),
+    _found("Okta token", "SSWS ", r"(?P<keep>(?<!\w)SSWS )00[\w-]{30,}+"),
+    _found("Vault token", "s.", r"(?<![\w.])s\.[A-Za-z0-9]{24}(?![\w.(\[])", _mixed),
+    _found(
+        "key",
+        "username",
+        rf"(?P<keep>{_QUOTE}username{_QUOTE}\s{{0,2}}+:\s{{0,2}}+{_QUOTE}[\w.@-]{{1,100}}+{_QUOTE}\s{{0,4}}+,\s{{0,8}}+"
+        rf"{_QUOTE}key{_QUOTE}\s{{0,2}}+:\s{{0,2}}+{_QUOTE})[0-9a-f]{{32}}(?![0-9a-f])",
+    ),
+    _found(  # of Django and Flask: with signs of all kinds
+        "key",
+        "SECRET_KEY",
+        rf"(?P<keep>SECRET_KEY(?:{_QUOTE}\]?)?\s{{0,2}}+[=:]\s{{0,2}}+{_QUOTE})[^\s\"'\\<>&]{{24,100}}+(?={_QUOTE})",
+        _letters_and_digits,
+    ),
+    _found(
+        "password",
+        "_PASSW|PGPASSWORD|MYSQL_PWD",
+        r"(?P<keep>(?:(?<=_)PASSWORD|(?<=_)PASSWD|PGPASSWORD|MYSQL_PWD)=)[A-Za-z0-9_+/@!#%^*~-]{8,100}+(?![(\[{$.\w])",
+        _letters_and_digits,
+    ),
+    _found(
+        "password",
+        "assword: |asswd: ",
+        r"(?P<keep>(?:^|(?<=[\n{-])|(?<=\\n)) {0,20}+[\w.-]{0,30}?(?:password|passwd): )[A-Za-z0-9_+/@!%^*~=-]{8,100}+(?= {0,2}+(?:\n|\\n|\\r|\r|$))",
+        _letters_and_digits,
+    ),
+    _found(
+        "password",
+        "sshpass |mysql ",
+        r"(?P<keep>(?<![\w-])(?:sshpass -p ?[\"']?|mysql [^\n]{0,100}?(?<= )-p))[^\s\"'$-][^\s\"'$]{3,100}+",
+    ),
+    _found(
+        "password",
+        "--password|--token|--api-key",
+        r"(?P<keep>(?<![\w-])--(?:password|token|api-key)[ =][\"']?)[A-Za-z0-9_+/@!%^*~=-]{8,200}+(?![(\[{$.])",
         _letters_and_digits,
     ),
     _found("Twilio key", "SK", r"SK(?<![A-Za-z0-9]SK)[0-9a-f]{32}(?![A-Za-z0-9])"),
@@ -458,6 +538,82 @@ def _may_be_in(form: Format, text: str) -> bool:
     """Whether a text that has a literal of a format may have the format: one of up to three letters is in most texts."""
     _, parts, hide = form
     return len(min(parts, key=len)) > _SHORT or not isinstance(hide, _Pattern) or hide.is_in(text)
+
+
+_WRAPPED: Final = re.compile(r"(?<=[A-Za-z0-9_.+/=~%-])\r?\n(?=[A-Za-z0-9_.+/=~%-])")
+_REST: Final = re.compile(r"[A-Za-z0-9_.+/=~%-]{1,400}+")
+_LONG_PARTS: Final = tuple(
+    part for form in _SINGLY if isinstance(form[2], _Pattern) for part in form[1] if len(part) > _SHORT
+)
+_MOST_LINES: Final = 20
+_BEFORE: Final = 400
+
+
+def without_broken_tokens(text: str, formats: Iterable[Format]) -> str:
+    """Return a text with marks in place of secrets with a line break within them, as a terminal wraps them.
+
+    They go on at the begin of the next line; and on the one after that, if both lines are of one length.
+    """
+    tried = [
+        (parts, hide)
+        for _, parts, hide in formats
+        if isinstance(hide, _Pattern)
+        and hide.name != "private key"  # which has line breaks anyway
+        and len(min(parts, key=len)) >= _SHORT
+    ]
+    found: list[tuple[int, int, str]] = []
+    for joined, pieces in _wrapped_lines(text) if tried else ():
+        ends = list(itertools.accumulate(len(piece) for _, piece in pieces))
+        for parts, hide in tried:
+            if _any_in(parts, joined):
+                for start, end in hide.broken_in(joined, ends[:-1]):
+                    found.append((_place(start, pieces, ends), _place(end - 1, pieces, ends) + 1, hide.name))
+    done: list[str] = []
+    copied = 0
+    for start, end, name in sorted(found):
+        if start >= copied:
+            done += (text[copied:start], mark(name))
+            copied = end
+    return "".join([*done, text[copied:]])
+
+
+def _wrapped_lines(text: str) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+    """Yield lines that may have a broken token in them, as one, and each with its place."""
+    seen = 0
+    for found in _WRAPPED.finditer(text):
+        if found.start() >= seen:
+            pieces = _continued(text, found, seen)
+            seen = pieces[-1][0] + len(pieces[-1][1])
+            joined = "".join(piece for _, piece in pieces)
+            if _ANY.search(joined) is not None or _any_in(_LONG_PARTS, joined):
+                yield joined, pieces
+
+
+def _place(at: int, pieces: Sequence[tuple[int, str]], ends: Sequence[int]) -> int:
+    """Return where in the text a letter of the joined pieces is."""
+    number = bisect.bisect_right(ends, at)
+    place, piece = pieces[number]
+    return place + at - (ends[number] - len(piece))
+
+
+def _continued(text: str, line_break: re.Match[str], after: int) -> list[tuple[int, str]]:
+    """Return the end of a line, from `after` on, and what the next lines begin with, as long as each is as long as the one before.
+
+    Each with its place.
+    """
+    end = line_break.start()
+    begin = text.rfind("\n", 0, end) + 1
+    length = end - begin
+    line = max(begin, end - _BEFORE, min(after, end))
+    pieces = [(line, text[line:end])]
+    step: re.Match[str] | None = line_break
+    while step is not None and len(pieces) <= _MOST_LINES:
+        rest = _REST.match(text, step.end())
+        if rest is None:
+            break
+        pieces.append((rest.start(), rest[0]))
+        step = _WRAPPED.match(text, rest.end()) if len(rest[0]) == length else None
+    return pieces
 
 
 def _any_in(parts: tuple[str, ...], text: str) -> bool:

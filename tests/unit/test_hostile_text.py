@@ -18,6 +18,7 @@ from marimo_kernel_bridge.analysis.naming import _NUMBER
 from marimo_kernel_bridge.client.marimo_editor.outputs import _text
 from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
 from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
+from marimo_kernel_bridge.inspecting.code_help import complete, explain
 from marimo_kernel_bridge.kernel.ipython import magic_names
 from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script
 from marimo_kernel_bridge.kernel.versions.file_mentions import can_write, mentioned_paths, needs_hook
@@ -165,6 +166,12 @@ def test_options_and_numbered_names_are_read_in_linear_time() -> None:
         "x y",
     )
     assert split_options("-i", "i") == ({"i": [""]}, "")
+
+
+def test_help_for_code_is_found_in_linear_time() -> None:
+    for code in (f"{'a' * LENGTH} ", f"{'a_' * (LENGTH // 2)}(", "a" * LENGTH, "x." * (LENGTH // 2)):
+        assert cpu_seconds(lambda code: complete({"x": 1}, code, 30, {}), code) < 1.0
+        assert cpu_seconds(lambda code: explain({"x": 1}, {}, code), code) < 1.0
 
 
 def test_settings_of_installers_are_read_in_linear_time(tmp_path: Path) -> None:

@@ -190,6 +190,41 @@ NEWER = [
     (json.dumps({"a": json.dumps({"password": "hush-hush-99!"})}), "hush"),
 ]  # fmt: skip
 
+LATER = [
+    (f"jina_{L[:60]}", L[:12]),
+    (f"e2b_{H[:40]}", H[:12]),
+    (f"ak-{L[:22]}", L[:12]),
+    (f"key_{H[:64]}", H[:12]),
+    (f"napi_{H[:64]}", H[:12]),
+    (f"re_{L[:8]}_{L[:24]}", L[:8]),
+    (f"phx_{L[:43]}", L[:12]),
+    (f"fc-{H[:32]}", H[:12]),
+    (f"pa-{L[:43]}", L[:12]),
+    (f"vercel_blob_rw_{L[:16]}_{L[:30]}", L[:12]),
+    (f"st.{H[:24]}.{H[:32]}", H[:12]),
+    (f"s.{L[:24]}", L[:12]),
+    (f"Authorization: SSWS 00{L[:40]}", L[:12]),
+    (json.dumps({"username": "ada", "key": H[:32]}), H[:12]),
+    ("SECRET_KEY = 'django-insecure-uyl=Q3yL_Pg#V(neQGHJ3^5577'", "Q3yL_Pg#V"),
+    ("app.config['SECRET_KEY'] = 'uylQ3yLPgVneQGHJ35577abc'", "Q3yLPgV"),
+    (f"FERNET_KEY={L[:43]}=", L[:12]),
+    ("DB_PASSWORD=hush1234", "hush"),
+    ("export PGPASSWORD=hush1234", "hush"),
+    ("sshpass -p 'hush-1234' ssh ada@example.org", "hush"),
+    ("mysql -u root -phush-1234 db", "hush"),
+    ("login --password=hush-1234 --user ada", "hush"),
+    (f"deploy --token {L[:20]}", L[:12]),
+]  # fmt: skip
+LATER_ORDINARY = [
+    "pre_processing_of_the_first_and_the_second_table_2024, task-as-abc, weak-ak-1, re_compile_all_of_the_patterns_2024_now",
+    "monkey_0a9f fc-bold key_of_the_first_table st.session_state.rows_2024 s.lower().strip_all_the_whitespace_2024()",
+    "export DB_PASSWORD=$SECRET DB_PASSWORD=os.environ['DB_PASSWORD_1'] PASSWORD=getpass1() MYSQL_PWD=${PWD1}",
+    "password: str = Field(min_length=8)\npassword: SecretStr2024 = None\nuser: ada\npassword: {{ vault1 }}",
+    "SECRET_KEY = env('SECRET_KEY_2024'); SECRET_KEY: str; app.config['SECRET_KEY'] = get_key_2024()",
+    "mysql -u root -p db; run --token $TOKEN1 --password-file a1.txt --api-key=${KEY_2024}; sshpass -p $PASS1 ssh a",
+    "{'username': 'ada', 'key': 'value', 'keys': 3}",
+]
+
 ORDINARY = [
     "d41d8cd98f00b204e9800998ecf8427e",
     "da39a3ee5e6b4b0d3255bfef95601890afd80709",
@@ -292,7 +327,9 @@ def test_the_tables_are_as_long_as_they_are_promised() -> None:
     assert len(NEWER_ORDINARY) >= 40
 
 
-@pytest.mark.parametrize(("text", "part"), [*FORMS, *NEWER], ids=[text[:24] for text, _ in [*FORMS, *NEWER]])
+@pytest.mark.parametrize(
+    ("text", "part"), [*FORMS, *NEWER, *LATER], ids=[text[:24] for text, _ in [*FORMS, *NEWER, *LATER]]
+)
 def test_a_secret_is_known_by_its_form(text: str, part: str) -> None:
     assert part in text.replace("\x1b[0m", "")
     hidden = Redactor().text(f"before {text} after")
@@ -303,7 +340,7 @@ def test_a_secret_is_known_by_its_form(text: str, part: str) -> None:
     assert part not in json.dumps(Redactor().data({"a": [text], text: 1}))
 
 
-@pytest.mark.parametrize("text", [*ORDINARY, *NEWER_ORDINARY])
+@pytest.mark.parametrize("text", [*ORDINARY, *NEWER_ORDINARY, *LATER_ORDINARY])
 def test_an_ordinary_value_is_left_alone(text: str) -> None:
     assert Redactor().text(text) == text
     assert Redactor().data({"a": [text], text: 1}) == {"a": [text], text: 1}
@@ -342,7 +379,7 @@ def test_ordinary_text_with_a_few_letters_of_a_token_has_no_likely_format() -> N
     assert likely("None of 3 Nodes: SKU, path, task-1, hf_hub, eyJ") == []
 
 
-@pytest.mark.parametrize(("text", "part"), [*FORMS, *NEWER])
+@pytest.mark.parametrize(("text", "part"), [*FORMS, *NEWER, *LATER])
 def test_a_token_is_known_between_other_texts_of_an_answer(text: str, part: str) -> None:
     around = Redactor().data({"N": ["abc.", text], "cells": [{"code": "x-", "error": text, "of": "-x"}]})
     assert part not in json.dumps(around)
@@ -357,9 +394,52 @@ def test_a_token_directly_behind_a_secret_is_known() -> None:
     ]
 
 
-@pytest.mark.parametrize(("text", "part"), [*FORMS, *NEWER], ids=[text[:24] for text, _ in [*FORMS, *NEWER]])
+@pytest.mark.parametrize(
+    ("text", "part"), [*FORMS, *NEWER, *LATER], ids=[text[:24] for text, _ in [*FORMS, *NEWER, *LATER]]
+)
 def test_a_secret_is_known_by_its_form_in_other_texts(text: str, part: str) -> None:
     """As Python, JSON and HTML write it, and an address, where nothing of it is escaped."""
     for written in (repr(text), json.dumps({"k": text}), html.escape(text), f"\x1b[1m{text}\x1b[0m"):
         if part in written and "\\x1b" not in written and "\\u" not in written:
             assert part not in Redactor().text(written), written
+
+
+BROKEN = [
+    f"ghp_{L[:36]}",
+    f"AKIA{U[:16]}",
+    f"glpat-{L[:20]}",
+    f"AIza{L[:35]}",
+    f"npm_{L[:36]}",
+    f"dop_v1_{H[:64]}",
+    f"SECRET_TOKEN={L[:40]}",
+]
+
+
+@pytest.mark.parametrize("token", BROKEN)
+def test_a_token_is_known_where_a_line_break_is_within_it(token: str) -> None:
+    for at in range(token.index("=") + 3 if "=" in token else 8, len(token) - 4, 5):
+        for ends in ("\n", "\r\n"):
+            hidden = Redactor().text(f"out: {token[:at]}{ends}{token[at:]}\nover\nand done")
+            assert token[at - 2 : at] + ends not in hidden
+            assert token[at:] not in hidden
+            assert hidden.endswith("over\nand done")
+
+
+def test_a_token_that_a_narrow_terminal_wraps_is_known() -> None:
+    text = f"a\nghp_{L[:36]}"
+    wrapped = "\n".join([text[:2], *(text[at : at + 16] for at in range(2, len(text), 16))])
+    assert Redactor().text(f"{wrapped}\nb") == "a\n\n<<redacted:GitHub token>>\nb"
+
+
+def test_lists_of_words_are_no_broken_tokens() -> None:
+    for text in (
+        "sk-learn\nnumpy-2-and-3\npandas-2-0-3\nscipy_1_2_3_of_2024",
+        "hf_hub\ndownload_of_all_the_models_of_the_year",
+        "AKIA\nOSLO\nBERGEN\nTRONDHEIM\nSTAVANGER",
+        "npm_config\nregistry_of_the_packages_of_the_company",
+        f"glpat-\n\n{L[:20]}",
+    ):
+        assert Redactor().text(text) == text
+    for after in ("over", "HOST=x", "PORT=8080", "x86_64", "1234", "npm2"):
+        whole = Redactor().text(f"ghp_{L[:36]}\n{after}\nb")
+        assert whole == f"<<redacted:GitHub token>>\n{after}\nb"
