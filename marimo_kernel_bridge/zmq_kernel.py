@@ -154,8 +154,9 @@ class MarimoKernel(InputKernel):
         self.recording: Recording | None = None
         """What is recorded for the case that this process dies; None before the runtime is loaded."""
         self.bounds: Bounds | None = getattr(self.parent, "bounds", None)
-        self.process: Process | None = getattr(self.parent, "process", None)
         """The limits and the sandbox that this process is held to."""
+        self.process: Process | None = getattr(self.parent, "process", None)
+        """The one that stands for this one outside of its sandbox."""
         self.exceeded: Callable[[BaseException | None], Exceeded | None] = lambda _: None
         """Returns the limit that running code has hit."""
         self._execution = CodeExecution(self.shell, self.cell_requests, self)

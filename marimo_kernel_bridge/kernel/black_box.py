@@ -34,8 +34,6 @@ WRITTEN_AGAIN: Final = 1.0
 """Least seconds between two writes of the names. What is defined in between stands in the mapped file."""
 _SHARE: Final = 0.002
 """Most of the time that writing them takes: thousands of names are written less often."""
-_KEPT: Final = 7 * 24 * 3600.0
-"""Seconds after which what a dead kernel has left is removed, if no kernel has told of it."""
 _FROM_WITHIN: Final = frozenset({"ipykernel.parentpoller", "marimo_kernel_bridge.launch.pool.child"})
 """Modules that end a kernel when the process that started it has ended."""
 
@@ -292,7 +290,7 @@ def take_over(folder: Path, notebook: str | None, process: layout.Process | None
         same = notebook is not None and box.born.notebook == notebook
         if same:
             told.append(box)
-        if same or time.time() - max(box.heard, box.born.started) > _KEPT:
+        if same or layout.is_old(box):
             shutil.rmtree(path, ignore_errors=True)
     newest = max(told, key=lambda box: box.heard, default=None)
     return None if newest is None else death_of(newest, cgroups.oom_kills(newest.born.cgroup))

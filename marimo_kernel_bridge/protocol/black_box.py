@@ -16,6 +16,7 @@ import shutil
 import stat
 import struct
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ KILLED: Final = "killed"
 MOST_NAMES: Final = 5_000
 HALF: Final = 1 << 20
 """Bytes of one half of `names`."""
+KEPT: Final = 7 * 24 * 3600.0
+"""Seconds after which what a dead kernel has left is removed, if no kernel has told of it."""
 _LARGEST_CRASH: Final = 256_000
 _LONGEST_ID: Final = 80
 
@@ -185,6 +188,20 @@ def this_process() -> Process:
     """Return this process. In a sandbox of processes of its own, each kernel has the same number."""
     pid = os.getpid()
     return Process(pid, ticks_of(pid), here())
+
+
+def remove_old() -> None:
+    """Remove what kernels have left that ended long ago, and of which none has told. Kernels in sandboxes cannot reach it."""
+    with suppress(OSError):
+        for folder in all_boxes().iterdir():
+            box = read(folder)
+            if box is not None and has_ended(box.born) and is_old(box):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def is_old(box: BlackBox) -> bool:
+    """Return whether a box is removed though no kernel has told of it."""
+    return time.time() - max(box.heard, box.born.started) > KEPT
 
 
 def is_of(born: Born, process: Process) -> bool:

@@ -183,6 +183,8 @@ class Bounds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
 
 NO_BOUNDS: Final = Bounds()
+MOST_PROCESSES: Final = 4096
+"""Processes and threads of a kernel in a sandbox, where nothing else is asked for: more than honest work starts, and less than stops a machine."""
 
 
 class Exceeded(NamedTuple):

@@ -19,6 +19,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.bounds import MOST_PROCESSES
 from marimo_kernel_bridge.protocol.names import MODULE
 from marimo_kernel_bridge.protocol.own_python import program_on_path
 from marimo_kernel_bridge.sandbox.files import steps
@@ -44,7 +45,6 @@ _ABOUT: Final[dict[ContainerEngine, str]] = {
     "podman": "{{.Host.Security.Rootless}} {{len .Host.IDMappings.UIDMap}} {{.Host.CgroupControllers}}",
     "docker": "{{.MemoryLimit}} {{.PidsLimit}}",
 }
-_MOST_PROCESSES: Final = 4096
 _LONGEST_REASON: Final = 2000
 _OF_ENGINES: Final = ("CONTAINERS_", "CONTAINER_", "DOCKER_", "REGISTRY_", "STORAGE_", "DBUS_", "XDG_")
 """The beginnings of names of variables that the engines' command lines need, and containers do not get."""
@@ -140,7 +140,7 @@ def command(
     made.append(f"--tmpfs=/tmp:rw,nosuid,nodev,exec,mode=1777,size={temporary * 3 // 4}")
     made.append(f"--shm-size={temporary // 4}")
     if "pids" in found.counts:
-        made.append(f"--pids-limit={limits.get('processes', _MOST_PROCESSES)}")
+        made.append(f"--pids-limit={limits.get('processes', MOST_PROCESSES)}")
     if "memory" in limits and "memory" in found.counts:
         made += [f"--memory={limits['memory']}", f"--memory-swap={limits['memory']}"]
     made += [f"--env={variable}" for variable in sandbox.environment if variable in os.environ]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.sandbox.interpreters import of_kernelspecs
+from marimo_kernel_bridge.sandbox.interpreters import in_environment, of_kernelspecs
 from marimo_kernel_bridge.sandbox.links import way
 
 if TYPE_CHECKING:
@@ -187,6 +187,7 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     for outer in given:
         named += (path for name in run_by_others(outer) if os.path.lexists(path := f"{outer}/{name}"))
         named += (os.path.dirname(path) for path in _found(outer, _ENVIRONMENTS))  # noqa: PTH120
+        named += filter(os.path.lexists, in_environment(outer))
     readable = [*_PROGRAMS, *_SETTINGS, *_SYSTEM, *python, *own.readable]
     if sandbox.network == "all":
         readable += _RESOLVING

@@ -16,6 +16,7 @@ from jupyter_core.paths import jupyter_path
 
 _OF_ENVIRONMENTS: Final = ("pyvenv.cfg", "conda-meta")
 """What the folder of an environment has, as `venv` and conda make them."""
+_RUN_IN_ENVIRONMENTS: Final = (*_OF_ENVIRONMENTS, "bin", "lib", "lib64", "etc", "share/jupyter")
 
 
 def of_kernelspecs() -> list[str]:
@@ -26,15 +27,24 @@ def of_kernelspecs() -> list[str]:
             with suppress(OSError, ValueError, TypeError, LookupError, RecursionError):
                 program = json.loads(Path(path).read_text(encoding="utf-8"))["argv"][0]
                 if os.path.isabs(program):  # noqa: PTH117
-                    found += (program, environment_of(program))
+                    found += filter(None, (program, environment_of(program)))
     return list(dict.fromkeys(found))
 
 
-def environment_of(program: str) -> str:
-    """Return the environment of an interpreter, else its folder; as it is named, with links."""
+def in_environment(folder: str) -> list[str]:
+    """Return what Python runs of an environment, where a folder is one."""
+    return [f"{folder}/{name}" for name in _RUN_IN_ENVIRONMENTS] if _is_environment(folder) else []
+
+
+def _is_environment(folder: str) -> bool:
+    return any(os.path.lexists(f"{folder}/{name}") for name in _OF_ENVIRONMENTS)
+
+
+def environment_of(program: str) -> str | None:
+    """Return the environment of an interpreter as it is named, with links; None if it has none."""
     programs = os.path.dirname(program)  # noqa: PTH120
     real = os.path.dirname(os.path.realpath(programs))  # noqa: PTH120
-    if not any(os.path.lexists(f"{real}/{name}") for name in _OF_ENVIRONMENTS):
-        return programs
+    if not _is_environment(real):
+        return None
     top = os.path.dirname(programs)  # noqa: PTH120
     return top if os.path.realpath(top) == real else real

@@ -61,6 +61,7 @@ def make(connection_file: str, checkpoints: Path, *, packages: bool) -> OwnPlace
             f"{error.filename} cannot be made, where a sandboxed kernel keeps its files: {error.strerror}.",
             "Nothing was started. Set JUPYTER_DATA_DIR to a folder that you can write to.",
         ) from error
+    black_box.remove_old()
     own = [os.path.realpath(folder) for folder in (box, *shared)]
     return OwnPlaces(
         home=os.path.realpath(home),

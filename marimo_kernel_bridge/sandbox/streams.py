@@ -22,8 +22,8 @@ def leave_streams(kept: Collection[int] | None = None) -> None:
     if os.isatty(2) or stat.S_ISREG(os.fstat(2).st_mode):
         os.dup2(nothing, 2)
     os.dup2(2, 1)
-    for descriptor in [] if kept is None else _opened():
-        if descriptor > 2 and descriptor != nothing and descriptor not in (kept or ()):  # noqa: PLR2004  # stderr
+    if kept is not None:
+        for descriptor in set(_opened()) - {0, 1, 2, nothing, *kept}:
             with suppress(OSError):  # that of the list itself
                 os.fstat(descriptor)
                 # Not closed: what Python's start has opened may be written to, when the number is that of something else.

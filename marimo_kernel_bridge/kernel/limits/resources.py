@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.limits import groups
-from marimo_kernel_bridge.protocol.bounds import Limits
+from marimo_kernel_bridge.protocol.bounds import MOST_PROCESSES, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Container
 
 CPU_GRACE: Final = 30
 """Seconds of CPU time from the end of what a kernel may use to its end: to read what there is, and to save it."""
-MOST_PROCESSES: Final = 4096
-"""Processes and threads of a kernel in a sandbox, where nothing else is asked for: more than honest work starts, and less than stops a machine."""
 _BY_ITSELF: Final = frozenset({"cell_seconds", "grace_seconds", "idle_seconds"})
 _UID_MAP: Final = "/proc/self/uid_map"
 _COUNTS_BY_NAMESPACE: Final = (5, 14)

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from marimo_kernel_bridge.kernel import black_box
 from marimo_kernel_bridge.kernel.black_box import BlackBoxWriter, take_over
 from marimo_kernel_bridge.kernel.cells import Address, Body, Entry
 from marimo_kernel_bridge.protocol import black_box as layout
@@ -256,9 +255,22 @@ def test_what_nobody_asks_for_is_removed_after_a_week(
     dead.dies()
     take_over(kernel.folder, None)
     assert dead.folder.exists()
-    monkeypatch.setattr(black_box, "_KEPT", -1.0)
+    monkeypatch.setattr(layout, "KEPT", -1.0)
     take_over(folder_of("/run/kernel-9.json"), None)
     assert not dead.folder.exists()
+
+
+def test_before_a_sandbox_is_entered_what_is_old_is_removed_and_nothing_else(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = Kernel("/run/kernel-2.json")
+    dead.dies()
+    layout.remove_old()
+    assert dead.folder.exists()
+    monkeypatch.setattr(layout, "KEPT", -1.0)
+    layout.remove_old()
+    assert not dead.folder.exists()
+    assert kernel.folder.exists()  # it runs
 
 
 def test_kernels_with_files_of_one_name_in_two_folders_have_boxes_of_their_own(tmp_path: Path) -> None:

@@ -88,7 +88,29 @@ def test_the_environment_of_an_installed_kernelspec_is_kept_however_deep_it_lies
         (tmp_path / "jupyter/kernels" / name / "kernel.json").write_text(text)
     assert str(environment) not in access(Sandbox(), str(folder), own).kept
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
-    assert {str(environment), str(programs)} <= set(access(Sandbox(), str(folder), own).kept)
+    (programs / "kernel").write_text("")
+    kept = access(Sandbox(), str(folder), own).kept
+    assert {str(environment), str(programs / "kernel")} <= set(kept)
+    assert str(programs) not in kept
+
+
+def test_a_kernelspec_of_the_folder_itself_leaves_that_to_be_written(
+    own: OwnPlaces, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    spec = tmp_path / "jupyter/kernels/mine/kernel.json"
+    spec.parent.mkdir(parents=True)
+    (folder / "kernel.sh").write_text("")
+    spec.write_text(json.dumps({"argv": [str(folder / "kernel.sh")]}))
+    assert access(Sandbox(), str(folder), own).kept == (f"{folder}/kernel.sh",)
+    for name in ("bin", "lib"):
+        (folder / name).mkdir()
+    for name in ("pyvenv.cfg", "bin/python"):
+        (folder / name).write_text("")
+    spec.write_text(json.dumps({"argv": [str(folder / "bin/python")]}))
+    assert set(access(Sandbox(), str(folder), own).kept) == {
+        f"{folder}/{name}" for name in ("bin", "lib", "pyvenv.cfg")
+    }
 
 
 def test_a_path_leads_over_links_to_an_end_or_to_what_is_not_there(tmp_path: Path) -> None:
