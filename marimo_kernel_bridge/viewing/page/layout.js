@@ -7,7 +7,7 @@ import { within } from "./dom.js";
 
 export const ROW = 25;
 const LIMIT = 15_000_000;
-const WIDTHS = { boolean: 90, integer: 110, number: 120, decimal: 120, date: 110, time: 110, datetime: 180, nested: 220 };
+const WIDTHS = { boolean: 90, integer: 110, number: 120, decimal: 120, date: 110, time: 110, datetime: 205, nested: 220 };
 
 /** Columns in the order in which they are shown: the pinned ones first. */
 export class Columns {
