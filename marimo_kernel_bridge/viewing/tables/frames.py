@@ -352,9 +352,9 @@ def _first_of(rows: Frame, query: Query, count: int) -> Frame | None:
 
     None if too few are within the bound (many nulls), or most are (few distinct values).
     """
-    first = (
-        rows["key0"][:: max(1, len(rows) // _SAMPLED)].drop_nulls().sort(descending=query.sort[0].descending)
-    )
+    # Not a slice with a step, which pyarrow has not
+    sample = rows["key0"].gather_every(max(1, len(rows) // _SAMPLED))
+    first = sample.drop_nulls().sort(descending=query.sort[0].descending)
     if len(first) == 0:
         return None
     place = min(len(first) - 1, 2 * count * len(first) // len(rows) + 20)

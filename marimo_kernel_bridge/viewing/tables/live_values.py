@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import warnings
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -54,7 +55,7 @@ def is_read_through_a_connection(value: object) -> bool:
     return foreign and any(hasattr(type(value), name) for name in ("__arrow_c_stream__", "__dataframe__"))
 
 
-def _pandas_frame(frame: Any) -> Table:
+def _pandas_frame(frame: Any, kind: str = "pandas DataFrame") -> Table:
     import pandas as pd  # noqa: PLC0415  # imported: the value is pandas'
 
     levels, notes = _index_levels(frame)
@@ -68,7 +69,7 @@ def _pandas_frame(frame: Any) -> Table:
     dtypes = [str(dtype) for dtype in taken.dtypes]
     objects = frozenset(number for number, dtype in enumerate(taken.dtypes) if _holds_objects(dtype))
     return frame_table(
-        "pandas DataFrame",
+        kind,
         taken,
         [name for name, _ in (*levels, *columns)],
         dtypes,
@@ -275,19 +276,26 @@ def _exchanged(value: Any) -> Table | None:
             "not_installed", f"A {kind} is read with polars or pyarrow, and neither is installed."
         )
     if hasattr(type(value), "__dataframe__"):
-        if _installed("polars"):
-            with own_imports():
-                import polars as pl  # noqa: PLC0415  # only where another library's value is read
-
-            return _polars_frame(pl.from_dataframe(value), kind)
-        if _installed("pandas"):
-            from pandas.api.interchange import from_dataframe  # noqa: PLC0415  # as above
-
-            return _pandas_frame(from_dataframe(value))
-        raise BridgeError(
-            "not_installed", f"A {kind} is read with polars or pandas, and neither is installed."
-        )
+        return _interchanged(value, kind)
     return None
+
+
+def _interchanged(value: Any, kind: str) -> Table:
+    """Return the table of a value with the interchange protocol, which polars reads no more from its version 2 on."""
+    if _installed("pandas"):
+        with own_imports():
+            from pandas.api.interchange import from_dataframe  # noqa: PLC0415  # only where such a value is read
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the protocol is deprecated, which the person cannot change
+            read = from_dataframe(value)
+        return _pandas_frame(read, kind)
+    if _installed("pyarrow"):
+        with own_imports():
+            from pyarrow import interchange  # noqa: PLC0415  # as above
+
+        return _arrow_table(interchange.from_dataframe(value))
+    raise BridgeError("not_installed", f"A {kind} is read with pandas or pyarrow, and neither is installed.")
 
 
 def frame_table(  # noqa: PLR0917  # as FrameTable

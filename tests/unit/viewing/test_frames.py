@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib.util
 import sys
 import threading
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Filter, Marked, SortKey
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Query
-from marimo_kernel_bridge.viewing.tables import open_value, text_orders
+from marimo_kernel_bridge.viewing.tables import live_values, open_value, text_orders
 from tests.unit.viewing.rows_by_hand import ODD, all_ids, shown
 
 
@@ -175,7 +176,10 @@ def test_ten_thousand_columns_open_and_a_page_has_those_that_are_asked_for() -> 
 
 def test_the_first_rows_of_a_large_sort_are_those_of_the_whole_order() -> None:
     values = np.random.default_rng(3).permutation(120_000) // 3
-    for value in (pd.DataFrame({"a": values, "b": -values}), pl.DataFrame({"a": values, "b": -values})):
+    frames: list[Any] = [pd.DataFrame({"a": values, "b": -values}), pl.DataFrame({"a": values, "b": -values})]
+    if importlib.util.find_spec("pyarrow"):
+        frames.append(frames[1].to_arrow())
+    for value in frames:
         for query in (Query(sort=(SortKey(0),)), Query(sort=(SortKey(1, descending=True), SortKey(0)))):
             table = open_value(value)
             first = table.page(query, 0, 300, [0], Cancellation())
@@ -308,3 +312,34 @@ def test_texts_of_pandas_are_sorted_by_their_characters_and_equal_ones_stay(
     present.sort(key=lambda place: str(texts[place]), reverse=descending)
     expected = [*present, *(place for place, text in enumerate(texts) if text is None)]
     assert all_ids(table, Query(sort=(SortKey(0, descending=descending),))) == expected
+
+
+def test_a_value_of_the_interchange_protocol_alone_is_a_table_and_says_nothing_else(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    class Foreign:
+        def __dataframe__(self, **asked: Any) -> object:
+            frame: Any = pd.DataFrame({"a": [1.5, None], "t": ["x", "y"]})
+            handed: object = frame.__dataframe__(**asked)
+            return handed
+
+    table = open_value(Foreign())
+    assert [(one.name, one.kind) for one in table.columns] == [("a", "number"), ("t", "text")]
+    assert [row[1] for row in shown(table)] == ["x", "y"]
+    assert table.kind.endswith("Foreign")
+    assert [
+        one for one in recwarn if "nterchange" in str(one.message) and "from_dataframe" in one.filename
+    ] == []
+
+
+def test_without_a_reader_of_the_interchange_protocol_it_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Foreign:
+        def __dataframe__(self) -> object:
+            raise AssertionError
+
+    monkeypatch.setattr(live_values, "_installed", lambda _: False)
+    with pytest.raises(BridgeError) as told:
+        open_value(Foreign())
+    assert (told.value.code, "pandas or pyarrow" in told.value.message) == ("not_installed", True)
