@@ -213,9 +213,13 @@ async def notebook_called(name: str) -> MarimoNotebook | None:
     """
     running = await running_notebooks()
     if name.startswith(("http://", "https://")):
-        asked = urlsplit(name)
+        try:
+            asked = urlsplit(name)
+            port = asked.port
+        except ValueError:  # no address, as who looks for a server there will say
+            return None
         here = asked.hostname in {"localhost", *_LOOPBACK}
-        matches = [notebook for notebook in running if here and notebook.host.port == asked.port]
+        matches = [notebook for notebook in running if here and notebook.host.port == port]
         if file := parse_qs(asked.query).get("file"):
             matches = [one for one in matches if one.path is not None and is_called(one.path, file[0])]
     else:

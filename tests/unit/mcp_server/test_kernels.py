@@ -392,3 +392,13 @@ async def test_an_attachment_that_nobody_has_used_for_an_hour_makes_room_unless_
     dan = await kernels.connect(endpoint, "dan")
     assert [kernels.at(endpoint.where, name) for name in ("ann", "cat", "dan")] == [None, cat, dan]
     await kernels.close()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[x]/", "http://[", "http://localhost:99999/", "http://localhost:x/lab"]
+)
+async def test_what_is_no_address_of_a_server_is_refused(agent: Agent, address: str) -> None:
+    for argument in ("server_url", "notebook"):
+        answer = await agent("connect_to_kernel", **{argument: address})
+        assert answer.failed
+        assert answer.text.startswith("[")
