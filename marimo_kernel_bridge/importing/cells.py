@@ -250,7 +250,7 @@ def _working(
 def _note(prepared: Prepared, cell: NotebookCell, translation: Translated) -> None:
     if re.search(r"#\s*@param\b", cell.source):
         prepared.note([cell.position], "its Colab form fields are plain values: change them in the code")
-    if re.search(r"(?m)^\s*(?:import|from)\s+google\.colab\b", cell.source):
+    if re.search(r"(?m)^[ \t]*+(?:import|from)\s+google\.colab\b", cell.source):
         prepared.note([cell.position], "`google.colab` is there on Colab only")
     for note in translation.notes:
         prepared.note([cell.position], note)

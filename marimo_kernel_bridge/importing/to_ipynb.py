@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _UNWRAPPED: Final = frozenset({"time", "prun", "capture", "memit"})
 _ASSIGNED: Final = re.compile(r"^(\s*[^\s=][^=]*?=\s*)([!%].*)$")
-_LINE: Final = re.compile(r"^(\s*)([!%?].*|.*\?\??)$")
+_LINE: Final = re.compile(r"^(\s*+)([!%?].*|.*\?\??)$")
 
 
 @dataclass

@@ -40,7 +40,7 @@ _BINDS_UNSEEN: Final = re.compile(
 )
 """What may bind names that no text shows."""
 _LARGEST_PICTURE: Final = 2_000_000  # bytes; in the file it takes a third more
-_TITLE: Final = re.compile(r'\s*# +([^\n\[\]$`*_<>\\"]+?)[ #]*(?:\n|\Z)')
+_TITLE: Final = re.compile(r'\s*+# +([^\n\[\]$`*_<>\\"]*[^\n\[\]$`*_<>\\" #])[ #]*(?:\n|\Z)')
 """A heading of plain words, which begins a text."""
 _HEADER: Final = "# /// script"
 

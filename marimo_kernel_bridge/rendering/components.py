@@ -35,7 +35,7 @@ _COLORS: Final = {
     "info": "40,120,210",
     "neutral": "128,128,128",
 }
-_ADMONITION: Final = re.compile(r'<div class="admonition ?([a-z]*)[^"]*"')
+_ADMONITION: Final = re.compile(r'<div class="admonition ?([a-z]*+)[^"]*+"')
 _ADMONITION_KINDS: Final = {
     "attention": "warn",
     "caution": "warn",

@@ -3,6 +3,7 @@
 import builtins
 import io
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +18,11 @@ from marimo_kernel_bridge.analysis.magics import split_options
 from marimo_kernel_bridge.analysis.naming import _NUMBER
 from marimo_kernel_bridge.client.marimo_editor.outputs import _text
 from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
+from marimo_kernel_bridge.importing.own_magics import _REGISTERED
 from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
+from marimo_kernel_bridge.importing.to_ipynb import _LINE
+from marimo_kernel_bridge.importing.to_marimo import _TITLE
+from marimo_kernel_bridge.importing.verifying.effects import _NOT_PYTHON
 from marimo_kernel_bridge.inspecting.code_help import complete, explain
 from marimo_kernel_bridge.kernel.ipython import magic_names
 from marimo_kernel_bridge.kernel.ipython.magic_names import graph_code, read_script
@@ -28,6 +33,7 @@ from marimo_kernel_bridge.protocol.inspection import Secret
 from marimo_kernel_bridge.protocol.redaction import Redactor, has_mark
 from marimo_kernel_bridge.protocol.secrets import in_dotenv
 from marimo_kernel_bridge.protocol.token_formats import FORMATS
+from marimo_kernel_bridge.rendering.components import _ADMONITION
 from marimo_kernel_bridge.rendering.text import html_to_text
 from marimo_kernel_bridge.viewing.tables.asked_values import _duration
 from marimo_kernel_bridge.viewing.tables.text_files import _headings
@@ -166,6 +172,32 @@ def test_options_and_numbered_names_are_read_in_linear_time() -> None:
         "x y",
     )
     assert split_options("-i", "i") == ({"i": [""]}, "")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found", "groups"),
+    [
+        (_TITLE, f"# {'# ' * 20_000}[", "# A title  #\nmore", ["A title"]),
+        (
+            _REGISTERED,
+            f"@cell_magic({' ' * 40_000}x",
+            "@register_cell_magic( 'a' )\ndef a(l, c): ...",
+            ["register_", "a", "a"],
+        ),
+        (_NOT_PYTHON, "\t" * 40_000 + "x", "  !ls", ["  ", "!ls"]),
+        (_LINE, " " * 40_000 + "x", "  x?", ["  ", "x?"]),
+        (_ADMONITION, f'<div class="admonition {"a" * 40_000}', '<div class="admonition note"', ["note"]),
+    ],
+    ids=["title", "magic", "not python", "line", "admonition"],
+)
+def test_notebooks_are_searched_in_linear_time(
+    pattern: re.Pattern[str], text: str, found: str, groups: list[str]
+) -> None:
+    look = pattern.match if pattern is _TITLE else pattern.search
+    assert cpu_seconds(look, text) < 1.0
+    match = look(found)
+    assert match is not None
+    assert [group for group in match.groups() if group] == groups
 
 
 def test_help_for_code_is_found_in_linear_time() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_NOT_PYTHON: Final = re.compile(r"(?m)^([ \t]*)([%!?].*|.*[?])$")
+_NOT_PYTHON: Final = re.compile(r"(?m)^([ \t]*+)([%!?].*|.*[?])$")
 _WHOLE: Final = re.compile(r"\s*%%(?:time|timeit|capture)\b.*")
 """Cell magics whose body is Python that runs in the notebook."""
 _SHELL: Final = re.compile(r"(?m)^[^#'\"\n]*?(?:^|=)[ \t]*(?:!|%%?(?!\s|%)(?P<magic>\w+))")
