@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.sandbox.interpreters import in_environment, of_kernelspecs
+from marimo_kernel_bridge.sandbox.interpreters import configurations_of, in_environment, of_kernelspecs
 from marimo_kernel_bridge.sandbox.links import way
+from marimo_kernel_bridge.sandbox.repositories import led_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -183,11 +184,12 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     places = tuple(place for path in given if (place := Place.at(path)) is not None)
     python = _python()
     _refuse_paths_of_python(given)
-    named = [*python, sys.prefix, sys.executable, *of_kernelspecs()]
+    named = [*python, sys.prefix, sys.executable, *configurations_of(sys.executable), *of_kernelspecs()]
     for outer in given:
         named += (path for name in run_by_others(outer) if os.path.lexists(path := f"{outer}/{name}"))
         named += (os.path.dirname(path) for path in _found(outer, _ENVIRONMENTS))  # noqa: PTH120
         named += filter(os.path.lexists, in_environment(outer))
+        named += led_to(outer)
     readable = [*_PROGRAMS, *_SETTINGS, *_SYSTEM, *python, *own.readable]
     if sandbox.network == "all":
         readable += _RESOLVING
@@ -210,10 +212,11 @@ def _held(
 
     ends = dict.fromkeys(each.end for each in ways if each.missing is None and is_within(each.end))
     links = {path: said for each in ways for path, said in each.links if is_within(path)}
-    missing = dict.fromkeys(each.missing for each in ways if each.missing and is_within(each.missing))
     kept = [end for end in ends if not any(is_below(end, other) for other in ends if other != end)]
     changeable = {path: said for path, said in links.items() if not any(is_below(path, end) for end in kept)}
-    return tuple(kept), changeable, tuple(missing)
+    missing = [each.missing for each in ways if each.missing and is_within(each.missing)]
+    open_to_code = [path for path in missing if not any(is_below(path, end) for end in kept)]
+    return tuple(kept), changeable, tuple(dict.fromkeys(open_to_code))
 
 
 def run_by_others(folder: str) -> tuple[str, ...]:

@@ -28,7 +28,14 @@ def of_kernelspecs() -> list[str]:
                 program = json.loads(Path(path).read_text(encoding="utf-8"))["argv"][0]
                 if os.path.isabs(program):  # noqa: PTH117
                     found += filter(None, (program, environment_of(program)))
+                    found += configurations_of(program)
     return list(dict.fromkeys(found))
+
+
+def configurations_of(program: str) -> list[str]:
+    """Return where an interpreter looks for what makes an environment of its place, also if there is none."""
+    folder = os.path.dirname(program)  # noqa: PTH120
+    return [f"{place}/pyvenv.cfg" for place in (folder, os.path.dirname(folder))]  # noqa: PTH120
 
 
 def in_environment(folder: str) -> list[str]:

@@ -195,8 +195,9 @@ def folder_of_links(someone: User) -> list[str]:
     return [*links, "a/b/c/env", "a/b/c/env/bin", "nothing", "later"]
 
 
-def test_a_link_that_others_follow_cannot_be_replaced_nor_what_it_leads_to_be_made() -> None:
-    with user(USERS[0]) as someone:
+@pytest.mark.parametrize("name", USERS)
+def test_a_link_that_others_follow_cannot_be_replaced_nor_what_it_leads_to_be_made(name: str) -> None:
+    with user(name) as someone:
         names = folder_of_links(someone)
         before = {path: path.readlink() for path in someone.folder.iterdir() if path.is_symlink()}
         with kernel(someone, {"engine": "light"}) as bounded:

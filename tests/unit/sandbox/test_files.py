@@ -149,6 +149,41 @@ def test_what_a_link_leads_to_in_the_folder_is_held_with_the_link(own: OwnPlaces
     assert "none" in given.names_to_hold()[str(folder)]
 
 
+def test_what_the_repository_of_the_folder_leads_to_is_held(own: OwnPlaces, folder: Path) -> None:
+    for name in (".git", "scripts/hooks", ".githooks", "shared"):
+        (folder / name).mkdir(parents=True)
+    (folder / ".git/hooks").symlink_to("../scripts/hooks")
+    (folder / ".gitconfig").write_text("")
+    config = '[core]\n\thooksPath = ".githooks" # ours\n[include] path = ../.gitconfig\n[includeIf "x"]\n\tpath=../later/config\n'
+    (folder / ".git/config").write_text(config)
+    given = access(Sandbox(), str(folder), own)
+    names = (".git", "scripts/hooks", ".githooks", ".gitconfig")
+    assert set(given.kept) == {f"{folder}/{name}" for name in names}
+    assert f"{folder}/later" in given.missing
+    assert given.links == ()  # the link to the hooks is in what is only read
+
+
+def test_a_repository_that_lies_elsewhere_in_the_folder_is_only_read(own: OwnPlaces, folder: Path) -> None:
+    (folder / ".bare/worktrees/one").mkdir(parents=True)
+    (folder / ".bare/worktrees/one/commondir").write_text("../..\n")
+    (folder / ".git").write_text("gitdir: ./.bare/worktrees/one\n")
+    assert set(access(Sandbox(), str(folder), own).kept) == {f"{folder}/.git", f"{folder}/.bare"}
+
+
+def test_no_configuration_can_be_made_beside_an_interpreter_of_a_kernelspec(
+    own: OwnPlaces, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    spec = tmp_path / "jupyter/kernels/mine/kernel.json"
+    spec.parent.mkdir(parents=True)
+    (folder / "tools").mkdir()
+    (folder / "tools/python").symlink_to("/usr/bin/env")
+    spec.write_text(json.dumps({"argv": [str(folder / "tools/python")]}))
+    names = access(Sandbox(), str(folder), own).names_to_hold()
+    assert "pyvenv.cfg" in names[str(folder)]
+    assert names[f"{folder}/tools"] == ["pyvenv.cfg"]
+
+
 def test_folders_above_what_is_kept_keep_their_names(folder: Path) -> None:
     kept = [f"{folder}/a/b/env", f"{folder}/.git"]
     assert steps(kept, [str(folder)]) == [f"{folder}/a", f"{folder}/a/b"]
