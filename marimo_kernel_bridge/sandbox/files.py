@@ -160,7 +160,7 @@ class Access:
         names = {place.path: [*run_by_others(place.path)] for place in self.looked_at}
         for path in self.missing:
             names.setdefault(os.path.dirname(path), []).append(os.path.basename(path))  # noqa: PTH119, PTH120
-        return names
+        return {folder: [*dict.fromkeys(each)] for folder, each in names.items()}
 
     def steps(self) -> list[str]:
         """Return the folders between what is writable and what in it is held."""
@@ -187,7 +187,8 @@ def access(sandbox: Sandbox, folder: str, own: OwnPlaces) -> Access:
     named = [*python, sys.prefix, sys.executable, *configurations_of(sys.executable), *of_kernelspecs()]
     for outer in given:
         named += (path for name in run_by_others(outer) if os.path.lexists(path := f"{outer}/{name}"))
-        named += (os.path.dirname(path) for path in _found(outer, _ENVIRONMENTS))  # noqa: PTH120
+        environments = (path for path in _found(outer, _ENVIRONMENTS) if os.path.isfile(path))  # noqa: PTH113
+        named += (os.path.dirname(path) for path in environments)  # noqa: PTH120
         named += filter(os.path.lexists, in_environment(outer))
         named += led_to(outer)
     readable = [*_PROGRAMS, *_SETTINGS, *_SYSTEM, *python, *own.readable]

@@ -14,9 +14,7 @@ from typing import Final
 
 from jupyter_core.paths import jupyter_path
 
-_OF_ENVIRONMENTS: Final = ("pyvenv.cfg", "conda-meta")
-"""What the folder of an environment has, as `venv` and conda make them."""
-_RUN_IN_ENVIRONMENTS: Final = (*_OF_ENVIRONMENTS, "bin", "lib", "lib64", "etc", "share/jupyter")
+_RUN_IN_ENVIRONMENTS: Final = ("pyvenv.cfg", "conda-meta", "bin", "lib", "lib64", "etc", "share/jupyter")
 
 
 def of_kernelspecs() -> list[str]:
@@ -44,7 +42,8 @@ def in_environment(folder: str) -> list[str]:
 
 
 def _is_environment(folder: str) -> bool:
-    return any(os.path.lexists(f"{folder}/{name}") for name in _OF_ENVIRONMENTS)
+    # A folder of the first name is held by a kernel.
+    return os.path.isfile(f"{folder}/pyvenv.cfg") or os.path.isdir(f"{folder}/conda-meta")  # noqa: PTH112, PTH113
 
 
 def environment_of(program: str) -> str | None:

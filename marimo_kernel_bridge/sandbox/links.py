@@ -6,13 +6,18 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
+from marimo_kernel_bridge.sandbox import placeholders
+
 _MOST_LINKS: Final = 40
 """As the system has it."""
 
 
 @dataclass(frozen=True)
 class Way:
-    """Over which links a path leads, each with what it says, and where it ends. `missing` is the first part of the end that is not there."""
+    """Over which links a path leads, each with what it says, and where it ends.
+
+    `missing` is the first part of the end that is not there, or that a kernel holds in the place of something.
+    """
 
     links: tuple[tuple[str, str], ...]
     end: str
@@ -33,7 +38,7 @@ def way(path: str) -> Way:
         try:
             said = os.readlink(there)  # noqa: PTH115
         except OSError:  # no link
-            if missing is None and not os.path.lexists(there):
+            if missing is None and (not os.path.lexists(there) or placeholders.is_one(there)):
                 missing = there
             here = there
             continue

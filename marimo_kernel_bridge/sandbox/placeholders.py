@@ -136,6 +136,14 @@ def _share(opened: int) -> None:
             raise
 
 
+def is_one(path: str) -> bool:
+    """Return whether a placeholder is at a path: of another kernel, which removes it when it ends, or of one that was killed."""
+    try:
+        return _is_placeholder(os.lstat(path)) and not os.listdir(path)  # noqa: PTH208
+    except OSError:
+        return False
+
+
 def _is_placeholder(status: os.stat_result) -> bool:
     return (
         stat.S_ISDIR(status.st_mode)

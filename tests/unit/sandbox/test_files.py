@@ -184,6 +184,29 @@ def test_no_configuration_can_be_made_beside_an_interpreter_of_a_kernelspec(
     assert names[f"{folder}/tools"] == ["pyvenv.cfg"]
 
 
+def test_what_links_and_kernelspecs_lead_to_is_held_as_long_as_any_kernel_runs(
+    own: OwnPlaces, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    spec = tmp_path / "jupyter/kernels/mine/kernel.json"
+    spec.parent.mkdir(parents=True)
+    (folder / "tools").mkdir()
+    (folder / "tools/python").symlink_to("/usr/bin/env")
+    spec.write_text(json.dumps({"argv": [str(folder / "tools/python")]}))
+    (folder / "CLAUDE.md").symlink_to("nothing")
+    (folder / ".envrc").symlink_to("later/on")
+    first = placeholders.put(access(Sandbox(), str(folder), own).names_to_hold())
+    given = access(Sandbox(), str(folder), own)
+    assert f"{folder}/tools" not in given.kept  # it is no environment
+    second = placeholders.put(given.names_to_hold())
+    assert set(second.paths) == set(first.paths)
+    held = [folder / name for name in ("nothing", "later", "pyvenv.cfg", "tools/pyvenv.cfg", ".git")]
+    first.give_back()
+    assert [path for path in held if not path.is_dir()] == []
+    second.give_back()
+    assert [path for path in held if path.exists()] == []
+
+
 def test_folders_above_what_is_kept_keep_their_names(folder: Path) -> None:
     kept = [f"{folder}/a/b/env", f"{folder}/.git"]
     assert steps(kept, [str(folder)]) == [f"{folder}/a", f"{folder}/a/b"]
