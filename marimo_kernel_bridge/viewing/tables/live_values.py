@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import warnings
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -286,10 +285,7 @@ def _interchanged(value: Any, kind: str) -> Table:
         with own_imports():
             from pandas.api.interchange import from_dataframe  # noqa: PLC0415  # only where such a value is read
 
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the protocol is deprecated, which the person cannot change
-            read = from_dataframe(value)
-        return _pandas_frame(read, kind)
+        return _pandas_frame(from_dataframe(value), kind)
     if _installed("pyarrow"):
         with own_imports():
             from pyarrow import interchange  # noqa: PLC0415  # as above

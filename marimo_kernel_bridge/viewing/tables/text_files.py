@@ -71,7 +71,7 @@ def open_text(path: Path, kind: str, function: str, suffix: str) -> Table:
 
         def load(cancellation: Cancellation) -> Table:
             # DuckDB may leave out a last line that is too long, and not say so
-            is_long = function == "read_csv" and _has_long_lines(state, everywhere=True)
+            is_long = function == "read_csv" and _has_long_lines(state, cancellation)
             arguments = f"{reading}{_LONG}" if is_long and _LONG not in reading else reading
             try:
                 loaded = _load(database, function, source, arguments, cancellation, encoding)
@@ -178,8 +178,8 @@ def _ways(function: str, encoding: str, *, is_long: bool) -> Iterator[tuple[str,
     yield f"{quoted_is_text}{_LONG}, delim=',', store_rejects=true, header=true", ()
 
 
-def _has_long_lines(state: FileState, *, everywhere: bool = False) -> bool:
-    """Return whether a line near the begin, or anywhere, is longer than DuckDB takes it. Raises `BridgeError`: too_large.
+def _has_long_lines(state: FileState, everywhere: Cancellation | None = None) -> bool:
+    """Return whether a line near the begin, or anywhere until that is cancelled, is longer than DuckDB takes it. Raises `BridgeError`: too_large.
 
     DuckDB itself finds that in minutes.
     """
@@ -189,6 +189,8 @@ def _has_long_lines(state: FileState, *, everywhere: bool = False) -> bool:
     with state.path.open("rb") as file:
         while (everywhere or read < _LOOKED_AT or without_end) and (block := file.read(_BLOCK)):
             read += len(block)
+            if everywhere is not None:
+                everywhere.check()
             ends = b"\n" in block or b"\r" in block
             without_end = 0 if ends else without_end + len(block)
             is_long = is_long or without_end >= _BLOCK

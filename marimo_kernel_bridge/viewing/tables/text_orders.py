@@ -10,6 +10,7 @@ from typing import Any, Final
 
 _CHUNK: Final = 50_000
 """Texts that are copied in one step, in which no other thread runs."""
+_LETTER: Final = 4  # bytes
 _BYTES_MAX: Final = 200_000_000
 """Of the copies. Where a long text makes them larger, pandas sorts."""
 
@@ -28,10 +29,11 @@ def order_of(key: Any, *, descending: bool) -> Any:
     values = key.to_numpy(dtype=object)[present]
     copies, widest = [np.array([], dtype="U1")], 0
     for start in range(0, len(values), _CHUNK):
-        copies.append(values[start : start + _CHUNK].astype("U"))
-        widest = max(widest, copies[-1].dtype.itemsize)
-        if widest * len(values) > _BYTES_MAX:
+        chunk = values[start : start + _CHUNK]
+        widest = max(widest, _LETTER * max(map(len, chunk), default=0))
+        if widest * len(values) > _BYTES_MAX:  # before a copy, in which each text is as wide as the longest
             return None
+        copies.append(chunk.astype("U"))
     texts = np.concatenate(copies)
     if descending:  # from the end, so that equal ones keep their order
         order = len(texts) - 1 - np.argsort(texts[::-1], kind="stable")[::-1]

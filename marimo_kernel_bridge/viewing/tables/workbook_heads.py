@@ -26,14 +26,16 @@ _COPIED: Final = frozenset(
 _SHEETS: Final = "xl/worksheets/"
 _TEXTS: Final = "xl/sharedstrings.xml"
 _LONGEST: Final = 16_000_000
-"""Bytes of a part that is cut; one that needs more has no head."""
+"""Bytes of all sheets that are cut, and of the texts: a workbook that needs more has no head."""
 _CHUNK: Final = 256 * 1024
 _TAG: Final = 64
 """Bytes of the longest tag that ends a row or a text."""
 _ROW: Final = re.compile(rb"</((?:\w{1,20}:)?)row>")
 _TEXT: Final = re.compile(rb"</((?:\w{1,20}:)?)si>|<((?:\w{1,20}:)?)si ?/>")
-_NUMBER: Final = re.compile(rb'<(?:\w{1,20}:)?c\b[^>]*\bt="s"[^>]*>\s*<(?:\w{1,20}:)?v>(\d{1,9})<')
-"""A cell whose text is one of the shared ones, by its number."""
+_NUMBER: Final = re.compile(
+    rb'<(?:\w{1,20}:)?c\s(?>[^<>]{0,200}?\bt="s")[^<>]{0,200}+>\s{0,9}+<(?:\w{1,20}:)?v>(\d{1,9})<'
+)
+"""A cell whose text is one of the shared ones, by its number. Each part is bounded: a search takes linear time."""
 
 
 def first_rows(path: Path, count: int) -> bytes | None:
@@ -42,7 +44,7 @@ def first_rows(path: Path, count: int) -> bytes | None:
     Raises `zipfile.BadZipFile`, `OSError`, `ValueError` or `NotImplementedError` for a broken package.
     """
     small = io.BytesIO()
-    texts, needed = None, 0
+    texts, needed, total = None, 0, 0
     with zipfile.ZipFile(path) as package, zipfile.ZipFile(small, "w") as written:
         for part in package.infolist():
             name = part.filename.lower()
@@ -55,7 +57,8 @@ def first_rows(path: Path, count: int) -> bytes | None:
             else:
                 texts = part if name == _TEXTS else texts
                 continue
-            if content is None:
+            total += 0 if content is None else len(content)
+            if content is None or total > _LONGEST:
                 return None
             written.writestr(part.filename, content)
         if texts is not None and needed:

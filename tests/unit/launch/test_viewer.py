@@ -578,7 +578,7 @@ def test_memory_is_given_back_once_after_each_time_of_work() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is another")
 def test_what_is_freed_between_used_blocks_goes_back_to_the_system() -> None:
     code = """
-import ctypes
+import ctypes, os
 from marimo_kernel_bridge.launch.viewer.memory import give_back, have_one_arena
 have_one_arena()
 libc = ctypes.CDLL(None)
@@ -589,7 +589,7 @@ for block in blocks: ctypes.memset(ctypes.c_void_p(block), 1, 60_000)
 for block in blocks[:-1]: libc.free(block)
 before = resident()
 give_back()
-print((before - resident()) * 4096)
+print((before - resident()) * os.sysconf("SC_PAGE_SIZE"))
 """
     ran = subprocess.run(python_command("-c", code), capture_output=True, text=True, check=True)
     assert int(ran.stdout) > 40_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -280,3 +281,10 @@ def test_without_its_reader_a_workbook_says_what_to_install(
     with pytest.raises(BridgeError) as told:
         open_file(path)
     assert told.value.code == "not_installed"
+
+
+@pytest.mark.parametrize("part", [b"<c ", b'<c t="s" ', b'<c a="' + b"x" * 150 + b'" '])
+def test_cells_that_never_end_are_searched_in_linear_time(part: bytes) -> None:
+    begun = time.process_time()
+    assert workbook_heads._NUMBER.findall(part * (5_000_000 // len(part))) == []
+    assert time.process_time() - begun < 5
