@@ -40,6 +40,8 @@ _SAMPLE: Final = 64
 _LONG_SAMPLE: Final = 64 * 1024
 _CONTROLS: Final = [*range(9), *range(14, 26), *range(28, 32)]
 _CHUNK: Final = 1 << 20
+_COPY_MAX: Final = 1_000_000_000
+"""Bytes of a copy, which is made before anything is shown: some kilobytes may unpack to more."""
 
 
 def true_suffix(state: FileState, suffix: str) -> str:
@@ -72,12 +74,21 @@ def is_text(path: Path, suffix: str) -> bool:
 
 
 def in_utf8(path: Path, folder: Path, suffix: str, encoding: str) -> Path:
-    """Return a copy of a file in UTF-8, in a folder of ours. What is no character becomes the one that stands for that."""
+    """Return a copy of a file in UTF-8, in a folder of ours. What is no character becomes the one that stands for that.
+
+    Raises `BridgeError`: too_large.
+    """
     copy = folder / f"text{suffix.removesuffix('.gz')}"
     with _unpacked(path, suffix) as file, copy.open("w", encoding="utf-8", newline="") as written:
         reader = codecs.getreader(encoding)(file, "replace")
         while text := reader.read(_CHUNK):
             written.write(text if written.tell() else text.removeprefix("\ufeff"))
+            if written.tell() > _COPY_MAX:
+                raise BridgeError(
+                    "too_large",
+                    f"{path.name} is not UTF-8, and its copy has more than {_COPY_MAX:,} bytes.",
+                    "Save it in UTF-8.",
+                )
     return copy
 
 

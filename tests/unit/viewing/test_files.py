@@ -16,7 +16,7 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Filter, Marked, SortKey
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Query, Table
-from marimo_kernel_bridge.viewing.tables import open_file, open_value, text_files
+from marimo_kernel_bridge.viewing.tables import open_file, open_value, text_encodings, text_files
 from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.failures import PanicError, panics_as_errors
 from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
@@ -454,6 +454,16 @@ def test_a_late_letter_of_windows_is_read_as_that_and_json_may_begin_with_a_mark
     for encoding in ("utf-8-sig", "utf-16"):
         (tmp_path / "a.json").write_bytes('[{"a": "é"}]'.encode(encoding))
         assert shown(opened("a.json")) == [["é"]]
+
+
+def test_the_copy_of_a_packed_text_has_a_bound(
+    tmp_path: Path, opened: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_encodings, "_COPY_MAX", 1_000_000)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"\xfe\xff" + ("x,1\n" * 600_000).encode("utf-16-be")))
+    with pytest.raises(BridgeError) as told:
+        opened("a.csv.gz")
+    assert told.value.code == "too_large"
 
 
 def test_what_is_no_text_is_told_and_what_is_compressed_is_unpacked_whatever_its_name(
