@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from marimo_kernel_bridge.inspecting.value_text import (
     bases,
@@ -11,6 +11,9 @@ from marimo_kernel_bridge.inspecting.value_text import (
     is_plain_zone,
     library_class,
 )
+
+_ARRAYS: Final = ("_ndarray", "_data", "_mask", "_left", "_right")
+"""Where the arrays of pandas have those of NumPy."""
 
 
 def dtype_text(dtype: Any) -> str:
@@ -34,6 +37,15 @@ def is_plain_dtype(dtype: Any) -> bool:
     if library_class("pandas", "ArrowDtype") is kind:
         return is_plain_arrow(dtype.pyarrow_dtype)
     return is_of_library(kind, "pandas") and library_class("pandas", "SparseDtype") is not kind
+
+
+def has_plain_array(array: Any) -> bool:
+    """Return whether the values of an array of pandas are in one of NumPy itself, not of a class of others, which has methods of its own."""
+    if not is_of_library(type(array), "pandas"):
+        return False
+    ndarray = library_class("numpy", "ndarray")
+    parts = [type(getattr(array, name, None)) for name in _ARRAYS]
+    return all(part is ndarray or all(base is not ndarray for base in bases(part)) for part in parts)
 
 
 def is_plain_arrow(kind: Any) -> bool:

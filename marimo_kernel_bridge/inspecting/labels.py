@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from marimo_kernel_bridge.inspecting.columns import cell_text
-from marimo_kernel_bridge.inspecting.dtypes import dtype_text, is_plain_dtype
+from marimo_kernel_bridge.inspecting.dtypes import dtype_text, has_plain_array, is_plain_dtype
 from marimo_kernel_bridge.inspecting.value_text import is_of_library, library_class, shorten
 
 
@@ -25,12 +25,12 @@ def labels_of(index: Any, part: slice) -> tuple[str, ...]:
     if kind is library_class("pandas", "RangeIndex"):
         if index.start == 0 and index.step == 1:
             return ()
-    elif not all(map(is_plain_dtype, _dtypes_of(index))):
+    elif not all(is_plain_dtype(level.dtype) and has_plain_array(level.array) for level in _levels(index)):
         return ()
     return tuple(cell_text(label) for label in index[part].tolist())
 
 
-def _dtypes_of(index: Any) -> list[Any]:
-    """Return the types of an index, or of each of its levels."""
+def _levels(index: Any) -> list[Any]:
+    """Return an index, or each of its levels."""
     several = type(index) is library_class("pandas", "MultiIndex")
-    return [level.dtype for level in index.levels] if several else [index.dtype]
+    return list(index.levels) if several else [index]

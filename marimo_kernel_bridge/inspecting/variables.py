@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting.columns import all_numbers, cell_text, counted_rows, described, item_text
-from marimo_kernel_bridge.inspecting.dtypes import dtype_text, is_plain_arrow, is_plain_dtype
+from marimo_kernel_bridge.inspecting.dtypes import dtype_text, has_plain_array, is_plain_arrow, is_plain_dtype
 from marimo_kernel_bridge.inspecting.labels import index_text, labels_of
 from marimo_kernel_bridge.inspecting.value_text import (
     bases,
@@ -279,11 +279,12 @@ def _described(name: str, dtype: str, read: Callable[[], tuple[list[Any], object
     return Column(name, dtype)
 
 
-def _pandas_values(array: Any) -> list[Any]:
+def _pandas_values(array: Any, part: slice = slice(None)) -> list[Any]:
     """Return the values of a column; for an extension type of others, only the type's name."""
     dtype = array.dtype
-    if not is_plain_dtype(dtype):
-        return [f"<{class_name(type(dtype))}>"] * len(array)
+    if not is_plain_dtype(dtype) or not has_plain_array(array):
+        return [f"<{class_name(type(dtype))}>"] * len(range(*part.indices(len(array))))
+    array = array[part]
     numbers = all_numbers(array)  # whose own list has NumPy's scalars
     return list(array.tolist() if numbers is None else numbers.tolist())
 
@@ -300,7 +301,7 @@ def _pandas_table(table: Any, part: slice) -> _Sample:
 
     def counted(number: int, most: int) -> tuple[list[Any], object]:
         array = table.iloc[:, number].array
-        return _pandas_values(array[:most]), all_numbers(array) if most < len(table) else None
+        return _pandas_values(array, slice(most)), all_numbers(array) if most < len(table) else None
 
     content = _table_content(len(table), names, dtypes, values, counted if part.start == 0 else None)
     content["facts"] = (f"index {index_text(table.index)}, about {memory} bytes", *content.get("facts", ()))
@@ -310,7 +311,7 @@ def _pandas_table(table: Any, part: slice) -> _Sample:
 
 def _pandas_series(series: Any, part: slice) -> _Sample:
     """Return a series, or an index, which has no labels of its own."""
-    values = _pandas_values(series.array[part])
+    values = _pandas_values(series.array, part)
     sample: _Sample = {"items": tuple(map(item_text, values)), "total_items": len(series)}
     index = getattr(series, "index", None) if library_class("pandas", "Series") is type(series) else None
     return sample if index is None else {**sample, "labels": labels_of(index, part)}

@@ -12,6 +12,7 @@ import string
 import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
+from zlib import crc32
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, Cell
@@ -285,11 +286,15 @@ class CellTable:
         cell_id: str | None = None,
     ) -> Entry:
         """Create a new cell, which has not run. `cell_id`: the id that it has elsewhere, and no cell here."""
+        version = self.shown_versions.get(notebook_cell_id or "", 0) + 1
+        if cell_id is not None and cell_id == notebook_cell_id:
+            # Who has read another text under this id, in an earlier kernel, has another version.
+            version += 1_000 + crc32(code.encode("utf-8", "replace")) % 9_000
         cell = Cell(
             cell_id=cell_id or self.new_ids.take(),
             notebook_cell_id=notebook_cell_id,
             code=code,
-            version=self.shown_versions.get(notebook_cell_id or "", 0) + 1,
+            version=version,
             status="new",
             stale=False,
             execution_count=None,

@@ -164,7 +164,8 @@ def _own() -> tuple[int, int]:
 def _machine() -> tuple[int, int]:
     """Return the memory of this machine, and how much of it is available, in bytes."""
     fields = _memory_information()
-    return fields.get("MemTotal", 0), fields.get("MemAvailable", 0)
+    both = "MemTotal" in fields and "MemAvailable" in fields
+    return (fields["MemTotal"], fields["MemAvailable"]) if both else (0, 0)
 
 
 def _swap() -> int:

@@ -210,10 +210,12 @@ class Recording:
 
     def _interrupt(self, entry: Entry, used: int) -> None:
         """Interrupt a cell, once, when memory is nearly full and the cell has taken some of it: not one that only frees."""
+        if entry is not self._entry:
+            return
         run = (entry.cell.cell_id, self._notebook.running)
         self._used_before = min(self._used_before, used)
         grown = self.guard.has_grown(self._used_before, used)
-        if self.guard.is_nearly_full(used) and grown and run != self._interrupted and entry is self._entry:
+        if self.guard.is_nearly_full(used) and grown and run != self._interrupted:
             self._interrupted = run
             self._show(notices.memory(interrupting(used, self.guard.limit)), self._parent)
             interrupt_main_thread()

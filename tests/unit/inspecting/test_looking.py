@@ -151,6 +151,20 @@ def labelled() -> pd.DataFrame:
     return pd.DataFrame({"a": [1]}, index=pd.Index(labels, dtype=object))
 
 
+def array_of_its_own() -> Any:
+    """Return an array whose class notes what reads it. Of its length pandas itself asks."""
+
+    def note(name: str) -> Callable[..., Any]:
+        def call(self: Any, *arguments: Any) -> Any:
+            CALLED.append(name)
+            return getattr(np.ndarray, name)(self, *arguments)
+
+        return call
+
+    kind = type("Own", (np.ndarray,), {name: note(name) for name in ("__getitem__", "tolist")})
+    return np.array([3.0, 4.0]).view(kind)
+
+
 def named_labels() -> object:
     index = pd.Index([5])
     index._name = made(str, "name")  # type: ignore[attr-defined]
@@ -182,6 +196,11 @@ VALUES: dict[str, Callable[[], object]] = {
     "labels of a series": lambda: labelled()["a"],
     "name of labels": named_labels,
     "type of labels": lambda: pd.Series([1, 2], index=pd.Index(cast("pd.Series[int]", sparse()))),
+    "array of a class of its own": lambda: pd.Series(array_of_its_own()),
+    "labels in an array of a class of its own": lambda: pd.Series([1, 2], index=pd.Index(array_of_its_own())),
+    "levels in arrays of a class of their own": lambda: pd.DataFrame(
+        {"a": [1, 2]}, index=pd.MultiIndex.from_arrays([pd.Index(array_of_its_own()), [1, 2]])
+    ),
     "objects": lambda: pd.DataFrame({"a": pd.Series([object.__new__(hostile())], dtype=object)}),
     **{
         base.__name__: partial(made, base, *arguments)

@@ -12,7 +12,7 @@ from marimo_kernel_bridge.protocol.changes import AddCell
 from marimo_kernel_bridge.protocol.checkpoints import DocumentLoaded
 from marimo_kernel_bridge.protocol.inspection import VariableContent
 from marimo_kernel_bridge.protocol.notebook import Cell, RunReport
-from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd, KernelInMemory
 
 CODE = {"one": "a = 1", "three": "c = b + 1", "two": "b = a + 1"}
 
@@ -162,3 +162,19 @@ def test_cells_that_an_earlier_kernel_has_saved_keep_its_ids(lab: FrontEnd, file
     assert (ids[1], ids[2], len(set(ids))) == ("MJUe", "Hbol", 4)
     lab.run("five", "e = 1")
     assert cells(lab)["five"].cell_id not in ids
+
+
+def test_a_kept_id_has_another_version_for_another_text(file: Path, tmp_path: Path) -> None:
+    versions = []
+    for text in ("b = 1", "b = 1", "b = 2"):
+        write(file, {"one": "a = 1", "MJUe": text})
+        other = KernelInMemory(tmp_path)
+        try:
+            page = other.connect("lab")
+            assert page.run(None, "0").ok
+            load(page)
+            versions.append(cells(page)["MJUe"].version)
+        finally:
+            other.close()
+    assert versions[0] == versions[1] != versions[2]
+    assert min(versions) > 1_000
