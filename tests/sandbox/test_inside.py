@@ -99,7 +99,7 @@ WORKS = {
         "import marimo as mo; slider = mo.ui.slider(0, 9, value=3); type(slider).__name__",
         "'slider'",
     ),
-    "a name that a host has": ("socket.gethostbyname('localhost')", "'127.0.0.1'"),
+    "a name that a host has": ("import socket; socket.gethostbyname('localhost')", "'127.0.0.1'"),
     "its own processes": (
         "import os, signal; child = os.fork() or os._exit(3)\nos.waitpid(child, 0)[1] >> 8",
         "3",

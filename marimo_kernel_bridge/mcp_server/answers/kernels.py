@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from marimo_kernel_bridge.mcp_server.answers.deaths import DeathField  # noqa: TC001  # pydantic looks at it
@@ -143,6 +143,14 @@ class KernelState:
     death: DeathField = None
     memory: str = ""
     limits: str = ""
+
+    def in_words(self) -> KernelState:
+        """Return the same with the death and the warning of memory among the warnings: without their fields, a tool has a shorter schema."""
+        died = [] if self.death is None else self.death.lines()
+        told = filter(
+            None, (*self.warnings, self.memory, "\n".join(line for line in died if line not in self.message))
+        )
+        return replace(self, warnings=tuple(told), memory="", death=None)
 
     def text(self) -> str:
         kind = "reactive" if self.reactive else "not reactive"

@@ -37,7 +37,8 @@ from marimo_kernel_bridge.mcp_server.which_kernel import joined, only_one
 
 _OF_OLDER: Final = ("front_end", "stale", "working_on", "our_runs")
 """What is never said of a kernel that was just started."""
-_OF_DEATH: Final = ("death", "memory")
+_IN_WORDS: Final = ("death", "memory")
+"""What `KernelState.in_words` has in its warnings."""
 
 
 @tool("List running kernels", needs="read", reads=True)
@@ -89,7 +90,7 @@ async def connect_to_kernel(
         str | None,
         Field(description="The server's, unless configured."),
     ] = None,
-) -> Annotated[CallToolResult, KernelState, Without(_OF_DEATH)]:
+) -> Annotated[CallToolResult, KernelState, Without(_IN_WORDS)]:
     """Attach to a running kernel beside the person, the only one without arguments; returns its handle. Starts none: else ask the person."""
     kernels, agent = kernels_of(ctx), caller(ctx)
     if connection_file is notebook is server_url is token is None:
@@ -97,7 +98,7 @@ async def connect_to_kernel(
     else:
         endpoint = await endpoint_of(connection_file, notebook, server_url, token)
     attached = await joined(kernels, endpoint, agent, look_again=True)
-    return answer(await kernel_state(attached), attached.redactor)
+    return answer((await kernel_state(attached)).in_words(), attached.redactor)
 
 
 @tool("Start kernel", needs="all", in_sandbox=True)
@@ -114,7 +115,7 @@ async def start_kernel(
     directory: Annotated[HomePath | None, Field(description="Its working directory.")] = None,
     limits: LimitsArg = None,
     sandbox: SandboxArg = None,
-) -> Annotated[CallToolResult, KernelState, Without((*_OF_OLDER, *_OF_DEATH))]:
+) -> Annotated[CallToolResult, KernelState, Without((*_OF_OLDER, *_IN_WORDS))]:
     """Start a kernel that no notebook shows and that ends with this server. Only where the person asked; else join theirs."""
     from marimo_kernel_bridge.client.discovery import notebooks_by_kernel  # noqa: PLC0415  # urllib is slow to import
 
@@ -123,7 +124,8 @@ async def start_kernel(
     await kernels.ceilings.require_known(interpreter)
     attached = await kernels.start(kernelspec, where, interpreter, client_name(ctx), bounds)
     open_elsewhere = sorted((await notebooks_by_kernel()).values())
-    return answer(await kernel_state(attached, not_of=tuple(open_elsewhere)), attached.redactor)
+    state = await kernel_state(attached, not_of=tuple(open_elsewhere))
+    return answer(state.in_words(), attached.redactor)
 
 
 @tool("Interrupt, restart or shut down a kernel", needs="all", destroys=True, in_sandbox=True, joins=False)

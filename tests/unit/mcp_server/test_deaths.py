@@ -129,6 +129,17 @@ async def test_a_warning_of_memory_is_in_the_status(connected: Agent, kernel: Fa
 
 
 @pytest.mark.filterwarnings("ignore::mcp.MCPDeprecationWarning")
+async def test_who_joins_is_told_of_memory_and_of_the_death_before_in_words(
+    connected: Agent, kernel: FakeKernel, connection_file: str
+) -> None:
+    kernel.description = replace(DESCRIPTION, memory="memory: 9 of 10 GB are in use.", died=DEATH)
+    answer = await connected("connect_to_kernel", connection_file=connection_file)
+    assert not answer.data.keys() & {"memory", "death"}
+    assert answer.data["warnings"][0] == "memory: 9 of 10 GB are in use."
+    assert "out of memory" in answer.data["warnings"][1]
+    assert answer.text.count("memory: 9 of 10 GB are in use.") == 1
+
+
 async def test_a_subscriber_is_notified_of_the_death_and_reads_it(
     kernel: FakeKernel, connection_file: str, crashed: BlackBoxWriter, connected: Agent
 ) -> None:
