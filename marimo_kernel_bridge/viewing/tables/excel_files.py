@@ -11,17 +11,19 @@ import zipfile
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.viewing.table import Cancellation
 from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.file_state import FileState
 from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
 from marimo_kernel_bridge.viewing.tables.plain import PlainTable, Tuples
+from marimo_kernel_bridge.viewing.tables.workbook_extent import require_room
 from marimo_kernel_bridge.viewing.tables.workbook_heads import first_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from marimo_kernel_bridge.viewing.table import Cancellation, Table
+    from marimo_kernel_bridge.viewing.table import Table
 
 _OLE: Final = b"\xd0\xcf\x11\xe0"
 """The start of an .xls file, and of an encrypted .xlsx."""
@@ -51,6 +53,7 @@ def open_excel(path: Path, table: str) -> Table:
 
     def load(cancellation: Cancellation | None = None) -> Table:
         with _told(path):
+            require_room(path, table, path.name, cancellation or Cancellation())
             workbook = CalamineWorkbook.from_path(str(path))
             if cancellation is not None:
                 cancellation.check()
@@ -63,13 +66,14 @@ def open_excel(path: Path, table: str) -> Table:
 
 
 def _head(path: Path, table: str, state: FileState) -> Table | None:
-    """Return the first rows of a sheet; None if they cannot be had alone. Raises `BridgeError`: bad_data."""
+    """Return the first rows of a sheet; None if they cannot be had alone. Raises `BridgeError`: bad_data, too_large."""
     from python_calamine import CalamineError, CalamineWorkbook  # noqa: PLC0415  # an extra
 
     try:
         small = first_rows(path, _HEAD)
         if small is None:
             return None
+        require_room(small, table, path.name, Cancellation())
         head = _sheet(CalamineWorkbook.from_filelike(io.BytesIO(small)), path, table, state)
     except (CalamineError, zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return None  # what is wrong with the workbook says who reads the whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import threading
 import time
@@ -13,8 +14,14 @@ import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Filter, Marked, SortKey
-from marimo_kernel_bridge.viewing.table import Cancellation, Query, Table
-from marimo_kernel_bridge.viewing.tables import excel_files, open_file, sqlite_files, workbook_heads
+from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Query, Table
+from marimo_kernel_bridge.viewing.tables import (
+    excel_files,
+    open_file,
+    sqlite_files,
+    workbook_extent,
+    workbook_heads,
+)
 from tests.unit.viewing.rows_by_hand import all_ids, shown
 
 if TYPE_CHECKING:
@@ -198,6 +205,41 @@ def test_a_sheet_has_its_first_row_as_names_if_it_is_text(tmp_path: Path) -> Non
     with opened(path, "S2") as table:
         assert [one.name for one in table.columns] == ["A", "B"]
         assert shown(table) == [[1, 2], [3, True]]
+
+
+FAR = '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>2</v></c></row>'
+
+
+@pytest.mark.parametrize("small", [4_000_000, 0])
+def test_a_cell_in_the_far_corner_of_a_sheet_is_refused_and_ends_no_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int
+) -> None:
+    pytest.importorskip("python_calamine")
+    monkeypatch.setattr(excel_files, "_SMALL", small)
+    path = _workbook(tmp_path / "a.xlsx", [["a"], [1]])
+    with zipfile.ZipFile(path) as package:
+        parts = {part: package.read(part) for part in package.namelist()}
+    with zipfile.ZipFile(path, "w") as package:
+        for part, content in parts.items():
+            of_sheet = part.startswith("xl/worksheets/")
+            package.writestr(
+                part,
+                re.sub(rb"<row.*</row>", FAR.encode(), content, flags=re.DOTALL) if of_sheet else content,
+            )
+    with pytest.raises(BridgeError) as told:
+        open_file(path).close()
+    assert told.value.code == "too_large"
+    assert "cell far away" in told.value.hint
+
+
+def test_who_waits_no_more_for_a_workbook_ends_the_look_at_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workbook_extent, "_LOOK", "import time; time.sleep(600)")
+    cancellation = Cancellation()
+    threading.Timer(0.2, cancellation.cancel).start()
+    with pytest.raises(CancelledError):
+        workbook_extent.require_room(tmp_path / "a.xlsx", "", "a.xlsx", cancellation)
 
 
 @pytest.fixture
