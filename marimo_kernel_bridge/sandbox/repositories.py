@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.protocol.regular_files import read_bytes
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _LARGEST: Final = 1_000_000
 _NAMES_HOOKS, _NAMES_SETTINGS = "hookspath", "path"  # core.hooksPath; path of include and includeIf
+_SECTIONS: Final = re.compile(r'\s*(?:\[[^]"]*(?:"(?:[^"\\]|\\.)*"\s*)?\]\s*)*')
+_PARTS: Final = re.compile(r'\\.|[\\"#;]|[^\\"#;]+')
+_ESCAPED: Final = {r"\n": "\n", r"\t": "\t", r"\b": "\b"}
 
 
 def led_to(folder: str) -> list[str]:
@@ -34,14 +41,50 @@ def led_to(folder: str) -> list[str]:
 def _named_in(text: str, top: str, git: str) -> list[str]:
     """Return the paths in settings of git that it runs or follows."""
     found = []
-    for line in text.split("\n"):
-        key, _, value = line.rpartition("]")[2].partition("=")
-        path = os.path.expanduser(value.split("#")[0].split(";")[0].strip().strip('"'))  # noqa: PTH111
-        if path and key.strip().lower() == _NAMES_HOOKS:
+    for key, value in _settings(text):
+        path = os.path.expanduser(value)  # noqa: PTH111
+        if path and key == _NAMES_HOOKS:
             found.append(os.path.join(top, path))  # noqa: PTH118
-        elif path and key.strip().lower() == _NAMES_SETTINGS:
+        elif path and key == _NAMES_SETTINGS:
             found.append(os.path.join(git, path))  # noqa: PTH118
     return found
+
+
+def _settings(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the keys, in lower case, and the values of a configuration of git, without its sections."""
+    lines = iter(text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n"))
+    for line in lines:
+        setting = _SECTIONS.sub("", line, count=1)
+        if not setting.startswith(("#", ";")):
+            key, _, value = setting.partition("=")
+            yield key.strip().lower(), _value(value.lstrip(), lines)
+
+
+def _value(text: str, lines: Iterator[str]) -> str:
+    """Return a value as git understands it: quotes anywhere, comments and spaces outside of them, and `lines` that go on."""
+    parts: list[str] = []
+    spaces, quoted = "", False
+    while True:
+        goes_on = False
+        for part in _PARTS.findall(text):
+            if part == '"':
+                quoted = not quoted
+            elif part in {"#", ";"} and not quoted:
+                return "".join(parts)
+            elif part == "\\":  # the end of the line
+                goes_on = True
+            else:
+                kept = said = _ESCAPED.get(part, part.removeprefix("\\"))
+                if said == part and not quoted:
+                    said = said if parts else said.lstrip()
+                    kept = said.rstrip()
+                spaces += "" if kept else said
+                if kept:
+                    parts += (spaces, kept)
+                    spaces = said[len(kept) :]
+        if not goes_on:
+            return "".join(parts)
+        text = next(lines, "")
 
 
 def _text(path: str) -> str:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS
 from marimo_kernel_bridge.protocol.bounds import Sandbox
-from marimo_kernel_bridge.sandbox import own_places, placeholders, variables
+from marimo_kernel_bridge.sandbox import own_places, placeholders, repositories, variables
 from marimo_kernel_bridge.sandbox.files import (
     RUN_BY_OTHERS,
     access,
@@ -161,6 +162,43 @@ def test_what_the_repository_of_the_folder_leads_to_is_held(own: OwnPlaces, fold
     assert set(given.kept) == {f"{folder}/{name}" for name in names}
     assert f"{folder}/later" in given.missing
     assert given.links == ()  # the link to the hooks is in what is only read
+
+
+@pytest.mark.parametrize(
+    ("config", "led_to"),
+    [
+        ('[core]\nhooksPath = "a#b"', ["a#b"]),
+        ("[core]\nhooksPath = a#b", ["a"]),
+        ("[core]\nhooksPath = a]b ; ours", ["a]b"]),
+        ('[core] hooksPath = one" two" # ours', ["one two"]),
+        (r'[core] hooksPath = "say \\ \"x\" "', ['say \\ "x" ']),
+        ("[core]\r\nhooksPath = on\\\r\ne\r\n", ["one"]),
+        ("[core]\nhooksPath = \\\n  one", ["one"]),
+        ("[core]\n# for = a \\\nhooksPath = one", ["one"]),
+        ('[includeIf "gitdir:a]b"] path = one', ["one"]),
+        ("\ufeff[include] path = one", ["one"]),
+        ('[core]\nhooksPath\n[remote "x"]\nurl = y', []),
+    ],
+)
+def test_settings_of_git_are_read_as_git_reads_them(folder: Path, config: str, led_to: list[str]) -> None:
+    (folder / ".git").mkdir()
+    (folder / ".git/config").write_text(config, newline="")
+    found = repositories.led_to(str(folder))
+    assert [path.removeprefix(f"{folder}/").removeprefix(".git/") for path in found] == led_to
+
+
+def test_a_large_config_of_git_is_read_in_linear_time(folder: Path) -> None:
+    (folder / ".git").mkdir()
+    for text in (
+        "[" * 900_000,
+        "x = " + 'a "" ' * 200_000,
+        "x = " + "\\\n" * 400_000,
+        '[a "' + "\\\\" * 400_000,
+    ):
+        (folder / ".git/config").write_text(text)
+        began = time.process_time()
+        assert repositories.led_to(str(folder)) == []
+        assert time.process_time() - began < 5
 
 
 def test_a_repository_that_lies_elsewhere_in_the_folder_is_only_read(own: OwnPlaces, folder: Path) -> None:
