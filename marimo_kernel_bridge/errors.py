@@ -211,7 +211,7 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
         "The message names it and says how to install it.",
     ),
     "not_offered": (
-        "marimo's own editor has no request for this; nothing was done.",
+        "marimo's own editor has no request for this, or no browser reaches the kernel's pages; nothing was done.",
         "The message says what to do instead.",
     ),
     "not_reactive": (

@@ -18,6 +18,7 @@ from marimo_kernel_bridge.kernel.cells import Address
 from marimo_kernel_bridge.kernel.documents import loading
 from marimo_kernel_bridge.kernel.editor import edits, markdown
 from marimo_kernel_bridge.kernel.ipython.marimo_magic import is_command
+from marimo_kernel_bridge.kernel.limits.loopback import require_reached
 from marimo_kernel_bridge.kernel.messaging.requests import Cause
 from marimo_kernel_bridge.kernel.messaging.sigint import interrupt_main_thread
 from marimo_kernel_bridge.protocol.document import NO_SETTINGS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
+    from marimo_kernel_bridge.protocol.bounds import Bounds
     from marimo_kernel_bridge.protocol.changes import GraphProblem
     from marimo_kernel_bridge.protocol.document import CellSettings
     from marimo_kernel_bridge.protocol.notebook import Cell, EditorLink
@@ -52,6 +54,8 @@ class Scheduler(Protocol):
 class Host(loading.Host, edits.Host, stale_scheduler.Host, Protocol):
     """The parts of the kernel that the editor uses."""
 
+    bounds: Bounds | None
+
     @property
     def scheduler(self) -> Scheduler: ...
 
@@ -76,7 +80,8 @@ class NotebookEditor:
         self._settings: dict[str, CellSettings] = {}  # that no document has yet
 
     def open(self, *, app: bool) -> EditorLink:
-        """Return an address that opens the editor, or the app view. On the main thread, also while a cell runs."""
+        """Return an address that opens the editor, or the app view. On the main thread, also while a cell runs. Raises `BridgeError`."""
+        require_reached(self._host.bounds)
         notebook = self._host.notebook
         if self._pages is None:
             path = self._host.file.path()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting.variables import find
+from marimo_kernel_bridge.kernel.limits.loopback import require_reached, unreached
 from marimo_kernel_bridge.kernel.viewing.between_runs import BetweenRuns
 from marimo_kernel_bridge.kernel.viewing.variables import GONE, Held, Variables
 from marimo_kernel_bridge.protocol import view_requests as wire
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.kernel.ipython.shell import ReactiveShell
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
+    from marimo_kernel_bridge.protocol.bounds import Bounds
     from marimo_kernel_bridge.protocol.views import OpenedView, ViewAnswer, ViewDescription
     from marimo_kernel_bridge.viewing.table import Table
     from marimo_kernel_bridge.viewing.view import View
@@ -55,6 +57,7 @@ class Host(Protocol):
     """The parts of the kernel that views use."""
 
     control_stream: Any
+    bounds: Bounds | None
 
     @property
     def io_loop(self) -> Any: ...
@@ -121,6 +124,7 @@ class KernelViews:
 
     def open(self, name: str) -> OpenedView:
         """Open a view for the person. On the main thread. Raises `BridgeError`."""
+        require_reached(self._host.bounds)
         thread = self._started()
         opening = thread.submit(self._open(name, PERSON, thread.server))
         try:
@@ -191,7 +195,7 @@ class KernelViews:
                 Data(name, name, "variable"),
                 session,
                 make,
-                advice(server.port),
+                unreached(self._host.bounds) or advice(server.port),
                 is_newer=lambda view: held.is_newer_than(self._held.get(view.id, _NOTHING)),
             )
             self._held[opened.description.view] = held

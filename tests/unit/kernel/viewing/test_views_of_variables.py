@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import pytest
 
@@ -15,6 +15,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.viewing import views as kernel_views
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol import view_requests as views
+from marimo_kernel_bridge.protocol.bounds import Bounds, Sandbox
 from marimo_kernel_bridge.protocol.views import (
     Filter,
     OpenedView,
@@ -451,3 +452,23 @@ def test_statistics_are_made_anew_after_a_run_that_may_have_changed_any_value(pe
     while len(made) == 1 and time.monotonic() < deadline:  # the views hear of it after the reply
         person.now(tab.ask("statistics", column=1, version=1))
     assert len(made) == 2
+
+
+@pytest.mark.parametrize("network", ["none", ("pypi.org",)])
+def test_where_no_browser_reaches_the_kernel_the_person_is_told_so_and_a_host_still_shows_the_view(
+    person: Person, network: Literal["none"] | tuple[str, ...]
+) -> None:
+    kernel = person.kernel.kernel
+    person.lab.run("a", "sales = [{'city': 'Oslo'}]")
+    kernel.bounds = Bounds(sandbox=Sandbox(network=network))
+    for command in ("%marimo view sales", "%marimo open"):
+        told = person.lab.run("v", command)
+        assert not told.ok
+        assert "No browser reaches pages of this kernel" in told.content["evalue"]
+        assert "http" not in str(told.content)
+    opened = person.open("sales")
+    assert "No browser reaches" in opened.advice
+    assert opened.description.rows == 1
+    kernel.bounds = Bounds(sandbox=Sandbox(network="all"))
+    assert "http://127.0.0.1:" in person.lab.run("v", "%marimo view sales").text
+    assert person.open("sales").advice == ""
