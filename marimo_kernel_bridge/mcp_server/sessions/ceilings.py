@@ -60,7 +60,7 @@ class Ceilings:
             raise BridgeError(
                 "limit_exceeded",
                 f"That is more than kernels of this server may have: {told}. Nothing was started.",
-                _ONLY_THE_PERSON.format("--limits"),
+                _ONLY_THE_PERSON.format("--limits or --max-memory" if "memory" in beyond else "--limits"),
             )
         box, widest = wanted.sandbox, self.bounds.sandbox
         if box is not None and widest is not None:

@@ -161,6 +161,7 @@ async def test_who_asks_for_more_is_refused_with_the_ceiling_and_nothing_is_star
         assert refused.refused("limit_exceeded"), refused.text
         assert said in refused.text
         assert "Only the person can change that" in refused.text
+        assert ("--max-memory" in refused.text) == ("memory" in said)
     assert machine.started == []
     assert (await agent("list_notebooks")).data == {"notebooks": []}
 
