@@ -148,9 +148,14 @@ async def test_the_plugin_of_the_page_works_from_zero(
     }
     monkeypatch.syspath_prepend(str(installed(project, tmp_path)))
     agent = await serve("kernel-dice", "run")
-    code = "import random as r; [r.randint(1, 6) for _ in range(2)]"
+    code = "[__import__('random').randint(1, 6) for _ in range(2)]"
     kernel.executions[code] = Execution((result("[4, 2]"),))
     assert (await agent("dice_roll", count=2)).text == "ok: [4, 2]"
+    assert (await agent("dice_roll", count="2")).text == "ok: [4, 2]"
+    assert (await agent("dice_roll", count="two")).refused("bad_request")
+    namespace: dict[str, object] = {}
+    exec(code, namespace)
+    assert set(namespace) == {"__builtins__"}, "names stay in the kernel, in place of the person's"
     refused = await agent("dice_roll", count=0)
     assert refused.text == "[bad_request] 0 dice cannot be rolled at once. 1 to 20 can."
     assert (await agent("dice_roll", sides=1)).refused("bad_request")
