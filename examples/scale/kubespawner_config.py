@@ -13,7 +13,7 @@ c.KubeSpawner.uid = 1000
 c.KubeSpawner.fs_gid = 100
 c.KubeSpawner.start_timeout = 120
 
-# docs/scale.md has what a kernel costs: 35 MiB for each idle one, and a third of a processor for its start
+# docs/scale.md has what a kernel costs
 c.KubeSpawner.cpu_guarantee = 0.1
 c.KubeSpawner.cpu_limit = 2
 c.KubeSpawner.mem_guarantee = "512M"
