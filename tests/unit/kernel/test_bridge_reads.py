@@ -153,9 +153,11 @@ def test_a_request_that_runs_code_is_refused_on_control(notebook: FrontEnd, agen
 def test_a_bug_is_logged_once_and_answered(
     agent: FrontEnd, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(os, "getcwd", lambda: 1 / 0)
-    with pytest.raises(BridgeError, match="its log says why") as refusal:
-        agent.describe()
+    agent.describe()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "getcwd", lambda: 1 / 0)
+        with pytest.raises(BridgeError, match="its log says why") as refusal:
+            agent.describe()
     assert refusal.value.code == "bad_request"
     (record,) = (record for record in caplog.records if record.exc_info)
     assert record.message == "A bridge request failed"
