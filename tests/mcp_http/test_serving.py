@@ -3,7 +3,9 @@
 import asyncio
 import re
 import signal
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 import anyio
 import httpx2
@@ -193,3 +195,29 @@ def test_serving_to_other_machines_is_warned_of(homes, monkeypatch):
     done = command(homes.new("w").folder, "--port", "0", "--host", "0.0.0.0", "--allow-remote")
     assert "Serving MCP at http://127.0.0.1:" in done.stdout, done.stderr
     assert "WARNING: other machines can reach this server" in done.stderr
+
+
+def _open_files(pid):
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no limit of another process can be set")
+async def test_more_connections_than_the_process_has_files_do_not_end_it(start_server):
+    import resource  # noqa: PLC0415  # not on Windows
+
+    server = start_server("--port", "0")
+    health = f"http://127.0.0.1:{server.port}/health"
+    async with httpx2.AsyncClient(timeout=BOUND) as right:
+        await right.get(health)  # it has started, and imported what it needs
+    pid = server.process.pid
+    files = _open_files(pid)
+    _, most = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (files + 3, most))
+    async with asyncio.timeout(BOUND):
+        strangers = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(files // 4 + 4)]
+        for _, stranger in strangers:
+            stranger.close()
+        async with httpx2.AsyncClient(timeout=BOUND) as right:
+            assert (await right.get(health)).status_code == 200
+    assert server.process.poll() is None
+    assert "Traceback" not in server.printed

@@ -201,6 +201,8 @@ def _why_no_cell(code: str) -> str:
         return f"line {error.lineno}: {error.msg}"
     except ValueError as error:
         return str(error)
+    except (RecursionError, MemoryError):  # which the parser raises where its own stack ends
+        return "it is nested too deeply."
     return "it cannot be a cell: `import *` hides which names it defines; import the names that are used."
 
 

@@ -8,6 +8,7 @@ never single JSON bodies, which would lose progress and cancellation.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import signal
@@ -272,9 +273,23 @@ def serve_http(
         asyncio.run(_serve(server, token, listening, own))
 
 
+def _say_without_files(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Say in a line that the process may open no further file; a traceback in the log reads files, and would end the server.
+
+    asyncio accepts connections again a second later.
+    """
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in {errno.EMFILE, errno.ENFILE}:
+        with suppress(OSError):
+            logger.warning("No file is left for a further connection, which waits for one that ends.")
+    else:
+        loop.default_exception_handler(context)
+
+
 async def _serve(
     server: MCPServer[Any], token: Token, listening: Listening, own: socket.socket | None
 ) -> None:
+    asyncio.get_running_loop().set_exception_handler(_say_without_files)
     calls = OpenCalls(http_app(server, token, listening))
     config = uvicorn.Config(
         calls,
@@ -286,6 +301,8 @@ async def _serve(
         lifespan="on",
         ws="none",
         timeout_graceful_shutdown=GRACE,
+        # Accepted in one turn of the loop, before those beyond the limit are closed: they must leave files to spare.
+        backlog=_most_connections() // 4,
     )
     connections = server._lowlevel_server  # noqa: SLF001  # the SDK serves streams with it
     async with AsyncExitStack() as stack:

@@ -252,3 +252,14 @@ def test_a_secret_in_a_default_or_a_documentation_is_not_told(
     assert "s3cr3t" not in f"{told}"
     assert "redacted" in told.signature
     assert "redacted" in told.doc
+
+
+@pytest.mark.parametrize("code", ["-" * 50000 + "1", "a." * 20000 + "b"], ids=["-", "."])
+def test_code_that_is_nested_deeper_than_a_parser_goes_is_refused_by_a_dry_run(
+    notebook: FrontEnd, agent: FrontEnd, code: str
+) -> None:
+    del notebook
+    looked = agent.ask(wire.EditCells(changes=[AddCell(code)], client="claude", dry_run=True), "shell")
+    assert any(
+        "nested too deeply" in problem.message for problem in wire.decode_reply(looked, EditReport).problems
+    )
