@@ -158,19 +158,19 @@ class PageRequests:
 
     async def _statistics(self, view: View, request: asked.StatisticsOf, asker: Asker) -> bytes:
         table, query = _with_columns(view.require(request.version), [request.column]), view.query
-        found = view.known_statistics(query, request.column)
+        found = view.statistics.known(query, request.column)
         if found is None:
-            settled, forgotten = not self._unsettled(view), view.forgotten
-            cancellation = view.statistics_begin()
+            settled, forgotten = not self._unsettled(view), view.statistics.forgotten
+            cancellation = view.statistics.begin()
             try:
                 with asker.waiting(cancellation):
                     found = await self._slower.run(
                         lambda: table.statistics(query, request.column, cancellation)
                     )
             finally:
-                view.statistics_end(cancellation)
+                view.statistics.end(cancellation)
             if settled and not self._unsettled(view):
-                view.keep_statistics(query, request.version, forgotten, found)
+                view.statistics.keep(query, forgotten, found)
         return _encoded(request, _fields(found), version=request.version)
 
     async def _export(self, view: View, request: asked.Export, asker: Asker) -> bytes:

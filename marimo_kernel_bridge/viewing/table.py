@@ -6,7 +6,7 @@ A table answers in any thread, several at a time: rows never wait for statistics
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -92,6 +92,11 @@ class Query:
     def key(self) -> str:
         """Equal for equal queries; the values of filters need not be hashable."""
         return repr((self.sort, self.filters, self.search))
+
+    @property
+    def narrowing(self) -> str:
+        """Equal for queries that leave the same rows, in whatever order."""
+        return replace(self, sort=()).key
 
     @property
     def narrowed(self) -> bool:

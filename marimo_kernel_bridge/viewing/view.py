@@ -5,7 +5,7 @@ For the thread of one event loop, except what a docstring allows. Reads of the t
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -14,17 +14,16 @@ import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Filter, SortKey, StateChange, ViewDescription, ViewState
+from marimo_kernel_bridge.viewing.made_statistics import MadeStatistics
 from marimo_kernel_bridge.viewing.table import Cancellation, Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from marimo_kernel_bridge.protocol.views import Column, Statistics
+    from marimo_kernel_bridge.protocol.views import Column
     from marimo_kernel_bridge.viewing.table import Progress, Table
 
 _EVENTS_KEPT: Final = 200
-_STATISTICS_KEPT: Final = 500
-"""Of columns, under the filters that were looked at last."""
 
 Event = dict[str, Any]
 """What a page is told without a request: `event` says what, `n` is its number, and the rest is of that kind."""
@@ -68,11 +67,8 @@ class View:
         self.told = 0
         """The number of the newest event."""
         self._forgotten = 0
-        self._statistics: set[Cancellation] = set()
-        self._counted: OrderedDict[tuple[str, int], Statistics] = OrderedDict()
+        self.statistics = MadeStatistics()
         self._loads = table.progress is not None  # what its pages know
-        self.forgotten = 0
-        """How often statistics were forgotten: those that were begun before the last time are not kept."""
         self._rows: dict[Cancellation, str] = {}  # reads of rows, and the query of each
         self._last = self._description(table)
 
@@ -105,14 +101,14 @@ class View:
     @property
     def matching(self) -> int | None:
         """How many rows are shown; None while that is not known."""
-        if self._matching is not None and self._matching[0] == _narrowing(self.query):
+        if self._matching is not None and self._matching[0] == self.query.narrowing:
             return self._matching[1]
         return None if self.query.narrowed or self.table is None else self.table.rows
 
     def counted(self, query: Query, version: int, matching: int | None) -> None:
         """Note how many rows a query has."""
         if matching is not None and version == self.version:
-            self._matching = (_narrowing(query), matching)
+            self._matching = (query.narrowing, matching)
 
     def require(self, version: int) -> Table:
         """Return the table, if a request is about this version. Raises `BridgeError`: data_gone, data_changed."""
@@ -144,11 +140,11 @@ class View:
             count = max(given.get("selected_count", 0), len(new.selected))
             new = msgspec.structs.replace(new, selected_count=count)
         self._check(new, table)
-        narrowed_anew = _narrowing(Query.of(new)) != _narrowing(self.query)
+        narrowed_anew = Query.of(new).narrowing != self.query.narrowing
         self.state = new
         self.cancel_rows()
         if narrowed_anew:
-            self.cancel_statistics()
+            self.statistics.cancel()
         self._tell({"event": "state", "state": new}, but=page)
         return new
 
@@ -179,54 +175,16 @@ class View:
                 cancellation.cancel()
                 del self._rows[cancellation]
 
-    def known_statistics(self, query: Query, column: int) -> Statistics | None:
-        """Return the statistics of a column of the rows that a query leaves, if they were made."""
-        key = (_narrowing(query), column)
-        if key in self._counted:
-            self._counted.move_to_end(key)
-        return self._counted.get(key)
-
-    def keep_statistics(self, query: Query, version: int, forgotten: int, statistics: Statistics) -> None:
-        """Keep what was made of this version, for pages that come back to these filters, or to none.
-
-        `forgotten` is what it was when they were begun: a run that began and ended meanwhile may have changed the values.
-        """
-        if version == self.version and forgotten == self.forgotten:
-            self._counted[_narrowing(query), statistics.column] = statistics
-            while len(self._counted) > _STATISTICS_KEPT:
-                self._counted.popitem(last=False)
-
-    def forget_statistics(self) -> None:
-        """Forget what was made: a cell has run, and may have changed values that no comparison looks at."""
-        self._counted.clear()
-        self.forgotten += 1
-
-    def statistics_begin(self) -> Cancellation:
-        """Return what ends statistics under the present filters when those change."""
-        cancellation = Cancellation()
-        self._statistics.add(cancellation)
-        return cancellation
-
-    def statistics_end(self, cancellation: Cancellation) -> None:
-        """Note that statistics are made."""
-        self._statistics.discard(cancellation)
-
-    def cancel_statistics(self) -> None:
-        """Cancel all statistics that are made now."""
-        for cancellation in self._statistics:
-            cancellation.cancel()
-        self._statistics.clear()
-
     # -- new data -------------------------------------------------------------------------------------------------
 
     def replace(self, table: Table, note: str = "") -> Table | None:
         """Show newer data, with the sort, filters and widths of the columns that are still there. Returns the older table."""
         older, before = self.table, self._last.columns
         self.cancel_rows(all_of_them=True)
-        self.cancel_statistics()
+        self.statistics.cancel()
+        self.statistics.forget()
         self.table, self.ended, self.version = table, "", self.version + 1
         self._matching = None
-        self._counted.clear()
         self.state = _carried_over(self.state, before, table)
         self._notes = (note,) if note else ()
         self._tell({"event": "changed", "view": self.describe()})
@@ -239,7 +197,7 @@ class View:
             return None
         older, self.table = self.table, None
         self.cancel_rows(all_of_them=True)
-        self.cancel_statistics()
+        self.statistics.cancel()
         self.ended = why
         self._tell({"event": "ended", "ended": why})
         return older
@@ -293,10 +251,6 @@ class View:
         for page in list(self.pages):
             if page is not but:
                 page.tell(event)
-
-
-def _narrowing(query: Query) -> str:
-    return Query((), query.filters, query.search).key
 
 
 _NOTHING_SELECTED: Final[dict[str, Any]] = {"selected": (), "selected_column": None, "selected_count": 0}

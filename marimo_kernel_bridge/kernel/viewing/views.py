@@ -221,7 +221,7 @@ class KernelViews:
         for view_id in self._held.keys() - open_views.keys():
             del self._held[view_id]
         for view_id, view in open_views.items():
-            view.forget_statistics()
+            view.statistics.forget()
             now = newest.get(view.data.key)
             if now is None:
                 continue

@@ -193,12 +193,12 @@ async def test_statistics_that_began_before_a_run_and_ended_after_it_are_not_kep
     (shown,) = server.views
     asked = asyncio.ensure_future(tab.ask("statistics", column=0, version=1))
     await asyncio.to_thread(table.counting.wait, BOUND)
-    shown.forget_statistics()  # a run, which began and ended meanwhile
+    shown.statistics.forget()  # a run, which began and ended meanwhile
     table.may_count.set()
     assert "error" not in await asked
-    assert shown.known_statistics(Query(), 0) is None
+    assert shown.statistics.known(Query(), 0) is None
     await tab.ask("statistics", column=0, version=1)
-    assert shown.known_statistics(Query(), 0) is not None
+    assert shown.statistics.known(Query(), 0) is not None
 
 
 async def test_a_page_that_asks_without_end_is_cut_off(server: ViewServer, browser: Browser) -> None:
