@@ -6,7 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Final
 
-from IPython.utils.text import DollarFormatter
+from marimo_kernel_bridge.analysis import expansions
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -63,7 +63,7 @@ def requirements(command: str) -> list[str] | None:
 def quoted(command: str, names: AbstractSet[str]) -> str:
     """Return an expression for a command in which IPython expands `{expression}` and `$name`."""
     try:
-        parsed = list(DollarFormatter().parse(command))
+        parsed = list(expansions.parse(command))
     except (SyntaxError, ValueError):
         return text_literal(command)
     pieces: list[tuple[str, bool]] = []

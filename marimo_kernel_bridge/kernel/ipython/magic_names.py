@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.displayhook import DisplayHook
-from IPython.utils.text import DollarFormatter
 
+from marimo_kernel_bridge.analysis import expansions
 from marimo_kernel_bridge.analysis.magics import (
     MAGICS,
     Magic,
@@ -297,7 +297,7 @@ class _Magics(ast.NodeTransformer):
         """Return the uses of names in `{expression}` and `$name`, which IPython expands; nothing if one is invalid."""
         used: list[ast.stmt] = []
         try:
-            for _, field, spec, _ in DollarFormatter().parse(command):
+            for _, field, spec, _ in expansions.parse(command):
                 if field is not None:
                     expression = ast.parse(f"{field}:{spec}" if spec else field, mode="eval").body
                     used.append(ast.Expr(expression))
