@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from IPython.core.displayhook import DisplayHook
 
-from marimo_kernel_bridge.analysis import expansions
 from marimo_kernel_bridge.analysis.magics import (
     MAGICS,
     Magic,
@@ -295,6 +294,8 @@ class _Magics(ast.NodeTransformer):
 
     def _expanded(self, command: str) -> list[ast.stmt]:
         """Return the uses of names in `{expression}` and `$name`, which IPython expands; nothing if one is invalid."""
+        from marimo_kernel_bridge.analysis import expansions  # noqa: PLC0415  # few cells have a magic
+
         used: list[ast.stmt] = []
         try:
             for _, field, spec, _ in expansions.parse(command):
