@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -37,6 +38,20 @@ def test_clients_can_connect_as_soon_as_a_kernel_is_there(connection_file):
     finally:
         kernel.kill()
         kernel.wait(60)
+
+
+def test_a_process_with_over_a_thousand_open_files_has_kernels_of_a_pool_and_sees_them_end(connection_file):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2048), hard))
+        for _ in range(1024):
+            opened.enter_context(open(os.devnull))  # noqa: PTH123
+        kernel = fork_kernel([*COMMAND, "-f", str(connection_file)], {}, PoolOptions())
+        assert kernel.poll() is None
+        kernel.kill()
+        kernel.wait(60)
+        assert kernel.poll() == -signal.SIGKILL
 
 
 def test_a_kernel_that_cannot_open_its_sockets_is_left_to_a_new_process_which_says_why(connection_file):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import select
 import signal
@@ -312,7 +313,7 @@ class PooledKernel:
 
     def _runs(self) -> bool:
         """Whether the process runs, False where only the connection tells."""
-        return self._process is not None and not select.select([self._process], [], [], 0)[0]
+        return self._process is not None and not _readable(self._process, 0)
 
     def poll(self) -> int | None:
         """Return the exit code, None while the kernel runs."""
@@ -334,7 +335,7 @@ class PooledKernel:
             if left is not None and left <= 0:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or 0.0)
             watched = self._process if self._runs() else None
-            select.select([self._connection if watched is None else watched], [], [], left)
+            _readable(self._connection.fileno() if watched is None else watched, left)
         assert self.returncode is not None
         return self.returncode
 
@@ -348,3 +349,13 @@ class PooledKernel:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+def _readable(descriptor: int, timeout: float | None) -> bool:
+    """Wait until a descriptor can be read, for at most `timeout` seconds; None: without end.
+
+    `select.select` refuses descriptors from 1,024 on, which a server of a hundred kernels has.
+    """
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(None if timeout is None else max(0, math.ceil(timeout * 1000))))
