@@ -18,6 +18,7 @@ import select
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 from mcp.server import MCPServer
 
 from marimo_kernel_bridge import __version__
@@ -53,6 +54,7 @@ from marimo_kernel_bridge.mcp_server.tools import (
     running,
     viewing,
 )
+from marimo_kernel_bridge.mcp_server.transport.standard_streams import serve_standard_streams
 from marimo_kernel_bridge.plugins.visualizing.plugin import plugin as visualizing
 
 if TYPE_CHECKING:
@@ -181,7 +183,7 @@ def run_stdio(allow: Tier = "run", ceilings: Ceilings | None = None, plugins: Pl
     gc.freeze()
     gc.enable()
     try:
-        server.run("stdio")
+        anyio.run(serve_standard_streams, server._lowlevel_server)  # noqa: SLF001  # the SDK serves streams with it
     except* BrokenPipeError:
         if not _is_unread(1):  # it is another pipe that has broken
             raise

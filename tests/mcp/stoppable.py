@@ -52,8 +52,8 @@ class Server:
                 await self._over.wait()
 
     def kill(self) -> None:
-        """End the process as `kill -9` does."""
-        with suppress(ProcessLookupError):
+        """End the process as `kill -9` does, if it has begun."""
+        with suppress(ProcessLookupError, FileNotFoundError):
             os.kill(int(self._pid_file.read_text()), signal.SIGKILL)
 
     async def close(self) -> None:
