@@ -149,7 +149,8 @@ class MarimoKernel(InputKernel):
         self.views: Callable[[], KernelViews] = _once(partial(_views, self))
         """Returns the views of variables. Any thread."""
         self.comm_manager.register_target(
-            message_names.LIVE_TARGET, lambda comm, _message: self.live_carriers.opened(comm)
+            message_names.LIVE_TARGET,
+            lambda comm, message: self.live_carriers.opened(comm, message["content"].get("data")),
         )
         self.recording: Recording | None = None
         """What is recorded for the case that this process dies; None before the runtime is loaded."""

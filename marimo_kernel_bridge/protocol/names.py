@@ -45,6 +45,9 @@ DOCUMENT_REQUEST: Final = "marimo_bridge_document_request"
 LIVE_TARGET: Final = "marimo_kernel_bridge.live"
 """The target of the comms that pages open to show marimo's own elements."""
 
+LIVE_LOADER: Final = 2
+"""The version of the messages on those comms, and of what the loader keeps on a page and in the browser's cache."""
+
 FOR_AGENT: Final = "marimo_kernel_bridge_agent"
 """A key that the kernel adds to the header of an agent's request: what it sends in answer to that request is redacted."""
 

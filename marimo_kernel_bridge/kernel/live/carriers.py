@@ -78,9 +78,12 @@ class LiveCarriers:
         # In JupyterLab a cell may run before the extension has told that the notebook is open: it finds the placeholders.
         return LiveFrontEnd(self.pages.key, attached=bool(self.pages), sure=sure)
 
-    def opened(self, comm: Any) -> None:
-        """Take over a comm that a page has opened."""
-        self._reach_by(PageComm(comm, self._requests.receive))
+    def opened(self, comm: Any, data: object) -> None:
+        """Take over a comm that a page has opened. `data` is its first message, if there is one."""
+        carrier = PageComm(comm, self._requests.receive)
+        self._reach_by(carrier)
+        if data:
+            self._requests.receive(carrier, data)
 
     def _reach_by(self, carrier: Carrier) -> None:
         self._host.subshells.reads[carrier.comm_id] = messages.only_reads

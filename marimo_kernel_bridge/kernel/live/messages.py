@@ -11,7 +11,9 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from msgspec import Meta, Struct
 
-LOADER: Final = 2
+from marimo_kernel_bridge.protocol import names
+
+LOADER: Final = names.LIVE_LOADER
 """The version of these messages. A page with another one gets no answer, and keeps the static forms."""
 
 _Id: TypeAlias = Annotated[str, Meta(max_length=200)]

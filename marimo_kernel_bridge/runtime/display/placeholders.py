@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.protocol.names import LIVE_LOADER
 from marimo_kernel_bridge.rendering.page import muted
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _OF_JUPYTER_INSIDE: Final = re.compile(
 
 _UNLESS_LIVE: Final = """(() => {
   const place = () => document.querySelector('.mkb-live[data-mkb-kernel="KERNEL"][data-mkb-out="OUT"]');
-  const lines = () => globalThis[Symbol.for("marimo_kernel_bridge.live.1")]?.lines;
+  const lines = () => globalThis[Symbol.for("marimo_kernel_bridge.live.LOADER")]?.lines;
   for (const form of document.querySelectorAll('template[data-mkb-native="KERNEL-OUT"]')) {
     if (form.dataset.mkbWaits) continue;
     form.dataset.mkbWaits = "";
@@ -44,7 +45,7 @@ _UNLESS_LIVE: Final = """(() => {
     };
     look();
   }
-})()"""
+})()""".replace("LOADER", str(LIVE_LOADER))
 """Shows a native form on a page that does not show marimo's: at once, or after five seconds where one may.
 Once the page knows the kernel, it decides, and tells by the event."""
 

@@ -26,9 +26,13 @@ class LivePage:
         self.of_widget = bool(comm_id)
         self.comm_id = comm_id or f"comm of {self.name}"
         self._from = len(front_end.seen)
-        if not self.of_widget:
-            self._send("comm_open", {"target_name": LIVE_TARGET, "data": {}})
-        self.key: str = self.ask(type="hello", loader=LOADER)["key"]
+        if self.of_widget:
+            self.say(type="hello", loader=LOADER)
+        else:
+            hello = {"type": "hello", "page": self.name, "loader": LOADER}
+            self._send("comm_open", {"target_name": LIVE_TARGET, "data": hello})
+        [welcome] = self.heard("welcome")
+        self.key: str = welcome["key"]
 
     @classmethod
     def of(cls, front_end: FrontEnd) -> LivePage:
