@@ -11,6 +11,7 @@ from itertools import compress
 from typing import Any, Final
 
 from marimo_kernel_bridge.kernel.checkpoints.sharing import is_constant
+from marimo_kernel_bridge.kernel.checkpoints.untracked import untrack
 
 _MEMOIZE: Final = pickle.MEMOIZE
 _LONGEST_FRAME: Final = 192 * 1024
@@ -50,6 +51,7 @@ class Reached:
         if len(part) > 2 * new:  # some many times
             part = list({id(each): each for each in part}.values())
         if part:
+            untrack(part)
             self.parts.append(part)
 
 

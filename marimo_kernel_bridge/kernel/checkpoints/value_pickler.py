@@ -26,6 +26,7 @@ from marimo_kernel_bridge.kernel.checkpoints.arrays import (
 )
 from marimo_kernel_bridge.kernel.checkpoints.frames import Frames, GivenUpError, GiveUp, Reached
 from marimo_kernel_bridge.kernel.checkpoints.refusals import RefusedError, reason_against
+from marimo_kernel_bridge.kernel.checkpoints.untracked import untrack
 from marimo_kernel_bridge.startup.gc_pauses import deferred
 
 if TYPE_CHECKING:
@@ -143,7 +144,8 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
                 self.dump(values)
         finally:
             self.kinds = frozenset(self._by_kind)
-            self._by_kind.clear()  # methods of this pickler: else only the collector frees what it has seen
+            self._by_kind.clear()  # methods of this pickler: else only the collector would free what it has seen
+            untrack(self)  # its memo has each object
 
     def reducer_override(self, obj: Any) -> Any:  # any object, and what `__reduce_ex__` returns
         self.last = obj

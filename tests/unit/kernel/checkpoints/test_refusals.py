@@ -1,7 +1,9 @@
 """Values that cannot be kept: each is named with its type, the reason and the path, and fails nothing else."""
 
+import gc
 import threading
 import weakref
+from contextlib import suppress
 
 import pytest
 
@@ -190,6 +192,37 @@ def test_large_data_is_not_held_after_pickling_was_given_up(notebook: Notebook) 
     with pytest.raises(GivenUpError):
         pickling.look("mixed", notebook.names["mixed"])
     assert pickling._given_up is None
+
+
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_no_collection_of_garbage_looks_into_what_is_noted_of_a_value(
+    notebook: Notebook, gives_up: bool
+) -> None:
+    """Each would take as long as one of everything, in the middle of somebody's request."""
+    notebook.run("rows = [[n] for n in range(50_000)]")
+    asked: list[None] = []
+    pickling = Pickling(notebook.names, lambda: asked.append(None) or (gives_up and len(asked) > 1))
+    gc.collect()
+    with suppress(GivenUpError):
+        pickling.look("rows", notebook.names["rows"])
+    noted = [young for young in gc.get_objects(0) if len(gc.get_referents(young)) > 1_000]
+    assert noted == []
+    assert (pickling._given_up is not None) == gives_up
+
+
+def test_what_was_noted_of_a_value_is_freed_without_the_collector(notebook: Notebook) -> None:
+    notebook.run("class Row(list): pass\nrows = [Row() for n in range(3_000)]")
+    pickling = Pickling(notebook.names)
+    gc.collect()
+    gc.disable()
+    try:
+        assert pickling.look("rows", notebook.names["rows"]) is None
+        gone = weakref.ref(notebook.names["rows"][0])
+        pickling.forget("rows")
+        notebook.names["rows"].clear()
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_a_value_of_too_many_objects_is_by_itself_and_told(notebook: Notebook) -> None:
