@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -113,6 +114,12 @@ class Attached:
         """The file of the notebook on this machine, if a Jupyter server of this person named it."""
         here = self.notebook is not None and isinstance(self.client.connection, Connection)
         return Path(self.notebook) if here and self.notebook is not None else None
+
+    @property
+    def notebook_folder(self) -> str | None:
+        """The folder of that file, as text: each answer asks for those of all kernels, which may be hundreds."""
+        here = self.notebook is not None and isinstance(self.client.connection, Connection)
+        return os.path.dirname(self.notebook) or "." if here and self.notebook is not None else None  # noqa: PTH120  # no file is asked for
 
     @property
     def paused(self) -> bool:

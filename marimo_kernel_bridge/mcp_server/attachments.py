@@ -148,8 +148,8 @@ class Kernels:
     @property
     def redactor(self) -> Redactor:
         """The redactor for the secrets of this process, of its folder, and of those of notebooks that agents have looked at."""
-        files = (attached.notebook_file for attached in self._attached)
-        beside = {str(file.parent): None for file in files if file is not None}
+        folders = (attached.notebook_folder for attached in self._attached)
+        beside = {folder: None for folder in folders if folder is not None}
         return self._known.redactor(*{working_directory(): None, **self._folders, **beside})
 
     def look_beside(self, file: str) -> None:

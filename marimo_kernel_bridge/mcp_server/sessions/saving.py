@@ -129,15 +129,19 @@ class SessionSaver:
             if kept in self._texts:
                 self._texts.remove(kept)
 
-    async def save(self, *, quickly: bool = False) -> bool:
+    async def save(self, *, quickly: bool = False, listed: list[Cell] | None = None) -> bool:
         """Write the file if the kernel has something else; return whether it was written.
 
-        `quickly`: of cells that have neither run nor changed since they were last read, the outputs are those of then.
+        `quickly`: of cells that have neither run nor changed since they were last read, the outputs are those of then. `listed`: the
+        kernel's cells, if they were just read.
 
         Raises `BridgeError`: notebook_in_use, no_such_notebook, disk_full, bad_request, and those of a kernel that does not answer.
         """
+        if self._saving.locked():  # what that writes may be newer
+            listed = None
         async with self._saving:
-            listed = [cell for cell in await self._reads.list_cells() if _is_kept(cell)]
+            listed = await self._reads.list_cells() if listed is None else listed
+            listed = [cell for cell in listed if _is_kept(cell)]
             self._codes = _codes(listed)
             content = await self._client.document.read()
             if content is not None and content.active is not None:  # the front end saves it
@@ -255,7 +259,7 @@ class SessionSaver:
         """Write what the kernel has, if it has settled or there is new code, which may run for hours."""
         settled, listed = await self._settled(), await self._reads.list_cells()
         if _codes(listed) != self._codes or (settled and self._held.differ(filter(_is_kept, listed))):
-            await self.save(quickly=True)
+            await self.save(quickly=True, listed=listed)
             self._due.set()  # to look at all outputs, when no cell has run or changed since
         elif settled:
             await self.save()
