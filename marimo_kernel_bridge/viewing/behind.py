@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 _LOCAL: Final = threading.local()
 
 
-def set_behind(later: Callable[[Callable[[], object]], object]) -> None:
-    """Have what this thread leaves to be done run by `later`."""
+def set_behind(later: Callable[[Callable[[], object], float], object]) -> None:
+    """Have what this thread leaves to be done run by `later`, after so many seconds."""
     _LOCAL.later = later
 
 
-def run_behind(act: Callable[[], object], name: str) -> None:
-    """Run a function soon, in another thread. It raises nothing. `name` is that of a thread for it alone."""
-    later: Callable[[Callable[[], object]], object] | None = getattr(_LOCAL, "later", None)
+def run_behind(act: Callable[[], object], name: str, after: float) -> None:
+    """Run a function after some seconds, in another thread. It raises nothing. `name` is that of a thread for it alone."""
+    later: Callable[[Callable[[], object], float], object] | None = getattr(_LOCAL, "later", None)
     if later is None:
-        threading.Thread(target=act, name=name, daemon=True).start()
+        timer = threading.Timer(after, act)
+        timer.name, timer.daemon = name, True
+        timer.start()
     else:
-        later(act)
+        later(act, after)

@@ -123,8 +123,8 @@ class Readers:
         taken, self._loop_time = now - self._loop_time, now
         return taken
 
-    def later(self, act: Callable[[], object]) -> None:
-        """Run a function in one of the threads, for nobody who waits. In a thread of other readers of the same loop."""
+    def later(self, act: Callable[[], object], after: float) -> None:
+        """Run a function in one of the threads in some seconds, for nobody who waits. In a thread of other readers of the same loop."""
 
         async def read() -> None:
             with suppress(Exception):  # it is for whoever asks for the result to know
@@ -137,7 +137,7 @@ class Readers:
 
         loop = self._loop
         with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(begin)
+            loop.call_soon_threadsafe(loop.call_later, after, begin)
 
     def stop(self) -> None:
         """End the threads when they have read what they read now."""

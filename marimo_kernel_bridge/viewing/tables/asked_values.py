@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
+import string
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.views import Column, Filter
 
 TEXT_OPERATORS: Final = frozenset({"contains", "starts"})
+_SMALL_IS_NO_MATTER: Final = frozenset(map(chr, range(128))) - frozenset(string.ascii_letters)
 _DURATION: Final = re.compile(
     r"(?P<sign>-?)(?:(?P<days>\d{1,9})\s*d(?:ays?)?,?)?\s*(?:(?P<h>\d{1,9}):(?P<m>\d{1,2})(?::(?P<s>\d{1,2}(?:\.\d{1,9})?))?)?"
 )
@@ -29,6 +31,11 @@ def asked_values(column: Column, condition: Filter) -> list[Any]:
     if condition.op in TEXT_OPERATORS:
         return [str(one) for one in given]
     return [None if one is None else asked_value(column, one) for one in given]
+
+
+def has_no_letters(needle: str) -> bool:
+    """Return whether a text is found in others as they are, and not in small letters alone: no letter is a digit when it is small."""
+    return _SMALL_IS_NO_MATTER.issuperset(needle)
 
 
 def asked_value(column: Column, given: str | float | bool) -> Any:  # noqa: FBT001  # a cell may be one

@@ -7,7 +7,12 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS, asked_values, at_zone
+from marimo_kernel_bridge.viewing.tables.asked_values import (
+    TEXT_OPERATORS,
+    asked_values,
+    at_zone,
+    has_no_letters,
+)
 from marimo_kernel_bridge.viewing.tables.cells import TEXT_MAX
 
 if TYPE_CHECKING:
@@ -87,13 +92,12 @@ def where(columns: tuple[Column, ...], names: tuple[str, ...], query: Query) -> 
     if query.search:
         needle = query.search.lower()
         sought = [
-            _shown(column, name) for column, name in zip(columns, names, strict=True) if column.kind != "null"
+            _in_small_letters(_shown(column, name), needle)
+            for column, name in zip(columns, names, strict=True)
+            if column.kind != "null"
         ]
         parts.append(
-            Sql(
-                "(" + " OR ".join(f"contains(lower({text}), ?)" for text in sought) + ")",
-                (needle,) * len(sought),
-            )
+            Sql("(" + " OR ".join(f"contains({text}, ?)" for text in sought) + ")", (needle,) * len(sought))
             if sought
             else Sql("false")
         )
@@ -126,7 +130,8 @@ def _condition(column: Column, name: str, condition: Filter) -> Sql:  # noqa: PL
     text = _shown(column, name)
     if condition.op in TEXT_OPERATORS:
         function = "contains" if condition.op == "contains" else "starts_with"
-        return Sql(f"{function}(lower({text}), ?)", (values[0].lower(),))
+        needle = values[0].lower()
+        return Sql(f"{function}({_in_small_letters(text, needle)}, ?)", (needle,))
     if column.dtype.startswith("DECIMAL"):
         return _decimals(name, column.dtype, condition.op, values)
     left = text if column.kind in _COMPARED_AS_TEXT or column.dtype in {"UUID", "BIT"} else name
@@ -150,7 +155,12 @@ def _shown(column: Column, name: str) -> str:
         return f"hex({name})"
     if column.kind == "number":
         return f"CASE WHEN isnan({name}) THEN NULL ELSE CAST({name} AS VARCHAR) END"
-    return f"CAST({name} AS VARCHAR)"
+    return name if column.dtype == "VARCHAR" else f"CAST({name} AS VARCHAR)"
+
+
+def _in_small_letters(text: str, needle: str) -> str:
+    """Return the expression of a text in which to look for another one in small letters."""
+    return text if has_no_letters(needle) else f"lower({text})"
 
 
 def _decimals(name: str, dtype: str, operator: str, values: list[Any]) -> Sql:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.protocol.views import Bin, Statistics
@@ -45,8 +46,8 @@ def statistics_of(  # noqa: PLR0917  # each is a part of the statement
         f"{distinct} {present}",
         f"min({name}) {finite}",
         f"max({name}) {finite}",
-        _text(column, f"min({name}) {present}"),
-        _text(column, f"max({name}) {present}"),
+        _text(column, f"min({name}) {finite}"),
+        _text(column, f"max({name}) {finite}"),
     ]
     if numbers:
         asked += [f"avg({name}) {finite}", f"stddev_samp(CAST({name} AS DOUBLE)) {finite}"]
@@ -55,13 +56,17 @@ def statistics_of(  # noqa: PLR0917  # each is a part of the statement
         f"SELECT {', '.join(asked)} FROM {source}{where.text}", where.values
     )[0]
     mean, deviation, median = (*moments, None, None, None)[:3]
+    if counted < count:  # some are infinite
+        extremes = ", ".join(_text(column, f"{one}({name}) {present}") for one in ("min", "max"))
+        least, greatest = run(f"SELECT {extremes} FROM {source}{where.text}", where.values)[0]
     shown: list[CellValue] = [shown_cell(one, column) for one in (least, greatest)]
     bars: tuple[Bin, ...] = ()
     if isinstance(low, str) or isinstance(high, str):  # dates that Python has not
         bars = (Bin(shown_cell(str(low), column), shown_cell(str(high), column), counted),)
     elif counted:
         marks = edges(low, high)
-        bars = bins(marks, _below(name, run, source, where, marks, finite_only=bool(finite)), counted)
+        only = f"isfinite({name})" if finite and counted < count else f"{name} IS NOT NULL"
+        bars = bins(marks, _below(name, run, source, where, marks, only), counted)
     return Statistics(
         column=column.index,
         rows=rows,
@@ -78,22 +83,36 @@ def statistics_of(  # noqa: PLR0917  # each is a part of the statement
     )
 
 
-def _below(  # as above
+def _below(  # noqa: PLR0917  # as above
     name: str,
     run: Callable[[str, Sequence[Any]], list[Any]],
     source: str,
     where: Sql,
     marks: list[Any],
-    *,
-    finite_only: bool,
+    only: str,
 ) -> list[int]:
-    """Return how many values are below each inner edge."""
+    """Return how many values are below each inner edge. Each value is compared with as few of them as a search by halves needs."""
     inner = marks[1:-1]
     if not inner:
         return []
-    only = f"isfinite({name}) AND " if finite_only else ""
-    asked = ", ".join(f"count(*) FILTER (WHERE {only}{name} < ?)" for _ in inner)
-    return [int(one) for one in run(f"SELECT {asked} FROM {source}{where.text}", [*inner, *where.values])[0]]
+    asked: list[Any] = []
+
+    def between(first: int, last: int) -> str:
+        if first == last:
+            return str(first)
+        middle = (first + last) // 2
+        asked.append(inner[middle])
+        return f"CASE WHEN {name} < ? THEN {between(first, middle)} ELSE {between(middle + 1, last)} END"
+
+    place = between(0, len(inner))
+    present = f"{where.text} AND" if where.text else " WHERE"
+    counted = dict(
+        run(
+            f"SELECT CAST({place} AS UTINYINT), count(*) FROM {source}{present} {only} GROUP BY 1",
+            [*asked, *where.values],
+        )
+    )
+    return list(itertools.accumulate(int(counted.get(number, 0)) for number in range(len(inner))))
 
 
 def _counted(  # noqa: PLR0917  # as above

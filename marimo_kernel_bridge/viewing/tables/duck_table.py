@@ -86,6 +86,7 @@ class DuckTable(WholeTable):
     def page(
         self, query: Query, start: int, count: int, columns: Sequence[int], cancellation: Cancellation
     ) -> Page:
+        self._orders.look_at(query.key)
         if not query.sort and not query.narrowed:
             last = min(start + count, self._length)
             rows = self._read(
@@ -157,12 +158,7 @@ class DuckTable(WholeTable):
         numbered = self._length <= _NUMBERED_MAX
         known = self._orders.known(query.key) if numbered else None
         if known is None and (not numbered or (start + count <= _AT_ONCE_MAX and self._length > _SMALL)):
-            matching = self._matching(query, cancellation)
-            where = self._where(query)
-            order = duck_sql.order(self._columns, self._names, query, self._row)
-            limited = f"LIMIT {int(count)} OFFSET {int(start)}"
-            sql = f"SELECT {self._row} FROM {self._source}{where.text}{order} {limited}"
-            ids = [int(one) for (one,) in self._run(sql, where.values, cancellation)]
+            ids, matching = self._looked_for(query, start, count, cancellation)
             if numbered and matching > len(ids):
                 self._orders.behind(query.key, lambda behind: self._numbered(query, behind))
             return ids, matching
@@ -171,17 +167,30 @@ class DuckTable(WholeTable):
             sql = f"SELECT {self._id} FROM {table} WHERE rowid >= {int(start)} AND rowid < {int(start + count)} ORDER BY rowid"
             return [int(one) for (one,) in self._run(sql, (), cancellation)], matching
 
-    def _matching(self, query: Query, cancellation: Cancellation) -> int:
-        """Return how many rows the filters leave."""
-        if not query.narrowed:
-            return self._length
-        narrowed = Query((), query.filters, query.search)
+    def _looked_for(
+        self, query: Query, start: int, count: int, cancellation: Cancellation
+    ) -> tuple[list[int], int]:
+        """Return the ids of one page, and how many rows match, without an order that is written down."""
+        where = self._where(query)
+        end = int(start) + int(count)
+        # Rows that are counted anyway are found in the same scan
+        first = f", min({self._row}, {end})" if not query.sort and 0 < end <= _AT_ONCE_MAX else ""
+        found: list[list[int]] = []
 
         def counted(own: Cancellation) -> int:
-            where = self._where(narrowed)
-            return int(self._run(f"SELECT count(*) FROM {self._source}{where.text}", where.values, own)[0][0])
+            sql = f"SELECT count(*){first} FROM {self._source}{where.text}"
+            matching, *ids = self._run(sql, where.values, own)[0]
+            found.extend(one or [] for one in ids)
+            return int(matching)
 
-        return self._counts.get(narrowed.key, counted, cancellation)
+        narrowing = Query((), query.filters, query.search).key
+        matching = self._counts.get(narrowing, counted, cancellation) if query.narrowed else self._length
+        if found:
+            return [int(one) for one in found[0][start:end]], matching
+        order = duck_sql.order(self._columns, self._names, query, self._row)
+        limited = f"LIMIT {int(count)} OFFSET {int(start)}"
+        sql = f"SELECT {self._row} FROM {self._source}{where.text}{order} {limited}"
+        return [int(one) for (one,) in self._run(sql, where.values, cancellation)], matching
 
     def _numbered(self, query: Query, cancellation: Cancellation) -> tuple[str, int]:
         """Write the ids of a query down in its order, and return the table that has them, and how many there are."""

@@ -11,7 +11,7 @@ import narwhals as nw
 
 from marimo_kernel_bridge.protocol.views import Filter
 from marimo_kernel_bridge.startup.import_path import own_imports
-from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS, asked_values
+from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS, asked_values, has_no_letters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,12 +53,12 @@ def mask(column: Column, dtype: Any, condition: Filter) -> Any:
     written = this.cast(nw.Float64) if dtype == nw.Float32 else this
     text = this if column.kind == "text" else written.cast(nw.String)
     if condition.op in TEXT_OPERATORS:
-        lowered = text.str.to_lowercase()
         needle = values[0].lower()
+        searched_text = text if has_no_letters(needle) else text.str.to_lowercase()
         met = (
-            lowered.str.contains(needle, literal=True)
+            searched_text.str.contains(needle, literal=True)
             if condition.op == "contains"
-            else lowered.str.starts_with(needle)
+            else searched_text.str.starts_with(needle)
         )
         return _true(present, met)
     left = text if column.kind == "category" else this

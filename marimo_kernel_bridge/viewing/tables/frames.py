@@ -17,11 +17,11 @@ from marimo_kernel_bridge.viewing.tables import (
     frame_filters,
     frame_statistics,
     moment_texts,
+    pandas_texts,
     python_values,
-    text_orders,
     writing,
 )
-from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS
+from marimo_kernel_bridge.viewing.tables.asked_values import TEXT_OPERATORS, has_no_letters
 from marimo_kernel_bridge.viewing.tables.cells import cell, detail, nanoseconds_text, shown_cell, type_name
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from marimo_kernel_bridge.viewing.tables.plain_values import plain
@@ -164,6 +164,7 @@ class FrameTable(WholeTable):
         self, query: Query, start: int, count: int, cancellation: Cancellation
     ) -> tuple[Sequence[int], int]:
         """Return the ids of one page, and how many rows match."""
+        self._orders.look_at(query.key)
         if not query.sort and not query.narrowed:
             return range(min(start, self._length), min(start + count, self._length)), self._length
         order = self._orders.known(query.key)
@@ -236,6 +237,13 @@ class FrameTable(WholeTable):
             if column.kind == "datetime":
                 met = moment_texts.met(self._frame[str(column.index)], condition.op, str(condition.value))
             return self._by_values(column, condition) if met is None else self._series(met)
+        if column.kind == "text" and condition.op in TEXT_OPERATORS:
+            texts = self._frame[str(column.index)].to_native()
+            if pandas_texts.holds_texts(texts):
+                needle = str(condition.value).lower()
+                return self._series(
+                    pandas_texts.met(texts, condition.op, needle, as_written=has_no_letters(needle))
+                )
         expression = frame_filters.mask(column, self._schema[column.index], condition)
         written = frame_filters.numbers_to_write(self._frame, column, condition)
         mask = (self._frame if written is None else written).select(mask=expression)["mask"]
@@ -370,8 +378,8 @@ def _sorted(rows: Frame, query: Query) -> Frame:
     if len(query.sort) == 1 and rows.implementation.is_pandas():
         native, downwards = rows.to_native(), query.sort[0].descending
         order = None
-        if text_orders.holds_texts(native["key0"]):
-            order = text_orders.order_of(native["key0"], descending=downwards)
+        if pandas_texts.holds_texts(native["key0"]):
+            order = pandas_texts.order_of(native["key0"], descending=downwards)
         # Thrice as fast as by two keys
         native = (
             native.sort_values("key0", ascending=not downwards, kind="stable", na_position="last")

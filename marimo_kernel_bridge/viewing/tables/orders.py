@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _KEPT: Final = 4
 _POLL: Final = 0.05
+_LOOKED_AT: Final = 0.5
+"""Seconds for which somebody looks at the begin of an order before the whole of it is computed, which takes all processors: sorts and
+filters are often replaced by others at once."""
 T = TypeVar("T")
 
 
@@ -79,8 +82,15 @@ class Orders(Generic[T]):
             if drop:
                 self._dropped(future.result())
 
+    def look_at(self, key: str) -> None:
+        """Note whose rows are shown: what is computed behind those of another key ends, or does not begin."""
+        with self._lock:
+            if key != self._behind_key:
+                self._behind.cancel()
+                self._behind_key = ""
+
     def behind(self, key: str, compute: Callable[[Cancellation], T]) -> None:
-        """Compute the result for a key in a thread, in place of the one before."""
+        """Compute the result for a key in a thread, in place of the one before, if it is still looked at in a moment."""
         with self._lock:
             if key == self._behind_key or key in self._known:
                 return
@@ -90,13 +100,15 @@ class Orders(Generic[T]):
 
         def work() -> None:
             try:
-                self.get(key, compute, cancellation)
+                cancellation.check()
+                if self.known(key) is None:
+                    self.get(key, compute, cancellation)
             except Exception:  # noqa: BLE001  # whoever asks for the result computes it again, and is told
                 with self._lock:
                     if self._behind_key == key:
                         self._behind_key = ""
 
-        run_behind(work, "order of a view")
+        run_behind(work, "order of a view", _LOOKED_AT)
 
     def close(self) -> None:
         """Forget all results; computing behind ends."""

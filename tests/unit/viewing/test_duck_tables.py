@@ -68,6 +68,36 @@ def test_dates_that_python_has_not_have_statistics() -> None:
     table.close()
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ("('nan'), ('inf'), ('-inf'), (NULL), ('0'), ('1'), ('2'), ('3')", (2, 2, 4, "-inf", "inf")),
+        ("('nan'), (NULL), ('0'), ('1'), ('2'), ('3')", (2, 0, 4, 0.0, 3.0)),
+        ("('inf'), ('0'), ('1'), ('2'), ('3')", (0, 1, 4, 0.0, "inf")),
+        ("('nan'), ('nan')", (2, 0, 0, None, None)),
+    ],
+)
+def test_bins_are_of_what_is_neither_null_nor_infinite(values: str, expected: tuple[Any, ...]) -> None:
+    table = _table(f"SELECT CAST(x AS DOUBLE) AS a FROM (VALUES {values}) t(x)")
+    found = table.statistics(Query(), 0, Cancellation())
+    ends = [one.t if isinstance(one, Marked) else one for one in (found.min, found.max)]
+    counted = sum(bar.count for bar in found.bins)
+    assert (found.nulls, found.not_finite, counted, *ends) == expected
+    table.close()
+
+
+def test_a_filter_counts_its_rows_and_finds_the_first_of_them_in_one_scan() -> None:
+    table: Any = _table("SELECT i AS a FROM range(30_000) r(i)")
+    ran: list[str] = []
+    run = table._database.run
+    table._database.run = lambda sql, *more: ran.append(sql) or run(sql, *more)
+    query = Query(filters=(Filter(0, ">", 99),))
+    page = table.page(query, 10, 5, [0], Cancellation())
+    assert (page.ids, page.matching, len(ran)) == ([110, 111, 112, 113, 114], 29_900, 2)
+    assert table.page(query, 0, 3, [0], Cancellation()).ids == [100, 101, 102]
+    table.close()
+
+
 def test_an_order_that_is_read_is_dropped_afterwards() -> None:
     dropped: list[str] = []
     orders = Orders(dropped.append)

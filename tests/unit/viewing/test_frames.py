@@ -7,18 +7,23 @@ import importlib.util
 import sys
 import threading
 import tracemalloc
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.protocol.views import Filter, Marked, SortKey
+from marimo_kernel_bridge.protocol.views import Filter, Marked, Operator, SortKey
+from marimo_kernel_bridge.viewing.behind import set_behind
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Query
-from marimo_kernel_bridge.viewing.tables import live_values, open_value, text_orders
+from marimo_kernel_bridge.viewing.tables import live_values, open_value, pandas_texts
 from tests.unit.viewing.rows_by_hand import ODD, all_ids, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def _names(value: Any) -> list[str]:
@@ -305,8 +310,8 @@ def test_a_stream_that_can_be_read_once_is_left_alone() -> None:
 def test_texts_of_pandas_are_sorted_by_their_characters_and_equal_ones_stay(
     monkeypatch: pytest.MonkeyPatch, most: int, descending: bool
 ) -> None:
-    monkeypatch.setattr(text_orders, "_CHUNK", 7)
-    monkeypatch.setattr(text_orders, "_BYTES_MAX", most)
+    monkeypatch.setattr(pandas_texts, "_CHUNK", 7)
+    monkeypatch.setattr(pandas_texts, "_BYTES_MAX", most)
     texts = [None, "b", "", "a", "Z", "\U0001f600", "é", "b", "a" * 400, "\uffff", "ab", None, "a", "b"] * 3
     table = open_value(pd.DataFrame({"t": pd.Series(texts, dtype="str")}))
     present = [place for place, text in enumerate(texts) if text is not None]
@@ -342,11 +347,81 @@ def test_without_a_reader_of_the_interchange_protocol_it_says_what_to_install(
     assert (told.value.code, "pandas or pyarrow" in told.value.message) == ("not_installed", True)
 
 
+def test_texts_that_differ_in_what_numpy_leaves_out_are_told_apart() -> None:
+    texts = ["a\0", "a", "a\0\0", "b", "a\0"]
+    table = open_value(pd.DataFrame({"t": pd.Series(texts, dtype="str")}))
+    assert all_ids(table, Query(sort=(SortKey(0),))) == [1, 0, 4, 2, 3]
+    assert all_ids(table, Query(sort=(SortKey(0, descending=True),))) == [3, 2, 0, 4, 1]
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "ids"),
+    [
+        ("contains", "k", [0, 2]),
+        ("contains", "K", [0, 2]),
+        ("starts", "2", [1, 4]),
+        ("starts", "i", [3]),
+        ("contains", "-", [1]),
+        ("contains", "", [0, 1, 2, 3, 4]),
+        ("contains", "\u0307", [3]),
+    ],
+)
+@pytest.mark.parametrize("make", ["pandas", "polars", "list", "duckdb"])
+def test_letters_are_found_in_any_case_and_signs_as_they_are(
+    make: str, op: Operator, value: str, ids: list[int]
+) -> None:
+    texts = ["1 \u212a", "2-3", "Kilo", "\u0130x", "2", None]  # Kelvin's sign, whose small letter is "k"
+    if make == "duckdb":  # its small letter of a dotted I has no dot
+        ids = [] if value == "\u0307" else ids
+    values: Any = {
+        "pandas": lambda: pd.DataFrame({"t": pd.Series(texts, dtype="str")}),
+        "polars": lambda: pl.DataFrame({"t": texts}),
+        "list": lambda: [{"t": text} for text in texts],
+        "duckdb": lambda: duckdb.connect().sql("SELECT unnest(?) AS t", params=[texts]),
+    }[make]()
+    table = open_value(values)
+    assert all_ids(table, Query(filters=(Filter(0, op, value),))) == ids
+    table.close()
+
+
+@pytest.mark.parametrize("make", ["polars", "duckdb"])
+@pytest.mark.parametrize(
+    ("asked", "computed"), [("up down", "down"), ("down", "down"), ("up all", ""), ("few up", "up")]
+)
+def test_the_whole_of_an_order_is_computed_behind_its_begin_if_that_is_still_looked_at(
+    make: str, asked: str, computed: str
+) -> None:
+    frame = pl.DataFrame({"a": range(60_000)})
+    relation = duckdb.connect().sql("SELECT range AS a FROM range(60_000)")
+    table: Any = open_value(frame if make == "polars" else relation)
+    queries = {
+        "up": Query(sort=(SortKey(0),)),
+        "down": Query(sort=(SortKey(0, descending=True),)),
+        "few": Query(sort=(SortKey(0),), filters=(Filter(0, "<", 50_500),)),
+        "all": Query(),
+    }
+    due: list[tuple[Callable[[], object], float]] = []
+
+    def look() -> None:
+        set_behind(lambda act, after: due.append((act, after)))
+        for one in asked.split():
+            table.page(queries[one], 0, 5, [0], Cancellation())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join(30)
+    for act, after in due:
+        assert after > 0
+        act()
+    assert [one for one in queries if table._orders.known(queries[one].key) is not None] == computed.split()
+    table.close()
+
+
 def test_one_long_text_among_many_takes_no_memory_for_all() -> None:
     texts = pd.Series([*map(str, range(50_000)), "x" * 10_000_000], dtype="str")
     tracemalloc.start()
     try:
-        assert text_orders.order_of(texts, descending=False) is None
+        assert pandas_texts.order_of(texts, descending=False) is None
         assert tracemalloc.get_traced_memory()[1] < 100_000_000
     finally:
         tracemalloc.stop()

@@ -21,6 +21,7 @@ from marimo_kernel_bridge.viewing.server.serving import ViewServer
 from marimo_kernel_bridge.viewing.server.site import MOST_REFUSED, MOST_UNANSWERED
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Page, Query, Table
 from marimo_kernel_bridge.viewing.tables import open_value
+from marimo_kernel_bridge.viewing.tables import orders as orders_module
 from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from marimo_kernel_bridge.viewing.views import MOST_VIEWS, PERSON
@@ -349,7 +350,9 @@ async def test_rows_of_an_order_that_is_not_shown_any_more_are_cancelled_also_in
     assert len((await _asked(server, view, "rows", **FIRST))["rows"]) == 3
 
 
-async def test_what_is_computed_behind_a_page_takes_its_turn_with_other_reads(server: ViewServer) -> None:
+async def test_what_is_computed_behind_a_page_takes_its_turn_with_other_reads(
+    server: ViewServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names: list[str] = []
     done = threading.Event()
 
@@ -358,6 +361,7 @@ async def test_what_is_computed_behind_a_page_takes_its_turn_with_other_reads(se
         done.set()
         return 1
 
+    monkeypatch.setattr(orders_module, "_LOOKED_AT", 0)
     orders: Orders[int] = Orders()
     await server.rows.run(lambda: orders.behind("key", compute))
     assert await asyncio.to_thread(done.wait, 30)

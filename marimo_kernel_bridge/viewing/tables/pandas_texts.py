@@ -1,7 +1,7 @@
-"""The order of a pandas column of Python's texts, found by numpy in texts of one width.
+"""Columns of pandas that hold their texts as Python's: their order, and which of them have a part.
 
-pandas compares them as objects, which takes four times as long, and no other thread runs meanwhile: a filter would wait for
-a sort that nobody looks at any more.
+pandas takes several times as long for both, and no other thread runs while it sorts: a filter would wait for a sort that
+nobody looks at any more. So numpy sorts texts of one width, and Python looks for parts.
 """
 
 from __future__ import annotations
@@ -20,8 +20,23 @@ def holds_texts(key: Any) -> bool:
     return getattr(key.dtype, "storage", "") == "python"
 
 
+def met(series: Any, operator: str, needle: str, *, as_written: bool) -> list[bool]:
+    """Return for each text whether it contains another in small letters, or starts with it. A null does not. `as_written`: case is no matter."""
+    texts = series.to_numpy(dtype=object).tolist()
+    if operator == "starts":
+        if as_written:
+            return [isinstance(text, str) and text.startswith(needle) for text in texts]
+        return [isinstance(text, str) and text.lower().startswith(needle) for text in texts]
+    if as_written:
+        return [isinstance(text, str) and needle in text for text in texts]
+    return [isinstance(text, str) and needle in text.lower() for text in texts]
+
+
 def order_of(key: Any, *, descending: bool) -> Any:
-    """Return the positions of a Series of texts in their order, nulls last, equal ones as they are; None if it is too large."""
+    """Return the positions of a Series of texts in their order, nulls last, equal ones as they are.
+
+    None if it is too large, or has NULs, which numpy leaves out at the end of a text.
+    """
     import numpy as np  # noqa: PLC0415  # pandas has it
 
     missing = key.isna().to_numpy()
@@ -32,6 +47,8 @@ def order_of(key: Any, *, descending: bool) -> Any:
         chunk = values[start : start + _CHUNK]
         widest = max(widest, _LETTER * max(map(len, chunk), default=0))
         if widest * len(values) > _BYTES_MAX:  # before a copy, in which each text is as wide as the longest
+            return None
+        if "\0" in "".join(chunk):
             return None
         copies.append(chunk.astype("U"))
     texts = np.concatenate(copies)
