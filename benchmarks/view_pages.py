@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
@@ -69,15 +70,25 @@ def until_shown(page: Page, text: str) -> None:
     page.wait_for_function(_SHOWN, arg=text, timeout=BOUND, polling=5)
 
 
-def memory(process: psutil.Process) -> int:
-    """Return the bytes that a process and those that it started have."""
-    total = 0
+@dataclass(frozen=True)
+class Memory:
+    """The bytes that a process and those that it started have, and those of them that are no pages of files."""
+
+    all: int
+    own: int
+
+
+def memory(process: psutil.Process) -> Memory:
+    """Return the memory that a process and those that it started have."""
+    resident = own = 0
     for one in [process, *process.children(recursive=True)]:
         try:
-            total += int(one.memory_info().rss)
+            info = one.memory_info()
         except psutil.NoSuchProcess:
             continue
-    return total
+        resident += int(info.rss)
+        own += int(info.rss - info.shared)
+    return Memory(resident, own)
 
 
 def heap(page: Page) -> int:

@@ -22,7 +22,7 @@ from marimo_kernel_bridge.launch.sessions import processes
 from marimo_kernel_bridge.launch.viewer import client as viewer_client
 from marimo_kernel_bridge.launch.viewer import place, process
 from marimo_kernel_bridge.launch.viewer.client import Viewer
-from marimo_kernel_bridge.launch.viewer.memory import Rests
+from marimo_kernel_bridge.launch.viewer.memory import Rests, unchanged_parts
 from marimo_kernel_bridge.launch.viewer.place import Process
 from marimo_kernel_bridge.protocol import own_browser
 from marimo_kernel_bridge.protocol.own_python import python_command
@@ -593,3 +593,49 @@ print((before - resident()) * os.sysconf("SC_PAGE_SIZE"))
 """
     ran = subprocess.run(python_command("-c", code), capture_output=True, text=True, check=True)
     assert int(ran.stdout) > 40_000_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="programs are mapped otherwise")
+def test_pages_of_a_program_that_rests_are_unmapped_and_it_goes_on_as_before() -> None:
+    code = """
+import _duckdb, duckdb, os
+from marimo_kernel_bridge.launch.viewer.memory import give_back
+query = "SELECT sum(x), count(DISTINCT x), median(x) FROM (SELECT range % 7 AS x FROM range(5000))"
+def resident(): return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+connection = duckdb.connect()
+answer = connection.execute(query).fetchall()
+before = resident()
+give_back()
+print(before - resident())
+assert connection.execute(query).fetchall() == answer
+try:
+    connection.execute("SELECT nothing")
+except duckdb.Error as error:
+    print(type(error).__name__)
+"""
+    ran = subprocess.run(python_command("-c", code), capture_output=True, text=True, check=True)
+    given, raised = ran.stdout.split()
+    assert int(given) > 10_000_000
+    assert raised == "BinderException"
+
+
+def test_no_page_that_was_written_is_taken_for_one_of_the_file() -> None:
+    mappings = """\
+7f0000000000-7f0000001000 r--p 00000000 08:01 7    /lib/a b.so
+Rss:                   4 kB
+Anonymous:             0 kB
+7f0000001000-7f0000003000 r-xp 00001000 08:01 7    /lib/a b.so
+Anonymous:             0 kB
+7f0000003000-7f0000004000 r--p 00003000 08:01 7    /lib/a b.so
+Anonymous:             4 kB
+7f0000004000-7f0000005000 rw-p 00004000 08:01 7    /lib/a b.so
+Anonymous:             0 kB
+7f0000005000-7f0000006000 r--s 00000000 08:01 7    /lib/a b.so
+Anonymous:             0 kB
+7f0000006000-7f0000007000 r-xp 00000000 08:01 8    /lib/other.so
+Anonymous:             0 kB
+7f0000007000-7f0000008000 rw-p 00000000 00:00 0
+Anonymous:             4 kB
+""".splitlines(keepends=True)
+    parts = list(unchanged_parts(mappings, "/lib/a b.so"))
+    assert parts == [(0x7F0000000000, 0x7F0000001000), (0x7F0000001000, 0x7F0000003000)]
