@@ -653,10 +653,19 @@ class MarimoKernelApp(IPKernelApp):
         """Keep the notebook's folder off the path while the kernel starts and runs the user's startup files."""
 
     def start(self) -> None:
-        """Run the kernel. The first code that is run adds the notebook's folder to the path."""
+        """Run the kernel. The first code that is run adds the notebook's folder to the path.
+
+        The control thread ends first of all. ipykernel ends that of iopub before it, and a control thread that publishes at that moment
+        (its last status, the reply to a second request to shut down) waits without end for it, and the process for both.
+        """
         if not self.ignore_cwd and self.shell is not None:
             self.shell.events.register("pre_execute", self._add_working_directory)
-        super().start()
+        try:
+            super().start()
+        finally:
+            if self.control_thread is not None and self.control_thread.is_alive():
+                self.control_thread.stop()
+                self.control_thread.join()
 
     def _add_working_directory(self) -> None:
         from marimo_kernel_bridge.startup.import_path import add_working_directory  # noqa: PLC0415  # not used before

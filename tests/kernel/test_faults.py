@@ -126,6 +126,38 @@ def test_two_clients_that_shut_down_at_once_both_hear_of_the_end(lab, connect, k
     wait_until(lambda: not kernel.is_alive(), "the kernel to end")
 
 
+SLOW_END = """
+import threading
+def slow_end(kernel):
+    iopub, control = kernel.iopub_thread.io_loop, kernel.control_thread
+    at_end, published = threading.Event(), threading.Event()
+    close, stop, publish = iopub.close, control.stop, kernel._publish_status
+    def close_and_live_on(**options):
+        close(**options)
+        at_end.set()
+        published.wait(30)
+    def noted_stop():
+        at_end.set()
+        stop()
+    def publish_late(status, channel, *rest):
+        last = status == "idle" and channel == "control"
+        if last:
+            at_end.wait(30)
+        publish(status, channel, *rest)
+        if last:
+            published.set()
+    iopub.close, control.stop, kernel._publish_status = close_and_live_on, noted_stop, publish_late
+slow_end(get_ipython().kernel)
+"""
+
+
+def test_a_kernel_ends_also_if_its_control_thread_has_something_to_publish_at_the_end(lab, kernel):
+    assert lab.run("one", SLOW_END).ok
+    lab.client.shutdown()
+    wait_until(lambda: hears_of_the_end(lab), "word of the end")
+    wait_until(lambda: not kernel.is_alive(), "the kernel to end", bound=20)
+
+
 @pytest.mark.parametrize("code", ["exit", "exit()", "quit()"])
 def test_exit_ends_the_kernel_and_tells_the_front_end_first(lab, kernel, code):
     reply = lab.run("one", code)
