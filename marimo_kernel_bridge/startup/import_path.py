@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import Counter
 from contextlib import contextmanager
 from importlib.machinery import PathFinder
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from importlib.machinery import ModuleSpec
+    from types import ModuleType
 
 CHANGING: Final = threading.RLock()
 """Held where other packages change `sys.path` for a moment: marimo as its kernel is made, debugpy as it is imported.
@@ -54,26 +56,46 @@ def without_working_directory() -> Iterator[None]:
 
 
 class _Installed:
-    """Finds modules for one thread as if the working directory were not on the path."""
+    """Stands in the place of `PathFinder`, and finds modules for some threads as if the working directory were not on the path."""
+
+    invalidate_caches = staticmethod(PathFinder.invalidate_caches)
+    find_distributions = staticmethod(PathFinder.find_distributions)
 
     def __init__(self) -> None:
-        self._thread = threading.get_ident()
+        self._blocks: Counter[int] = Counter()
+        self._changing = threading.Lock()
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: object = None
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a module. Raises `ModuleNotFoundError`: no other finder is asked, which would look into the folder."""
-        if path is not None or threading.get_ident() != self._thread:
-            return None
-        del target
-        for finder in sys.meta_path:
-            if finder is PathFinder:
-                found = PathFinder.find_spec(name, [entry for entry in sys.path if entry])
-            else:
-                found = None if finder is self else finder.find_spec(name, None)
-            if found is not None:
-                return found
-        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        if path is None and threading.get_ident() in self._blocks:
+            path = [entry for entry in sys.path if entry]
+        return PathFinder.find_spec(name, path, target)
+
+    def enter(self) -> None:
+        with self._changing:
+            self._blocks[threading.get_ident()] += 1
+            _replace_finder(PathFinder, self)
+
+    def leave(self) -> None:
+        thread = threading.get_ident()
+        with self._changing:
+            self._blocks[thread] -= 1
+            if not self._blocks[thread]:
+                del self._blocks[thread]
+            if not self._blocks:
+                _replace_finder(self, PathFinder)
+
+
+def _replace_finder(one: object, other: Any) -> None:
+    """Replace a finder in its place: other threads may be going through the list, and code of the user may hold it."""
+    finders = sys.meta_path
+    for place, finder in enumerate(finders):
+        if finder is one:
+            finders[place] = other
+
+
+_INSTALLED: Final = _Installed()
 
 
 @contextmanager
@@ -85,10 +107,8 @@ def own_imports() -> Iterator[None]:
     if "" not in sys.path:
         yield
         return
-    finder = _Installed()
-    # New lists: another thread may be going through the one that there is.
-    sys.meta_path = [finder, *sys.meta_path]
+    _INSTALLED.enter()
     try:
         yield
     finally:
-        sys.meta_path = [one for one in sys.meta_path if one is not finder]
+        _INSTALLED.leave()

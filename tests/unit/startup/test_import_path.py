@@ -1,6 +1,9 @@
 """Imports of the kernel's own, while the notebook's folder is on the path for code of the user."""
 
 import importlib
+import importlib.machinery
+import importlib.metadata
+import importlib.util
 import sys
 import threading
 from collections.abc import Iterator
@@ -39,3 +42,22 @@ def test_own_imports_find_no_module_of_the_folder_and_those_of_the_user_do(folde
     assert importlib.import_module("of_the_folder_one").mine
     assert importlib.import_module("wave").mine
     assert sys.meta_path == finders
+
+
+def test_what_is_not_there_is_none_as_everywhere_and_a_hook_that_comes_meanwhile_stays(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    finders, hook = sys.meta_path, importlib.machinery.BuiltinImporter
+    with own_imports(), own_imports():
+        assert importlib.util.find_spec("no_such_module") is None
+        assert importlib.util.find_spec("of_the_folder_one") is None
+        assert importlib.util.find_spec("json.tool") is not None
+        assert list(importlib.metadata.distributions())
+        finders.append(hook)  # by code that has held the list since before
+    found = importlib.util.find_spec("of_the_folder_one")
+    assert found is not None
+    assert found.origin == str(folder / "of_the_folder_one.py")
+    assert sys.meta_path is finders
+    assert finders[-1] is hook
+    assert importlib.machinery.PathFinder in finders
