@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 WHY: Final = "it is two cells: what it defines before it fails stays, as in Jupyter"
 _ARROW: Final = re.compile(r"^-*> ?(\d+)\b", re.MULTILINE)
 """The line at which a frame of a saved traceback has stopped."""
-_COMMENT: Final = re.compile(r"\n(?:[ \t]*#.*\n)+\Z")
-"""Comment lines on the statement below them."""
 _BETWEEN: Final = "; \t\f\\\n"
 """What stands between two statements, besides comments."""
 _COLORS: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -69,9 +67,19 @@ def _parts(cell: NotebookCell, code: str) -> tuple[str, str] | None:
         return None
     start, _ = span(code, tree.body[at])
     _, end = span(code, tree.body[at - 1])
-    first = code[:end] + _COMMENT.sub("", code[end:start]).rstrip(_BETWEEN)
+    first = code[:end] + _without_last_comments(code[end:start]).rstrip(_BETWEEN)
     second = code[len(first) :].lstrip(_BETWEEN)
     return (first, second) if parses(first) and parses(second) else None
+
+
+def _without_last_comments(text: str) -> str:
+    """Return what stands before a statement without the lines of comments right above, which are about that one."""
+    end = len(text)
+    while (start := text.rfind("\n", 0, end - 1) + 1) and text[end - 1] == "\n":
+        if not text[start:end].lstrip(" \t").startswith("#"):
+            break
+        end = start
+    return text[:end]
 
 
 def _failing(cell: NotebookCell, tree: ast.Module) -> int | None:

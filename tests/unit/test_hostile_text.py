@@ -17,6 +17,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from marimo_kernel_bridge.analysis.magics import split_options
 from marimo_kernel_bridge.analysis.naming import _NUMBER
 from marimo_kernel_bridge.client.marimo_editor.outputs import _text
+from marimo_kernel_bridge.importing.failing import _without_last_comments
 from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
 from marimo_kernel_bridge.importing.own_magics import _REGISTERED
 from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
@@ -198,6 +199,15 @@ def test_notebooks_are_searched_in_linear_time(
     match = look(found)
     assert match is not None
     assert [group for group in match.groups() if group] == groups
+
+
+def test_comments_above_what_fails_are_found_in_linear_time() -> None:
+    for part in ("#\n", "\n#", "\n", "\n #x"):
+        assert cpu_seconds(_without_last_comments, f"{part * 30_000}x\n") < 1.0
+        assert cpu_seconds(_without_last_comments, f"{part * 30_000}\n") < 1.0
+    assert _without_last_comments("\n\n# one\n  # two\n") == "\n\n"
+    assert _without_last_comments("; # its own\n# two\n") == "; # its own\n"
+    assert _without_last_comments("# one") == "# one"
 
 
 def test_help_for_code_is_found_in_linear_time() -> None:
