@@ -139,6 +139,7 @@ def build_server(
         kernels = Kernels(
             subscriptions,
             may_edit=guard.allows("edit"),
+            may_scratch=guard.allows("scratch"),
             may_run=guard.allows("run"),
             may_install=guard.allows("all"),
             attach=attach,

@@ -111,6 +111,7 @@ class Kernels:
         subscriptions: Subscriptions | None = None,
         *,
         may_edit: bool = True,
+        may_scratch: bool = True,
         may_run: bool = True,
         may_install: bool = False,
         attach: Attach = attach_client,
@@ -121,6 +122,7 @@ class Kernels:
         self._attach = attach
         self._subscriptions = subscriptions
         self.may_edit = may_edit  # otherwise edits are proposals
+        self.may_scratch = may_scratch  # otherwise no code runs, also none that makes the rows of a table
         self.may_run = may_run  # otherwise the person is not even asked
         self.may_install = may_install  # without asking the person
         self.ceilings = ceilings or Ceilings()
@@ -187,7 +189,7 @@ class Kernels:
             read_connection(session.kernel.connection_file), client_name, session.id
         )
         attached.notebook, attached.started_with = session.path, session.bounds
-        if attached.saver is None and attached.reactive:
+        if attached.saver is None and attached.reactive and self.may_edit:
             root = self.ceilings.confined_to
             attached.saver = SessionSaver(session, attached.client, self.sessions.registry, root=root)
         return attached

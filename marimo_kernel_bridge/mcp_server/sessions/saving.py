@@ -113,11 +113,25 @@ class SessionSaver:
         self._texts.append((texts, run))
         self._due.set()
 
-    async def write_kept(self) -> None:
-        """Write the cells that are no code and whose runs are over, before the file is shown to whoever added them."""
-        if any(run is None or run.over for _, run in self._texts):
+    async def with_kept(self) -> bytes | None:
+        """Return the file as it is with the cells that are kept for it, for whoever looks; None if there are none. Writes nothing."""
+        if not self._over():
+            return None
+        async with self._saving:
+            session = self._registry.get(self.session_id)
+            texts = self._over()
+            if session is None or not texts:
+                return None
             with suppress(BridgeError):  # which the next answer tells
-                await self.save(quickly=True)
+                listed = [cell for cell in await self._reads.list_cells() if _is_kept(cell)]
+                cells = await self._held.read(listed, self._reads, anew=False)
+                before = await asyncio.to_thread(self._on_disk, session)
+                return await asyncio.to_thread(self._merged, before, cells, texts)
+        return None
+
+    def _over(self) -> list[tuple[TextEdits, Run | None]]:
+        """Return the cells that are kept and whose runs are over."""
+        return [kept for kept in self._texts if kept[1] is None or kept[1].over]
 
     async def save_texts(self, texts: TextEdits) -> None:
         """Write cells that are no code into the file now. Raises as `save` does; then nothing is kept of them."""
@@ -168,7 +182,7 @@ class SessionSaver:
         if session is None:  # deleted meanwhile
             return False
         before = await asyncio.to_thread(self._on_disk, session)
-        texts = [kept for kept in self._texts if kept[1] is None or kept[1].over]
+        texts = self._over()
         after = await asyncio.to_thread(self._merged, before, cells, texts)
         if after == before:
             self._texts = [kept for kept in self._texts if kept not in texts]

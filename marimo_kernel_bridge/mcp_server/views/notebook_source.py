@@ -178,10 +178,9 @@ async def _of_document(attached: Attached, content: DocumentContent, active: Ope
 
 
 async def _of_file(attached: Attached) -> NotebookSource | None:
-    if attached.saver is not None:
-        await attached.saver.write_kept()
     path = await notebook_path(attached)
-    saved = None if path is None else await asyncio.to_thread(_saved, path)
+    coming = None if attached.saver is None else await attached.saver.with_kept()
+    saved = None if path is None else await asyncio.to_thread(_saved, path, coming)
     if saved is None:
         return None
     notebook, age = saved
@@ -205,12 +204,13 @@ async def notebook_path(attached: Attached) -> Path | None:
     return Path(said) if said is not None and is_within(Path(said), [Path.cwd()]) else None
 
 
-def _saved(path: Path) -> tuple[Notebook, float] | None:
-    """Return a notebook and its age in seconds; None if it is not there or cannot be read."""
-    from marimo_kernel_bridge.notebooks.ipynb import read_notebook  # noqa: PLC0415  # a server starts without it
+def _saved(path: Path, coming: bytes | None) -> tuple[Notebook, float] | None:
+    """Return a notebook and its age in seconds; None if it is not there or cannot be read. `coming`: what is about to be in the file."""
+    from marimo_kernel_bridge.notebooks.ipynb import notebook_in, read_notebook  # noqa: PLC0415  # a server starts without it
 
     try:
-        return read_notebook(path), max(0.0, time.time() - path.stat().st_mtime)
+        notebook = read_notebook(path) if coming is None else notebook_in(coming, path)
+        return notebook, max(0.0, time.time() - path.stat().st_mtime)
     except (BridgeError, OSError):
         return None
 

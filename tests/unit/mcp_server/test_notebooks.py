@@ -199,6 +199,49 @@ async def test_a_text_that_an_agent_has_added_is_in_its_next_outline(
     assert (done.data["status"], done.data["added"]) == ("ok", [title, "Hbol"]), "in the order of the batch"
 
 
+def _content(path: str) -> bytes:
+    return Path(path).read_bytes()
+
+
+async def test_reading_a_notebook_does_not_write_its_file(
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "_QUIET", 3600.0)  # it is written when the test says
+    data = await created(agent)
+    kernel.add("Hbol", "x = 1", notebook_cell_id=None)
+    report = EditReport(applied=True, added=("Hbol",))
+    kernel.executions["edit_cells"] = Execution(requested=("Hbol",), edits=report)
+    added = [{"action": "add", "type": "markdown", "code": "# T"}, {"action": "add", "code": "x = 1"}]
+    await agent("edit_cells", edits=added)
+    before = _content(data["path"])
+    listed = (await agent("list_cells")).data["cells"]
+    for cell in listed:
+        await agent("read_cell", cell_id=cell["cell_id"])
+    await agent("detect_sync_needed")
+    assert "# T" in [cell["code"] for cell in listed]
+    assert _content(data["path"]) == before
+    await agent("save_notebook")
+    assert b"# T" in _content(data["path"])
+
+
+@pytest.mark.parametrize(("allow", "writes"), [("read", False), ("propose", False), ("edit", True)])
+async def test_who_may_not_edit_writes_no_file_of_a_notebook_that_it_joins(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, allow: str, writes: bool
+) -> None:
+    data = await created(await serve("all"))
+    made: list[str] = []
+
+    class Saver(saving.SessionSaver):
+        def __init__(self, session: Session, *arguments: Any, **options: Any) -> None:
+            super().__init__(session, *arguments, **options)
+            made.append(session.path)
+
+    monkeypatch.setattr(attachments, "SessionSaver", Saver)
+    other = await serve(allow, "bob")
+    assert not (await other("open_notebook", notebook=data["path"])).failed
+    assert bool(made) is writes
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
