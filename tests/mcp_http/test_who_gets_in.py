@@ -255,6 +255,36 @@ async def test_nothing_but_requests_passes_the_guard_unchecked():
     assert passed == ["lifespan"]
 
 
+async def test_a_request_with_two_of_a_header_that_is_checked_is_refused():
+    passed, statuses = [], []
+
+    async def app(scope, receive, send):
+        passed.append(scope["type"])
+
+    async def send(message):
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    guard = AccessCheck(app, Token(None, "t" * 43), host="127.0.0.1", loopback=True)
+    right = [
+        (b"host", b"localhost"),
+        (b"authorization", b"Bearer " + b"t" * 43),
+        (b"origin", b"http://localhost"),
+    ]
+    for twin in (
+        *right,
+        (b"authorization", b"Bearer wrong"),
+        (b"origin", b"http://evil"),
+        (b"host", b"evil"),
+    ):
+        for headers in ([*right, twin], [twin, *right]):
+            await guard({"type": "http", "path": "/mcp", "headers": headers}, None, send)
+    assert statuses == [400] * 2 + [401] * 2 + [403] * 2 + [401] * 2 + [403] * 2 + [400] * 2
+    assert not passed
+    await guard({"type": "http", "path": "/mcp", "headers": right}, None, send)
+    assert passed == ["http"]
+
+
 async def test_to_other_machines_only_its_own_pages_are_no_foreign_pages():
     (own,) = statuses(["192.0.2.7:27180"], "http://192.0.2.7", loopback=False)
     (other,) = statuses(["192.0.2.7:27180"], "http://192.0.2.8", loopback=False)

@@ -64,7 +64,8 @@ class AccessCheck:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         refusal = None
         if scope["type"] == "http":
-            refusal = self._refusal(scope["path"], Headers(scope=scope))
+            headers = Headers(scope=scope)
+            refusal = _refusal_of_twins(headers) or self._refusal(scope["path"], headers)
             if refusal is None:
                 scope.setdefault("state", {})[ADMITTED] = True
         elif scope["type"] != "lifespan":  # uvicorn is told to take no websockets
@@ -104,6 +105,14 @@ class AccessCheck:
         return origin is not None and (
             origin == host or (_is_loopback(origin) and host is not None and _is_loopback(host))
         )
+
+
+def _refusal_of_twins(headers: Headers) -> JSONResponse | None:
+    """Refuse what is checked and is there twice: a program on the way may have looked at the other one."""
+    for name, status in (("host", 400), ("origin", 403), ("authorization", 401)):
+        if len(headers.getlist(name)) > 1:
+            return _refuse(status, f"There are several headers {name!r}.")
+    return None
 
 
 def _hostname(url: str) -> str | None:
