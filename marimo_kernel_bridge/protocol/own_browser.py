@@ -14,26 +14,31 @@ from typing import Final
 
 from marimo_kernel_bridge.protocol.own_python import python_command, python_environment
 
-_OURS: Final = re.compile(r"http://127\.0\.0\.1:[0-9]{1,5}/(?:open)?\?code=[A-Za-z0-9_-]{1,200}")
-"""The addresses of pages of this package: a view's, and the editor's."""
+_OURS: Final = re.compile(r"http://127\.0\.0\.1:([1-9][0-9]{0,4})/(?:open)?\?code=[A-Za-z0-9_-]{1,200}")
+"""The form of the addresses of pages of this package: a view's, and the editor's."""
+_LAST_PORT: Final = 65_535
 
 _OPEN: Final = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 _BOUND: Final = 20.0  # seconds
 _READ_BY: Final = 30.0  # seconds after which a browser has read the file
 
 
-def is_own_page(url: str) -> bool:
-    """Return whether an address is that of a page of this package on this machine: a kernel says it, and may say any."""
-    return _OURS.fullmatch(url) is not None
+def port_of_own_page(url: str) -> int | None:
+    """Return the port of an address of the form that pages of this package have, on this machine's loopback; None for any other.
+
+    A kernel says it, and may say any. What listens there may be code of the kernel: that draws in it what it likes.
+    """
+    found = _OURS.fullmatch(url)
+    return int(found[1]) if found is not None and int(found[1]) <= _LAST_PORT else None
 
 
 def show(url: str) -> bool:
-    """Open a page of this package in the browser of this desktop. Return whether there is one that did.
+    """Open an address of that form in the browser of this desktop. Return whether there is one that did.
 
     By a file of this user's alone, which leads there: other users see the arguments of processes. A process of its own, because
     standard output is the protocol's.
     """
-    if not (is_own_page(url) and _has_desktop()):
+    if port_of_own_page(url) is None or not _has_desktop():
         return False
     folder = tempfile.TemporaryDirectory(prefix="marimo-open-")  # of this user alone
     page = Path(folder.name) / "open.html"

@@ -1,6 +1,7 @@
 """Addresses for the person: one has a code that lets its first user in, so it never is in an answer that a model sees.
 
-Kernels say them, which may say anything: only a page of this package on this machine is shown.
+Kernels say them, which may say anything: only an address of the form of our pages is shown, on this machine, where no other user
+listens. What code of the kernel shows there, it could show in a page of ours as well.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mcp.shared.exceptions import NoBackChannelError
 
+from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.arguments import can_show_address
 from marimo_kernel_bridge.protocol import own_browser
@@ -23,9 +25,10 @@ async def show_address(ctx: Ctx, question: str, url: str) -> bool | None:
     """Have the person open an address. Return whether they do; None: neither their client nor a browser here can show it.
 
     The client asks them, if it can. Else their desktop's browser opens it, unless this server has clients elsewhere.
-    Raises `BridgeError` not_allowed for an address that is no page of this package.
+    Raises `BridgeError` not_allowed for an address that cannot be a page of ours.
     """
-    if not own_browser.is_own_page(url):
+    port = own_browser.port_of_own_page(url)
+    if port is None or await asyncio.to_thread(foreign_listener, "127.0.0.1", port) is not None:
         raise BridgeError(
             "not_allowed",
             "The kernel names an address that is no page of this package on this machine; it was not opened.",

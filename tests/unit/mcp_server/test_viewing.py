@@ -21,6 +21,7 @@ from mcp.types import (
 from msgspec.structs import replace
 
 from marimo_kernel_bridge.mcp_server.sdk.apps import PAGE_URI
+from marimo_kernel_bridge.mcp_server.tools import showing
 from marimo_kernel_bridge.mcp_server.tools.viewing import META
 from marimo_kernel_bridge.mcp_server.views import viewing
 from marimo_kernel_bridge.mcp_tools import build_server
@@ -98,6 +99,8 @@ ELSEWHERE = [
     "http://127.0.0.1:1234/open?code=a&next=//203.0.113.7",
     "http://127.0.0.1:1234/open?code=a\nSet-Cookie: a",
     "http://localhost:1234/open?code=a",
+    "http://127.0.0.1:65536/open?code=a",
+    "http://127.0.0.1:0/open?code=a",
     "vscode://file/etc/passwd",
     "javascript:alert(1)",
     "",
@@ -117,6 +120,21 @@ async def test_an_address_that_a_kernel_names_is_opened_only_if_it_is_a_page_of_
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(own_browser, "python_command", lambda *_: pytest.fail("it was opened"))
     assert not own_browser.show(address)
+
+
+async def test_an_address_at_which_another_user_listens_is_not_opened(
+    connected: Agent, kernel: FakeKernel, shown: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, int]] = []
+
+    def another_user(address: str, port: int) -> int:
+        asked.append((address, port))
+        return 65534
+
+    monkeypatch.setattr(showing, "foreign_listener", another_user)
+    assert (await connected("view_data", data="sales")).refused("not_allowed")
+    assert asked == [("127.0.0.1", 1234)]
+    assert not shown
 
 
 async def test_what_a_kernel_calls_its_table_is_one_line_of_the_question(
