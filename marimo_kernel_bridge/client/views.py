@@ -57,8 +57,9 @@ class KernelViews:
         self._reads = reads
         self._client_name = client_name
 
-    async def open(self, data: str, session: str) -> OpenedView:
-        request = OpenView(data=data, session=session, client=self._client_name)
+    async def open(self, data: str, session: str, *, runs_code: bool = False) -> OpenedView:
+        """`runs_code`: whether code may run where that makes the rows; otherwise refused with not_allowed."""
+        request = OpenView(data=data, session=session, client=self._client_name, runs_code=runs_code)
         return await self._ask(request, OpenedView)
 
     async def read(self, view: str, session: str) -> ViewDescription:

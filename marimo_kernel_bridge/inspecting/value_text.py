@@ -50,7 +50,7 @@ _SAFE_STR: Final = (dt.date, dt.timedelta, dt.timezone, decimal.Decimal, complex
 _CLOCKS: Final = (dt.datetime, dt.time)
 _ZONES: Final = (type(None), dt.timezone, zoneinfo.ZoneInfo)
 _DATA: Final = (str, list, tuple, dict, type(None), dt.timedelta, types.GetSetDescriptorType)
-_PATHS: Final = (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath)
+_PATHS: Final = (pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath)
 _PARTS_OF_PATHS: Final = ("_str", "_raw_path", "_raw_paths", "_drv", "_root", "_parts", "_tail_cached")
 """Where the versions of Python keep what a path is made of: strings, or lists of them."""
 _BRACKETS: Final[tuple[tuple[type, str], ...]] = ((list, "[]"), (tuple, "()"), (set, "{}"), (frozenset, "{}"))

@@ -20,12 +20,14 @@ _Session = Annotated[str, Meta(max_length=100)]
 class OpenView(BridgeRequest, frozen=True, tag="open_view"):
     """Result: `OpenedView`. Opens a view of the global variable `data`, or finds the session's own.
 
-    Refused with `no_such_variable` or `not_a_table`; with `not_offered` where no page can be served.
+    Refused with `no_such_variable` or `not_a_table`; with `not_offered` where no page can be served. Without `runs_code`, which
+    whoever may run code sets, refused with `not_allowed` where reading the rows would: of a plan, a query, a class of others.
     """
 
     data: Annotated[str, Meta(max_length=1000)]
     session: _Session
     client: str = "agent"
+    runs_code: bool = False
 
 
 class OpenFile(BridgeRequest, frozen=True, tag="open_file"):

@@ -11,7 +11,8 @@ import difflib
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.inspecting.dtypes import is_plain_dtype
+from marimo_kernel_bridge.inspecting.dtypes import has_plain_array, is_plain_dtype
+from marimo_kernel_bridge.inspecting.labels import has_plain_labels
 from marimo_kernel_bridge.inspecting.value_text import class_name, is_one_of, library_class
 from marimo_kernel_bridge.inspecting.variables import without_attrs
 from marimo_kernel_bridge.protocol.views import Column, TablePart
@@ -177,11 +178,19 @@ def _of_pandas(frame: Any) -> object:
     frame = without_attrs(frame)
     if not hasattr(frame, "columns"):
         frame = frame.to_frame()
-    foreign = [number for number, dtype in enumerate(frame.dtypes.array) if not is_plain_dtype(dtype)]
-    if not foreign:
-        return frame
-    kept = [number for number in range(frame.shape[1]) if number not in foreign]
-    return frame.iloc[:, kept]
+    if not (has_plain_labels(frame.index) and has_plain_labels(frame.columns)):
+        raise BridgeError(
+            "not_a_table",
+            "The labels of its rows or columns are of a type of others, which has methods of its own.",
+            "Make a frame without them in a cell: reset_index(drop=True) removes those of the rows.",
+        )
+    arrays = [frame.iloc[:, number].array for number in range(frame.shape[1])]
+    kept = [
+        number
+        for number, array in enumerate(arrays)
+        if is_plain_dtype(array.dtype) and has_plain_array(array)
+    ]
+    return frame if len(kept) == len(arrays) else frame.iloc[:, kept]
 
 
 def _as_it_is(value: Any) -> Any:

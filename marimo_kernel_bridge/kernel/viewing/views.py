@@ -26,7 +26,7 @@ from marimo_kernel_bridge.viewing.advice import advice
 from marimo_kernel_bridge.viewing.readers import Pace
 from marimo_kernel_bridge.viewing.server.serving import ViewServer
 from marimo_kernel_bridge.viewing.server.thread import ViewThread
-from marimo_kernel_bridge.viewing.tables import is_read_through_a_connection, open_value
+from marimo_kernel_bridge.viewing.tables import is_read_through_a_connection, open_value, open_without_code
 from marimo_kernel_bridge.viewing.view import Data
 from marimo_kernel_bridge.viewing.views import PERSON
 
@@ -82,6 +82,7 @@ class KernelViews:
         self._thread: ViewThread | None = None
         self._variables = Variables(host.shell.user_ns, host.notebook)
         self._held: dict[str, Held] = {}  # what each view shows; for the thread of the views
+        self._running: set[str] = set()  # those of who may run code
         self._newest: dict[str, Held] = {}  # what each view is to be compared with
         self._following: dict[str, asyncio.Task[None]] = {}
         self._due: dict[str, asyncio.TimerHandle] = {}  # views whose values are soon compared
@@ -117,7 +118,8 @@ class KernelViews:
 
     async def _answer(self, request: wire.ViewRequest, server: ViewServer) -> Result:
         if isinstance(request, wire.OpenView):
-            return await self._open(request.data, request.session, server)
+            runs_code = request.runs_code and not self._host.notebook.agents.paused
+            return await self._open(request.data, request.session, server, runs_code=runs_code)
         return await server.control.answer(request, "agent")
 
     # -- the person -----------------------------------------------------------------------------------------------
@@ -126,7 +128,7 @@ class KernelViews:
         """Open a view for the person. On the main thread. Raises `BridgeError`."""
         require_reached(self._host.bounds)
         thread = self._started()
-        opening = thread.submit(self._open(name, PERSON, thread.server))
+        opening = thread.submit(self._open(name, PERSON, thread.server, runs_code=True))
         try:
             return self._between_runs.wait(opening, _PERSON_WAITS)
         except (TimeoutError, FutureTimeoutError):
@@ -185,11 +187,12 @@ class KernelViews:
         if self._thread is not None:
             self._thread.stop()
 
-    async def _open(self, name: str, session: str, server: ViewServer) -> OpenedView:
+    async def _open(self, name: str, session: str, server: ViewServer, *, runs_code: bool) -> OpenedView:
+        """`runs_code`: whether code may run because of it; also later, when the view follows the notebook."""
         shell, held = self._host.shell, self._variables.get([name])[name]
         if held.value is GONE:
             find(shell.user_ns, name, shell.user_ns_hidden)  # which says what there is
-        make = self._making(held.value)
+        make = self._making(held.value, runs_code=runs_code)
         async with server.control.turn(name, session):
             opened = await server.control.open_in_turn(
                 Data(name, name, "variable"),
@@ -199,10 +202,13 @@ class KernelViews:
                 is_newer=lambda view: held.is_newer_than(self._held.get(view.id, _NOTHING)),
             )
             self._held[opened.description.view] = held
+            (self._running.add if runs_code else self._running.discard)(opened.description.view)
         return opened
 
-    def _making(self, value: object) -> Callable[[], Table]:
+    def _making(self, value: object, *, runs_code: bool) -> Callable[[], Table]:
         """Return what makes the table of a value, in another thread than the main one."""
+        if not runs_code:
+            return partial(open_without_code, value)
         through = is_read_through_a_connection(value)
         return partial(self._between_runs.open if through else open_value, value)
 
@@ -220,6 +226,7 @@ class KernelViews:
         open_views = {view.id: view for view in server.views}
         for view_id in self._held.keys() - open_views.keys():
             del self._held[view_id]
+            self._running.discard(view_id)
         for view_id, view in open_views.items():
             view.statistics.forget()
             now = newest.get(view.data.key)
@@ -268,7 +275,7 @@ class KernelViews:
             server.views.discard(view.end("deleted"))
             return
         try:
-            await server.control.renew(view, self._making(now.value))
+            await server.control.renew(view, self._making(now.value, runs_code=view.id in self._running))
         except Exception as error:  # noqa: BLE001  # objects of the user may raise anything
             if isinstance(error, BridgeError) and error.code == "kernel_busy":
                 self._held[view.id] = before  # its connection is in use: the next run is another occasion

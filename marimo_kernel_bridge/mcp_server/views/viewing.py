@@ -12,6 +12,7 @@ from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.viewing import ColumnLine, FilterLine, ShownView, ViewRead
 from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, client_name, kernels_of
+from marimo_kernel_bridge.mcp_server.sessions.ceilings import bounds_kept_by
 from marimo_kernel_bridge.mcp_server.views.file_views import FileViews, split_table
 from marimo_kernel_bridge.mcp_server.views.own_places import require_own
 from marimo_kernel_bridge.mcp_server.views.view_code import MOST_ROWS, code_of_rows, code_of_selection
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.answers.viewing import Shown
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attached import Attached
+    from marimo_kernel_bridge.mcp_server.attachments import Kernels
     from marimo_kernel_bridge.mcp_server.open_views import OpenView
     from marimo_kernel_bridge.protocol.views import OpenedView, ViewDescription
 
@@ -56,7 +58,8 @@ async def opened(ctx: Ctx, data: str, handle: str | None) -> Opened:
     attached = _kernel(ctx, data, handle, has_file=file is not None)
     if attached is not None:
         try:
-            view = await attached.client.views.open(data, session)
+            runs_code = await _may_run_code(kernels, attached)
+            view = await attached.client.views.open(data, session, runs_code=runs_code)
         except BridgeError as refusal:
             if refusal.code != "no_such_variable":
                 raise
@@ -78,6 +81,14 @@ async def opened(ctx: Ctx, data: str, handle: str | None) -> Opened:
     require_own(ctx, real)
     view = await FileViews().open(f"{real}#{table}" if table else str(real), session)
     return Opened(kernels.views.add(client, None, view.description.view, view.description.title), view, None)
+
+
+async def _may_run_code(kernels: Kernels, attached: Attached) -> bool:
+    """Whether the agent may run code in a kernel now: what makes the rows of a plan or a query is some."""
+    if not kernels.may_scratch or attached.paused:
+        return False
+    ceilings = kernels.ceilings
+    return not ceilings.boxed or not ceilings.lacking(await bounds_kept_by(attached.client))
 
 
 def _kernel(ctx: Ctx, data: str, handle: str | None, *, has_file: bool) -> Attached | None:

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.viewing.tables.live_values import is_read_through_a_connection, table_of
+from marimo_kernel_bridge.viewing.tables.live_values import is_read_through_a_connection, no_table, table_of
+from marimo_kernel_bridge.viewing.tables.without_code import open_without_code
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from marimo_kernel_bridge.viewing.table import Table
 
-__all__ = ["is_read_through_a_connection", "open_file", "open_value"]
+__all__ = ["is_read_through_a_connection", "open_file", "open_value", "open_without_code"]
 
 
 def open_value(value: Any) -> Table:
     """Return a live value as a table. Nothing of it is changed. Raises `BridgeError`: not_a_table, not_installed."""
     table = table_of(value)
     if table is None:
-        raise BridgeError(
-            "not_a_table",
-            f"The value is a {type(value).__module__}.{type(value).__qualname__}, which is not a table.",
-            "Shown are data frames, Arrow tables, relations of DuckDB, arrays with one or two dimensions, lists of dicts and dicts of lists.",
-        )
+        raise no_table(type(value))
     return table
 
 

@@ -8,30 +8,27 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-import uuid
 from decimal import Decimal
-from fractions import Fraction
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from marimo_kernel_bridge.protocol.views import CellKind, CellValue, Column, ColumnKind, Detail, Marked
-from marimo_kernel_bridge.viewing.tables.plain_values import plain
+from marimo_kernel_bridge.viewing.tables.plain_values import Text, is_builtin, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_LABEL_MAX: Final = 200
 TEXT_MAX: Final = 300
 """Characters of a cell; `detail` has the rest."""
 DETAIL_MAX: Final = 1_000_000
 _EXACT: Final = 2**53
 _DEPTH_MAX: Final = 20
 _DIGITS_MAX: Final = 4000
-_FREQUENT: Final = frozenset({str, int, float})
 
 
 def cell(value: Any) -> CellValue:
     """Return the value as a cell."""
-    shown = value if type(value) in _FREQUENT else plain(value)
+    shown = plain(value)
     match shown:
         case None | bool():
             return shown
@@ -77,6 +74,15 @@ def bounded_text(value: Any, most: int) -> str:
         if length > most:
             return _encodable("".join(parts)[:most]) + "…"
     return _encodable("".join(parts))
+
+
+def label_text(label: Any) -> str:
+    """Return a column's label as text; those of several levels with slashes."""
+    if type(label) is tuple:
+        return " / ".join(filter(None, map(label_text, label)))
+    if type(label) is str:
+        return label[:_LABEL_MAX]
+    return str(label) if is_builtin(type(label)) else bounded_text(label, _LABEL_MAX)
 
 
 def duration_text(value: dt.timedelta) -> str:
@@ -160,14 +166,15 @@ def _scalar(value: Any, most: int, depth: int) -> str:
     if isinstance(value, float):
         return repr(value) if math.isfinite(value) else _not_finite(value).t
     text = next((text for type_, _, text in _SCALARS if isinstance(value, type_)), None)
-    return text(value) if text else f"<{type(value).__module__}.{type(value).__qualname__}>"
+    assert text is not None, "plain values are of one of these classes"
+    return text(value)
 
 
 def _mapping(value: dict[Any, Any], most: int, depth: int) -> Iterator[str]:
     yield "{"
     for number, (key, one) in enumerate(value.items()):
         yield ", " if number else ""
-        yield from _parts(key if isinstance(key, str) else bounded_text(key, TEXT_MAX), most, depth + 1)
+        yield from _parts(key if type(key) is str else bounded_text(key, TEXT_MAX), most, depth + 1)
         yield ": "
         yield from _parts(one, most, depth + 1)
     yield "}"
@@ -195,12 +202,13 @@ def json_value(value: Any, depth: int = 0) -> Any:
 
 _SCALARS: Final[tuple[tuple[type | tuple[type, ...], CellKind, Callable[[Any], str]], ...]] = (
     (int, "big", _integer),
+    (Text, "other", lambda value: value.text),
     (Decimal, "decimal", Decimal.__str__),
     (dt.datetime, "datetime", lambda value: value.isoformat(" ")),
     (dt.date, "date", dt.date.isoformat),
     (dt.time, "time", dt.time.isoformat),
     (dt.timedelta, "duration", duration_text),
     ((bytes, bytearray, memoryview), "bytes", lambda value: bytes(value).hex()),
-    ((uuid.UUID, PurePath, Fraction, complex), "other", str),
+    (complex, "other", str),
 )
 """What has a text of its own. A datetime is a date, so it comes before."""

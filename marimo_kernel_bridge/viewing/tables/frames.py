@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import narwhals as nw
 
+from marimo_kernel_bridge.inspecting.value_text import is_one_of
 from marimo_kernel_bridge.protocol.views import Column, ColumnKind, Detail, Statistics
 from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Query
 from marimo_kernel_bridge.viewing.tables import (
@@ -44,7 +45,7 @@ _CHUNK: Final = 4096
 _ROW: Final = "row"
 _SAMPLED_COLUMNS: Final = 50
 _SAMPLED_ROWS: Final = 64
-_COMPARED_AS_THEY_ARE: Final = frozenset({int, str, dt.date, dt.datetime, type(None)})
+_COMPARED_AS_THEY_ARE: Final = (int, str, dt.date, dt.datetime, type(None))
 
 
 class FrameTable(WholeTable):
@@ -332,7 +333,7 @@ def sampled(values: Callable[[int, int], Sequence[Any]], length: int, columns: i
 def _compared(value: Any) -> object:
     """Return what is equal for equal values, without a call of a foreign class. NaN is equal to itself."""
     kind = type(value)
-    if kind in _COMPARED_AS_THEY_ARE:
+    if is_one_of(kind, _COMPARED_AS_THEY_ARE):
         return value
     return repr(value) if kind is float else repr(cell(value))
 

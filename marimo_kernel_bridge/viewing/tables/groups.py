@@ -100,6 +100,8 @@ def _by_library(
 
     if frame.implementation.is_pyarrow() and how == "median":
         return None
+    if any(frame.schema[str(column.index)] == nw.Object for column in columns):
+        return None  # its library would compare objects by code of theirs
     names = [str(column.index) for column in by]
     what = nw.len() if value is None else getattr(nw.col(str(value.index)), how)()
     found = frame.group_by(*names, drop_null_keys=False).agg(what.alias(_VALUE))

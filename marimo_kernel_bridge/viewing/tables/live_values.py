@@ -7,17 +7,19 @@ import sys
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.inspecting.value_text import class_name, library_class
+from marimo_kernel_bridge.inspecting.variables import without_attrs
 from marimo_kernel_bridge.startup.import_path import own_imports
-from marimo_kernel_bridge.viewing.tables.cells import bounded_text
+from marimo_kernel_bridge.viewing.tables.cells import label_text
 from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.plain import Array, Lists, PlainTable, Records
+from marimo_kernel_bridge.viewing.tables.plain_values import is_builtin, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from marimo_kernel_bridge.viewing.table import Cancellation, Table
 
-_NAME_MAX: Final = 200
 _HEAD: Final = 500
 _MEMORY_SHARE: Final = 0.25
 _RELATION_MAX: Final = 5_000_000
@@ -27,19 +29,32 @@ _POINTERS_MAX: Final = 500
 
 def table_of(value: Any) -> Table | None:
     """Return the table that a value is; None if it is none. Raises `BridgeError`: not_a_table, not_installed."""
-    for library, kinds in _KINDS.items():
-        module = sys.modules.get(library)
-        for name, make in kinds if module is not None else ():
-            type_ = getattr(module, name, None)
-            if isinstance(type_, type) and isinstance(value, type_):
+    kind = type(value)
+    for library, kinds in KINDS.items():
+        for name, make in kinds:
+            type_ = library_class(library, name)
+            if type_ is not None and issubclass(kind, type_):
                 return make(value)
-    if isinstance(value, list | tuple) and value and all(isinstance(row, dict) for row in value):
+    if issubclass(kind, list | tuple) and value and all(issubclass(type(row), dict) for row in value):
         return PlainTable(Records(value))
-    if isinstance(value, dict) and value and all(isinstance(one, list | tuple) for one in value.values()):
+    if (
+        issubclass(kind, dict)
+        and value
+        and all(issubclass(type(one), list | tuple) for one in value.values())
+    ):
         if len({len(one) for one in value.values()}) > 1:
             raise BridgeError("not_a_table", "The lists of this dict have different lengths.")
         return PlainTable(Lists(value))
     return _exchanged(value)
+
+
+def no_table(kind: type) -> BridgeError:
+    """Return the refusal of a value that is no table."""
+    return BridgeError(
+        "not_a_table",
+        f"The value is a {class_name(kind)}, which is not a table.",
+        "Shown are data frames, Arrow tables, relations of DuckDB, arrays with one or two dimensions, lists of dicts and dicts of lists.",
+    )
 
 
 def is_read_through_a_connection(value: object) -> bool:
@@ -47,7 +62,7 @@ def is_read_through_a_connection(value: object) -> bool:
 
     A relation of DuckDB does, and so may any foreign class that hands out its rows when they are asked for.
     """
-    library = type(value).__module__.partition(".")[0]
+    library = class_name(type(value)).partition(".")[0]
     if library in {"duckdb", "_duckdb"}:
         return True
     foreign = library not in {"pandas", "polars", "pyarrow"}
@@ -57,15 +72,23 @@ def is_read_through_a_connection(value: object) -> bool:
 def _pandas_frame(frame: Any, kind: str = "pandas DataFrame") -> Table:
     import pandas as pd  # noqa: PLC0415  # imported: the value is pandas'
 
-    levels, notes = _index_levels(frame)
-    columns = [(_name(label), frame.iloc[:, number]) for number, label in enumerate(frame.columns)]
-    parts = {str(number): part for number, (_, part) in enumerate([*levels, *columns])}
-    if not parts:
+    bare = without_attrs(frame)  # which pandas copies with every part, by code of what they are
+    levels, notes = _index_levels(bare)
+    columns = [(label_text(label), bare.iloc[:, number]) for number, label in enumerate(bare.columns)]
+    if not (levels or columns):
         raise BridgeError("not_a_table", "The DataFrame has no columns.")
+    positions = pd.RangeIndex(len(bare))
+    parts = {}
+    for number, (_, part) in enumerate([*levels, *columns]):
+        part.index = positions  # of the part alone; else pandas compares the labels
+        parts[str(number)] = (
+            part
+            if _is_plain(part)
+            else pd.Series(list(map(plain, part.array.tolist())), positions, dtype=object)
+        )
     # Series share their memory with the frame. (Those that change in place are copied by pandas 3 for whoever changes them.)
-    taken = pd.DataFrame(parts, index=frame.index, copy=False)
-    taken.index = pd.RangeIndex(len(frame))
-    dtypes = [str(dtype) for dtype in taken.dtypes]
+    taken = pd.DataFrame(parts, index=positions, copy=False)
+    dtypes = [str(part.dtype) for _, part in (*levels, *columns)]
     objects = frozenset(number for number, dtype in enumerate(taken.dtypes) if _holds_objects(dtype))
     return frame_table(
         kind,
@@ -78,11 +101,16 @@ def _pandas_frame(frame: Any, kind: str = "pandas DataFrame") -> Table:
     )
 
 
+def _is_plain(column: Any) -> bool:
+    """Return whether all objects in a column are Python's own: of each other one pandas asks by its code what it is."""
+    return not _holds_objects(column.dtype) or all(is_builtin(type(value)) for value in column.array.tolist())
+
+
 def _holds_objects(dtype: Any) -> bool:
     """Return whether the values decide the kind of a column: objects, and categories that are no texts."""
     categories = getattr(dtype, "categories", None)
     if categories is not None and str(dtype) == "category":
-        return any(not isinstance(one, str) for one in categories)
+        return any(type(one) is not str for one in categories)
     return str(dtype) == "object"
 
 
@@ -91,21 +119,33 @@ def _index_levels(frame: Any) -> tuple[list[tuple[str, Any]], list[str]]:
     import pandas as pd  # noqa: PLC0415  # imported: the value is pandas'
 
     index = frame.index
-    if isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1 and index.name is None:
+    is_range = issubclass(type(index), pd.RangeIndex)
+    if is_range and index.start == 0 and index.step == 1 and index.name is None:
         return [], []
     levels = []
     for number in range(index.nlevels):
         label = index.names[number]
-        name = _name(label) if label is not None else "index" if index.nlevels == 1 else f"level_{number}"
-        levels.append((name, pd.Series(index.get_level_values(number), index=index, copy=False)))
+        name = (
+            label_text(label) if label is not None else "index" if index.nlevels == 1 else f"level_{number}"
+        )
+        levels.append((name, _level(index, number)))
     shown = ", ".join(name for name, _ in levels)
     return levels, [f"The index is shown as the first column{'s' if len(levels) > 1 else ''}: {shown}."]
+
+
+def _level(index: Any, number: int) -> Any:
+    """Return the labels of a level as a column, as they are: neither their type is guessed nor the level's name hashed."""
+    import pandas as pd  # noqa: PLC0415  # imported: the value is pandas'
+
+    array = (index.get_level_values(number) if index.nlevels > 1 else index).array
+    return pd.Series(array, dtype=array.dtype, copy=False)
 
 
 def _pandas_fingerprint(frame: Any) -> object:
     with own_imports():
         from marimo_kernel_bridge.viewing.tables.frames import sampled  # noqa: PLC0415  # narwhals is slow to import
 
+    frame = without_attrs(frame)
     pointers = []
     for number in range(0, frame.shape[1], max(1, frame.shape[1] // _POINTERS_MAX)):
         column = frame.iloc[:, number]
@@ -113,7 +153,7 @@ def _pandas_fingerprint(frame: Any) -> object:
             pointers.append(column.to_numpy().__array_interface__["data"][0])
     return (
         frame.shape,
-        tuple(map(_name, frame.columns[:_POINTERS_MAX])),
+        tuple(map(label_text, frame.columns[:_POINTERS_MAX])),
         tuple(pointers),
         id(frame.index),
         sampled(lambda column, step: frame.iloc[::step, column].to_list(), len(frame), frame.shape[1]),
@@ -121,7 +161,7 @@ def _pandas_fingerprint(frame: Any) -> object:
 
 
 def _pandas_series(series: Any) -> Table:
-    return _pandas_frame(series.to_frame())
+    return _pandas_frame(without_attrs(series).to_frame())
 
 
 def _polars_frame(frame: Any, kind: str = "polars DataFrame", notes: Sequence[str] = ()) -> Table:
@@ -258,7 +298,8 @@ def _exchanged(value: Any) -> Table | None:
         raise BridgeError(
             "not_a_table", "A stream can be read only once: read it into a table, and show that.", ""
         )
-    kind = f"{type(value).__module__.partition('.')[0]} {type(value).__name__}"
+    kind = class_name(type(value))
+    kind = f"{kind.partition('.')[0]} {kind.rpartition('.')[2]}"
     if hasattr(type(value), "__arrow_c_stream__") or hasattr(type(value), "__arrow_c_array__"):
         if _installed("polars"):
             with own_imports():
@@ -314,18 +355,13 @@ def frame_table(  # noqa: PLR0917  # as FrameTable
     return FrameTable(kind, frame, names, dtypes, objects, notes, fingerprint, altered)
 
 
-def _name(label: Any) -> str:
-    """Return a column's label as text; those of several levels with slashes."""
-    if isinstance(label, tuple):
-        return " / ".join(_name(part) for part in label if part != "")
-    return label[:_NAME_MAX] if isinstance(label, str) else bounded_text(label, _NAME_MAX)
-
-
 def _installed(library: str) -> bool:
     return library in sys.modules or importlib.util.find_spec(library) is not None
 
 
-_KINDS: Final = {
+EXCHANGED: Final = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
+"""The methods by which a value of any class hands out its rows."""
+KINDS: Final = {
     "pandas": (("DataFrame", _pandas_frame), ("Series", _pandas_series)),
     "polars": (("DataFrame", _polars_frame), ("Series", _polars_series), ("LazyFrame", _polars_lazy)),
     "pyarrow": (("Table", _arrow_table), ("RecordBatch", _arrow_table)),

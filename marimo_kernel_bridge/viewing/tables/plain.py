@@ -9,9 +9,9 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Column, Detail, Statistics
 from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat, Page, Query
 from marimo_kernel_bridge.viewing.tables import python_values, writing
-from marimo_kernel_bridge.viewing.tables.cells import cell, detail, type_name
+from marimo_kernel_bridge.viewing.tables.cells import cell, detail, label_text, type_name
 from marimo_kernel_bridge.viewing.tables.orders import Orders
-from marimo_kernel_bridge.viewing.tables.plain_values import plain
+from marimo_kernel_bridge.viewing.tables.plain_values import is_builtin, plain
 from marimo_kernel_bridge.viewing.tables.whole_table import WholeTable
 
 if TYPE_CHECKING:
@@ -48,21 +48,30 @@ class Records(Source):
 
     kind = "list of dicts"
 
-    def __init__(self, rows: Sequence[Mapping[Any, Any]]) -> None:
+    def __init__(self, rows: Sequence[dict[Any, Any]]) -> None:
         keys: dict[Any, None] = {}
+        others: dict[int, Any] = {}  # which are hashed and compared by code of their own
         for row in rows:
-            keys.update(dict.fromkeys(row))
+            for key in dict.keys(row):
+                if is_builtin(type(key)) and type(key) is not tuple:
+                    keys[key] = None
+                else:
+                    others[id(key)] = key
         self._given = rows
         self._rows = list(rows)  # so that rows which are added or removed meanwhile do not move the others
-        self._keys = list(keys)
-        self.names = [str(key) for key in self._keys]
+        self._keys = [(key, True) for key in keys] + [(key, False) for key in others.values()]
+        self.names = [_name(key) for key, _ in self._keys]
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def values(self, column: int, ids: Sequence[int]) -> list[Any]:
-        key, rows = self._keys[column], self._rows
-        return [rows[number].get(key) for number in ids]
+        (key, is_hashed), rows = self._keys[column], self._rows
+        if is_hashed:
+            return [dict.get(rows[number], key) for number in ids]
+        return [
+            next((value for other, value in dict.items(rows[number]) if other is key), None) for number in ids
+        ]
 
     def fingerprint(self) -> object:
         given = self._given
@@ -77,7 +86,7 @@ class Lists(Source):
 
     def __init__(self, columns: Mapping[Any, Sequence[Any]]) -> None:
         self._columns = list(columns.values())
-        self.names = [str(key) for key in columns]
+        self.names = [_name(key) for key in columns]
         self._length = len(self._columns[0]) if self._columns else 0
 
     def __len__(self) -> int:
@@ -96,6 +105,10 @@ class Lists(Source):
         return tuple(len(one) for one in self._columns), tuple(
             id(value) for one in self._columns for value in islice(one, 0, None, max(1, len(one) // 16))
         )
+
+
+def _name(key: Any) -> str:
+    return key if type(key) is str else label_text(key)
 
 
 class Tuples(Source):

@@ -10,6 +10,7 @@ from collections import Counter
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.inspecting.value_text import class_name
 from marimo_kernel_bridge.protocol.views import ColumnKind, Marked, Statistics
 from marimo_kernel_bridge.viewing.tables.asked_values import asked_values, at_zone
 from marimo_kernel_bridge.viewing.tables.bins import TOP, bins, edges
@@ -52,16 +53,16 @@ def kind_of(values: Iterable[Any]) -> tuple[ColumnKind, str]:
     kinds: dict[ColumnKind, None] = {}
     names: dict[str, None] = {}
     number = False
-    seen: set[type] = set()
+    seen: dict[int, type] = {}  # by identity: a class may be hashed by code of its metaclass
     for value in values:
-        if type(value) in seen:
+        if id(type(value)) in seen:
             continue
         one = plain(value)
         if is_null(one):
             number = number or isinstance(one, float)
             continue
-        seen.add(type(value))
-        names[type(value).__name__] = None
+        seen[id(type(value))] = type(value)
+        names[class_name(type(value)).rpartition(".")[2]] = None
         kinds[next((kind for type_, kind in _KINDS if isinstance(one, type_)), "other")] = None
     found = set(kinds)
     dtype = " | ".join(list(names)[:4]) or ("float" if number else "None")

@@ -116,7 +116,7 @@ def test_nested_values_and_objects_are_text_and_detail_has_all() -> None:
     cells = [row[0] for row in shown(table)]
     assert cells[0] == Marked('{"a": [1, null, "x"]}', "nested")
     assert len(cells[1].t) == 301
-    assert cells[3] == Marked("<builtins.object>", "other")
+    assert cells[3] == Marked("<object>", "other")
     assert cells[4:] == [None, "text"]
     whole = table.detail(1, 0)
     assert whole.json == [1.5] * 1000

@@ -45,7 +45,7 @@ class Person:
         return wire.decode_reply(self.lab.ask(request), kind)
 
     def open(self, name: str = "sales", session: str = "claude#1") -> OpenedView:
-        opened: OpenedView = self.ask(views.OpenView(data=name, session=session), OpenedView)
+        opened: OpenedView = self.ask(views.OpenView(data=name, session=session, runs_code=True), OpenedView)
         return opened
 
     def read(self, view: OpenedView, session: str = "claude#1") -> ViewDescription:
@@ -89,6 +89,35 @@ def person(kernel: KernelInMemory) -> Iterator[Person]:
     person = Person(kernel)
     yield person
     person.close()
+
+
+PLAN = """
+import polars as pl
+ran = []
+plan = pl.LazyFrame({"a": [1, 2]}).map_batches(lambda frame: ran.append(1) or frame)
+"""
+
+
+def test_who_may_not_run_code_opens_no_plan_and_no_view_of_theirs_runs_one_later(person: Person) -> None:
+    person.lab.run("a", PLAN)
+    looks = views.OpenView(data="plan", session="claude#1")
+    assert person.lab.ask(looks)["code"] == "not_allowed"
+    assert person.lab.run(None, "ran", store_history=False).text == "[]"
+    person.lab.run("b", FRAME)
+    person.ask(views.OpenView(data="sales", session="claude#1"), OpenedView)
+    person.lab.run("b", PLAN.replace("plan =", "sales ="))
+    seen = person.ask(views.ListViews(session="claude#1"), list[ViewDescription])
+    assert ["no table any more" in str(view) for view in seen] == [True]
+    assert person.lab.run(None, "ran", store_history=False).text == "[]"
+
+
+def test_while_agents_are_paused_no_plan_runs_for_one_that_may_run_code(person: Person) -> None:
+    person.lab.run("a", PLAN)
+    may_run = views.OpenView(data="plan", session="claude#1", runs_code=True)
+    person.lab.run("p", "%marimo pause")
+    assert person.lab.ask(may_run)["code"] == "not_allowed"
+    person.lab.run("p", "%marimo resume")
+    assert person.ask(may_run, OpenedView).description.kind == "polars LazyFrame"
 
 
 def test_a_view_of_a_variable_says_what_there_is_and_no_row(person: Person) -> None:
@@ -274,7 +303,7 @@ def test_a_relation_is_read_between_runs_alone_and_no_statement_of_a_cell_fails(
     view = person.open("rel")
     assert view.description.rows == 9
     codes: list[str] = []
-    refusal = views.OpenView(data="rel", session="claude#2")
+    refusal = views.OpenView(data="rel", session="claude#2", runs_code=True)
     person.kernel.kernel.shell.user_ns["look"] = lambda: codes.append(person.lab.ask(refusal).get("code", ""))
     # The connection has an open result while the other view is asked for
     person.lab.run("b", "open_result = con.execute('SELECT 1'); look(); ones = open_result.fetchall()")
