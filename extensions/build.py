@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-LOADER = FOLDER.parent / "marimo_kernel_bridge/kernel/live/loader.js"
+LOADER = FOLDER.parent / "marimo_kernel_bridge/kernel/live/page"
+COPY = FOLDER / "jupyterlab/src/loader"
 """What the extension for JupyterLab has of the kernel's: it takes a copy."""
 PAGE = FOLDER.parent / "marimo_kernel_bridge/viewing/page"
 """The viewer's page, which is not built: its types are checked here, by the compiler of the extension for JupyterLab."""
@@ -89,7 +90,8 @@ def build(name: str, *, test: bool = False) -> None:
 
 
 def copy_loader() -> None:
-    shutil.copy(LOADER, FOLDER / "jupyterlab/src")
+    shutil.rmtree(COPY, ignore_errors=True)
+    shutil.copytree(LOADER, COPY)
 
 
 def check_types(name: str) -> None:
@@ -161,7 +163,8 @@ def hash_of_sources(name: str) -> str:
     files = sorted(
         file for path in paths for file in ([path] if path.is_file() else path.rglob("*")) if file.is_file()
     )
-    return hash_of(FOLDER / "protocol.d.ts", LOADER, *(file for file in files if file.name != LOADER.name))
+    own = [file for file in files if COPY not in file.parents]
+    return hash_of(FOLDER / "protocol.d.ts", *sorted(LOADER.iterdir()), *own)
 
 
 def hash_of(*files: Path) -> str:

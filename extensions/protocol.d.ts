@@ -55,6 +55,7 @@ export interface Attached {
   parents: Record<string, string>;
   open: Propose[];
   cells: Record<string, CellState>;
+  live: string;
 }
 
 export interface CellSettings {

@@ -226,7 +226,8 @@ class CellState(msgspec.Struct, frozen=True):
 class Attached(msgspec.Struct, frozen=True, tag_field="op", tag="attached"):
     """`parents` are the ids of the newest request of each cell, whose late outputs the page takes over, by key.
 
-    `open` are proposals that wait for a decision, and changes that agents made while no document was attached (`kept`).
+    `open` are proposals that wait for a decision, and changes that agents made while no document was attached (`kept`). `live` says
+    which files of marimo's front end draw elements here, as the kernel names them when a page asks for elements; empty if unknown.
     """
 
     agents: list[AgentInfo]
@@ -235,6 +236,7 @@ class Attached(msgspec.Struct, frozen=True, tag_field="op", tag="attached"):
     parents: dict[str, str]
     open: list[Propose]
     cells: dict[str, CellState]
+    live: str = ""
 
 
 class Noted(msgspec.Struct, frozen=True, tag_field="op", tag="noted"):

@@ -4,30 +4,60 @@ import type { Kernel } from '@jupyterlab/services';
 
 const TARGET = 'marimo_kernel_bridge.live';
 const PAUSE = 500; // ms, until a change of the code is looked at
+const AGAIN = 5_000; // ms, until the loader is fetched again
 /** Code that makes elements. A notebook with it gets marimo's front end while the person reads or types, before the first element is shown. */
 const MAKES_ELEMENTS = /\bmo\.(ui|lazy|download)\b|\bmarimo\.ui\b|\bfrom marimo import ui\b/;
+
+/** Only those who show an element load it. */
+const fetchLoader = () => import(/* webpackChunkName: "loader" */ './loader/loader.js');
 
 export class Elements {
   private readonly placeholders: HTMLCollectionOf<Element>;
   private readonly observer = new MutationObserver(() => this.look());
   private kernel: Kernel.IKernelConnection | null = null;
-  private connected = false;
+  private frontEnd = '';
+  /** The connection to the present kernel, also while it is made. */
+  private connection: object | null = null;
   private timer = 0;
   private end = () => {};
 
-  constructor(private readonly panel: NotebookPanel) {
+  constructor(
+    private readonly panel: NotebookPanel,
+    private readonly loader = fetchLoader
+  ) {
     this.placeholders = panel.content.node.getElementsByClassName('mkb-live');
+    void panel.context.ready.then(() => this.warmUp()).catch(() => undefined); // a file that cannot be read has no elements
   }
 
-  /** A kernel of ours is there. */
-  attach(kernel: Kernel.IKernelConnection): void {
+  /** A kernel of ours is there, which has this front end of marimo's; empty if it does not say. */
+  attach(kernel: Kernel.IKernelConnection, frontEnd = ''): void {
     if (kernel === this.kernel) return;
     this.kernel = kernel;
-    this.connected = false;
+    this.frontEnd = frontEnd;
+    this.connection = null;
+    this.watch();
+    this.expect();
+  }
+
+  detach(): void {
+    this.kernel = null;
+    this.connection = null;
+    this.rest();
+    this.end();
+    this.end = () => {};
+  }
+
+  /** The person opens a notebook with elements: much of their front end can be ready before there is a kernel. */
+  private async warmUp(): Promise<void> {
+    if (this.panel.isDisposed || !this.expectsElements()) return;
+    const { warmUp } = await this.loader();
+    await warmUp();
+  }
+
+  private watch(): void {
     this.observer.observe(this.panel.content.node, { childList: true, subtree: true });
     this.panel.content.modelContentChanged.connect(this.later, this);
     this.look();
-    this.expect();
   }
 
   private later(): void {
@@ -36,7 +66,7 @@ export class Elements {
 
   private expect(): void {
     this.timer = 0;
-    if (this.kernel && !this.connected && this.expectsElements()) this.begin();
+    if (this.kernel && !this.connection && this.expectsElements()) this.begin();
   }
 
   private expectsElements(): boolean {
@@ -45,22 +75,13 @@ export class Elements {
     return false;
   }
 
-  detach(): void {
-    this.kernel = null;
-    this.connected = false;
-    this.rest();
-    this.end();
-    this.end = () => {};
-  }
-
   private look(): void {
     if (this.placeholders.length) this.begin();
   }
 
   private begin(): void {
     this.rest();
-    if (!this.connected) void this.connect();
-    this.connected = true;
+    if (this.kernel && !this.connection) void this.connect(this.kernel);
   }
 
   /** Look for elements no more: they are expected now, or no kernel has any. */
@@ -71,13 +92,20 @@ export class Elements {
     this.timer = 0;
   }
 
-  private async connect(): Promise<void> {
-    const { kernel } = this;
-    const { connect } = await import(/* webpackChunkName: "loader" */ './loader.js'); // only those who show an element load it
-    if (!kernel || kernel !== this.kernel) return; // it went away meanwhile
+  private async connect(kernel: Kernel.IKernelConnection): Promise<void> {
+    const connection = (this.connection = {});
+    let loader: Awaited<ReturnType<typeof fetchLoader>>;
+    try {
+      loader = await this.loader();
+    } catch {
+      if (connection === this.connection) this.timer = window.setTimeout(() => this.again(), AGAIN);
+      return;
+    }
+    if (connection !== this.connection) return; // the kernel went away meanwhile
+    if (this.frontEnd) loader.expect(this.frontEnd);
     const comm = kernel.createComm(TARGET);
     let opened = false;
-    const line = connect({
+    const line = loader.connect({
       send: message => {
         if (comm.isDisposed) return;
         if (opened) comm.send(message as {});
@@ -93,5 +121,12 @@ export class Elements {
       line.close();
       if (!comm.isDisposed) comm.close();
     };
+  }
+
+  /** The loader did not come: the server was away. */
+  private again(): void {
+    this.connection = null;
+    this.watch();
+    this.expect();
   }
 }

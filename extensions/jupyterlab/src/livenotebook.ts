@@ -160,7 +160,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
     this.place();
     this.app.attached();
     this.late.adopt(reply.parents);
-    this.elements.attach(this.context.session!.kernel!);
+    this.elements.attach(this.context.session!.kernel!, reply.live);
     this.marks.learn(reply.cells);
     this.showAgents(reply.agents, reply.paused);
     const gone = this.proposals.keepOnly(reply.open);

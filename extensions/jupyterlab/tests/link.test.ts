@@ -4,7 +4,7 @@ import type { Attached, Order } from '../../protocol';
 import { type Document, Link, type Outcome } from '../src/link.js';
 
 const ATTACHED: Attached & { status: 'ok' } = {
-  status: 'ok', op: 'attached', agents: [], paused: false, mode: 'autorun', parents: {}, open: [], cells: {}
+  status: 'ok', op: 'attached', agents: [], paused: false, mode: 'autorun', parents: {}, open: [], cells: {}, live: ''
 };
 
 /** A kernel that answers at once, unless its replies are held, and a document that notes what it is asked. */

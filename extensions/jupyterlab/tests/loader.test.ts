@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
-import { connect, heldValues, isForElement, Line, LOADER, type Message, rewritten, saveForms, type Sent, showOutputs, styles, themeOf } from '../src/loader.js';
+import { heldValues } from '../src/loader/frontend.js';
+import { isForElement } from '../src/loader/keys.js';
+import { Line } from '../src/loader/lines.js';
+import { connect } from '../src/loader/loader.js';
+import { LOADER, type Message, type Sent } from '../src/loader/messages.js';
+import { saveForms, showOutputs } from '../src/loader/notebooks.js';
+import { rewritten, styles } from '../src/loader/rewriting.js';
+import { themeOf } from '../src/loader/theme.js';
 
 const chunk = (text: string) => rewritten('a.js', text, name => `blob:${name}`, 'blob:page');
 

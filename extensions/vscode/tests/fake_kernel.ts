@@ -7,7 +7,7 @@ import { Session } from '../src/session';
 import { baseOf } from '../src/texts';
 import type { Attention } from '../src/told';
 
-export const NOBODY: Omit<Attached, 'op'> = { agents: [], paused: false, mode: 'autorun', parents: {}, open: [], cells: {} };
+export const NOBODY: Omit<Attached, 'op'> = { agents: [], paused: false, mode: 'autorun', parents: {}, open: [], cells: {}, live: '' };
 
 export class FakeEditor implements Editor {
   path = '/n.ipynb';

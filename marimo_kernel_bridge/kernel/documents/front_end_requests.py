@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, assert_never
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -96,6 +97,7 @@ class FrontEndRequests:
             documents.cells.parents(document) if document.adopts else {},
             documents.proposals.open_for(document),
             documents.states(document),
+            getattr(sys.modules.get("marimo"), "__version__", ""),
         )
 
     def _changed(self, document: Document, request: wire.Changed) -> wire.Noted:

@@ -1,4 +1,4 @@
 """marimo's own elements on pages: who shows them, the messages from and to them, and what carries these.
 
-`loader.js` is what runs on the page. marimo's side (HTML, values, files of its front end) is `runtime.live`.
+`page` is what runs on the page. marimo's side (HTML, values, files of its front end) is `runtime.live`.
 """

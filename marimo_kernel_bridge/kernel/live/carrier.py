@@ -7,16 +7,15 @@ this project's extension has the loader already, and needs no widget manager.
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+from marimo_kernel_bridge.kernel.live.loader_source import loader_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Receive = Callable[["Carrier", object], None]
     """Takes the data of a message."""
-
-_LOADER: Final = Path(__file__).with_name("loader.js")
 
 
 class Carrier(Protocol):
@@ -62,7 +61,7 @@ class LoaderWidget:
             import anywidget  # noqa: PLC0415  # an extra, and it takes a third of a second
 
         class Loader(anywidget.AnyWidget):
-            _esm = _LOADER.read_text("utf-8")
+            _esm = loader_source()
 
         self._widget: Any = Loader()
         self.comm_id: str = self._widget.model_id

@@ -33,6 +33,7 @@ class LivePage:
             self._send("comm_open", {"target_name": LIVE_TARGET, "data": hello})
         [welcome] = self.heard("welcome")
         self.key: str = welcome["key"]
+        self.assets: str = welcome["assets"]
 
     @classmethod
     def of(cls, front_end: FrontEnd) -> LivePage:

@@ -60,6 +60,15 @@ def test_an_element_that_is_shown_before_the_extension_has_the_notebook_can_be_m
     assert "<marimo-slider" in (kernel.kernel.notebook.runtime.live.html(out) or "")
 
 
+def test_a_front_end_that_attaches_is_told_which_files_draw_elements_as_pages_are_later(
+    make: Callable[..., KernelInMemory],
+) -> None:
+    lab = make(widgets=True).connect("lab")
+    attached = lab.open({"a": ""}).attached
+    assert attached is not None
+    assert attached.live == LivePage(lab).assets
+
+
 def test_a_chart_waits_for_no_page_that_nobody_knows_of(make: Callable[..., KernelInMemory]) -> None:
     lab = make().connect("lab")
     data = "alt.Chart(alt.Data(values=[{'x': 1}])).mark_point().encode(x='x:Q')"

@@ -6,18 +6,20 @@ import gzip
 import json
 import logging
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from marimo_kernel_bridge.kernel.live import carrier, messages
+from marimo_kernel_bridge.kernel.live import messages
+from marimo_kernel_bridge.kernel.live.loader_source import loader_source
 from marimo_kernel_bridge.runtime.display.placeholders import Placeholder
 from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
 from marimo_kernel_bridge.runtime.live.assets import STATIC, FrontEndFiles
 from tests.unit.kernel.live.live_page import LivePage
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory
 
 pytestmark = pytest.mark.usefixtures("from_now_on")
@@ -108,8 +110,8 @@ def test_a_page_with_another_loader_is_not_answered(page: LivePage, caplog: pyte
 
 
 def test_the_loader_has_the_version_of_the_messages_and_placeholders_look_for_it() -> None:
-    loader = Path(carrier.__file__).with_name("loader.js").read_text("utf-8")
-    assert f"export const LOADER = {messages.LOADER};" in loader
+    loader = loader_source()
+    assert f"const LOADER = {messages.LOADER};" in loader
     assert "Symbol.for(`marimo_kernel_bridge.live.${LOADER}`)" in loader
     native = Placeholder(LiveFrontEnd("k", attached=True, sure=True), "1").beside(
         {"text/html": "<script></script>"}
