@@ -1,6 +1,7 @@
 /** The kernel of one open notebook, as Lab connects to it: requests on control, orders from iopub. */
 import type { ISessionContext } from '@jupyterlab/apputils';
 import { KernelMessage } from '@jupyterlab/services';
+import { Greeting } from './greeting.js';
 
 const IMPLEMENTATION = 'marimo_kernel_bridge';
 const REQUEST = 'marimo_bridge_document_request';
@@ -26,7 +27,7 @@ export interface Listener {
 }
 
 export class Kernel {
-  private asking = false;
+  private readonly greeting: Greeting<KernelMessage.IInfoReply>;
   private ready = false;
   private offset = Infinity; // ms from the kernel's clock to this one, with the shortest way of a reply
 
@@ -38,7 +39,8 @@ export class Kernel {
     context.kernelChanged.connect(this.onChanged, this);
     context.connectionStatusChanged.connect(this.onConnection, this);
     context.statusChanged.connect(this.onStatus, this);
-    void this.greet();
+    this.greeting = new Greeting(() => this.context.session?.kernel, info => this.greeted(info));
+    this.greet();
   }
 
   /** Send a request; return the content of its reply, or null if none comes. */
@@ -69,6 +71,7 @@ export class Kernel {
   }
 
   dispose(): void {
+    this.greeting.stop();
     this.context.iopubMessage.disconnect(this.onMessage, this);
     this.context.kernelChanged.disconnect(this.onChanged, this);
     this.context.connectionStatusChanged.disconnect(this.onConnection, this);
@@ -83,17 +86,17 @@ export class Kernel {
 
   private onChanged(): void {
     this.lose();
-    void this.greet();
+    this.greet();
   }
 
   private onConnection(_: unknown, status: string): void {
-    if (status === 'connected') void this.greet();
+    if (status === 'connected') this.greet();
     else this.lose();
   }
 
   private onStatus(_: unknown, status: string): void {
     if (status === 'restarting' || status === 'autorestarting' || status === 'dead') this.lose();
-    else if (status === 'idle' || status === 'busy') void this.greet();
+    else if (status === 'idle' || status === 'busy') this.greet();
   }
 
   private lose(): void {
@@ -101,22 +104,15 @@ export class Kernel {
     this.ready = false;
   }
 
-  private async greet(): Promise<void> {
-    const kernel = this.context.session?.kernel;
-    if (!kernel || this.ready || this.asking || kernel.connectionStatus !== 'connected') return;
-    this.asking = true;
-    try {
-      const info = await kernel.info;
-      if (kernel !== this.context.session?.kernel || kernel.connectionStatus !== 'connected') return;
-      if (info.implementation !== IMPLEMENTATION || this.ready) return;
-      this.ready = true;
-      this.offset = Infinity;
-      this.listener.ready();
-    } catch {
-      // the kernel went away while it was asked
-    } finally {
-      this.asking = false;
-    }
+  private greet(): void {
+    if (!this.ready) this.greeting.greet();
+  }
+
+  private greeted({ implementation }: KernelMessage.IInfoReply): void {
+    if (implementation !== IMPLEMENTATION || this.ready) return;
+    this.ready = true;
+    this.offset = Infinity;
+    this.listener.ready();
   }
 }
 
