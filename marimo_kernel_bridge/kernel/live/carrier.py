@@ -7,7 +7,7 @@ this project's extension has the loader already, and needs no widget manager.
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from marimo_kernel_bridge.kernel.live.loader_source import loader_source
 
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
     Receive = Callable[["Carrier", object], None]
     """Takes the data of a message."""
+
+
+NO_WIDGETS: Final = (
+    "marimo's elements have their static form here, as this VS Code shows no widgets, and without them other cells may wait for ever. "
+    "Install its extension Jupyter Notebook Renderers (ms-toolsai.jupyter-renderers), restart the kernel and reload the window; "
+    "or uninstall anywidget from the kernel's environment."
+)
+"""What VS Code shows in place of a widget's view without that extension, which nothing tells the kernel of."""
 
 
 class Carrier(Protocol):
@@ -76,7 +84,7 @@ class LoaderWidget:
     def view(self) -> dict[str, Any]:
         """The data of an output that shows it."""
         model = {"version_major": 2, "version_minor": 1, "model_id": self.comm_id}
-        return {"application/vnd.jupyter.widget-view+json": model, "text/plain": ""}
+        return {"application/vnd.jupyter.widget-view+json": model, "text/plain": NO_WIDGETS}
 
     def send(self, data: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         if not self.closed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from marimo_kernel_bridge.kernel.live import messages
-from marimo_kernel_bridge.kernel.live.carrier import LoaderWidget, PageComm, has_widgets
+from marimo_kernel_bridge.kernel.live.carrier import NO_WIDGETS, LoaderWidget, PageComm, has_widgets
 from marimo_kernel_bridge.kernel.live.page_requests import Host as RequestsHost
 from marimo_kernel_bridge.kernel.live.page_requests import PageRequests
 from marimo_kernel_bridge.kernel.live.pages import LivePages
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
     from marimo_kernel_bridge.runtime.interface import LiveElements
 
-_LONGEST_WAIT: Final = 60.0  # seconds until the widget's view goes although no page has said hello
+_LONGEST_WAIT: Final = 60.0  # seconds in which a page says hello where widgets are shown
 _AGAIN: Final = 0.5  # seconds between looks whether VS Code is quiet
 
 
@@ -115,7 +115,18 @@ class LiveCarriers:
         self._viewed.add(session)
         self._views[session] = entry
         self._host.outputs.show_notice(self._view(session, self._widget.view), _parent(entry))
-        self._host.io_loop.call_later(_LONGEST_WAIT, self._hide_view, session)
+        self._host.io_loop.call_later(_LONGEST_WAIT, self._tell_why, session)
+
+    def _tell_why(self, session: str) -> None:
+        """Say in place of the view why nothing is live, until a page says hello after all."""
+        entry = self._views.get(session)
+        if entry is None:
+            return
+        if self._router.vscode_is_busy:
+            self._host.io_loop.call_later(_AGAIN, self._tell_why, session)
+            return
+        self._host.log.warning("%s", NO_WIDGETS)
+        self._update_view(session, entry, {"text/plain": NO_WIDGETS})
 
     def _hide_view(self, session: str) -> None:
         """Replace the view by nothing, so that no saved notebook has it."""
@@ -124,9 +135,10 @@ class LiveCarriers:
         if self._router.vscode_is_busy:
             self._host.io_loop.call_later(_AGAIN, self._hide_view, session)
             return
-        entry = self._views.pop(session)
-        nothing = {"text/html": "", "text/plain": ""}
-        self._host.outputs.update_display(self._view(session, nothing), _parent(entry))
+        self._update_view(session, self._views.pop(session), {"text/html": "", "text/plain": ""})
+
+    def _update_view(self, session: str, entry: Entry, data: dict[str, Any]) -> None:
+        self._host.outputs.update_display(self._view(session, data), _parent(entry))
 
     def _view(self, session: str, data: dict[str, Any]) -> dict[str, Any]:
         transient = {"display_id": f"mkb-live-{session}"}

@@ -9,6 +9,7 @@ import ipywidgets  # type: ignore[import-untyped]  # it has no types
 import pytest
 
 from marimo_kernel_bridge.kernel.live import carriers
+from marimo_kernel_bridge.kernel.live.carrier import NO_WIDGETS
 from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
 from marimo_kernel_bridge.runtime.live.assets import FrontEndFiles
 from tests.unit.kernel.live.live_page import LivePage, widgets
@@ -116,6 +117,21 @@ def test_in_vs_code_the_widgets_view_goes_once_vs_code_is_quiet(
     busy.clear()
     busy.append(False)
     assert code.kernel.run_until(lambda: "widget-view" not in str(code.outputs("a")))
+
+
+def test_a_vs_code_that_shows_no_widgets_is_told_why_nothing_is_live_until_a_page_says_hello(
+    make: Callable[..., KernelInMemory], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(carriers, "_LONGEST_WAIT", 0.001)
+    code = make(widgets=True).connect("vscode")
+    assert code.run("a", "import marimo as mo\nmo.ui.text()").ok
+    assert code.kernel.run_until(lambda: "widget-view" not in str(code.outputs("a")))
+    told, element = code.outputs("a")
+    assert told["data"] == {"text/plain": NO_WIDGETS}
+    assert "(text)" in element["data"]["text/html"]
+    assert "Jupyter Notebook Renderers" in caplog.text
+    LivePage.of(code)
+    assert code.kernel.run_until(lambda: NO_WIDGETS not in str(code.outputs("a")))
 
 
 def test_nothing_is_sent_on_a_comm_that_its_page_has_closed(make: Callable[..., KernelInMemory]) -> None:
