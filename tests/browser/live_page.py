@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 THEME = "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})"
 LIGHT, DARK = "JupyterLab Light", "JupyterLab Dark"
 
-# What other code on the page, or the person, could notice. MathJax is JupyterLab's own.
+# What other code on the page, or the person, could notice. MathJax is JupyterLab's own, and Notebook has an icon while its kernel is busy.
 LOOK = """() => ({
   base: document.baseURI, title: document.title, url: location.href, state: JSON.stringify(history.state),
-  icons: [...document.querySelectorAll("link[rel~=icon]")].map(link => link.href),
+  icons: [...document.querySelectorAll("link[rel~=icon]")].map(link => link.href.replace(/favicon-busy-\\d/, "favicon-notebook")),
   body: [...document.body.attributes].map(one => `${one.name}=${one.value}`).filter(one => !one.startsWith("data-jp")),
   globals: Object.getOwnPropertyNames(window).filter(name => name !== "MathJax").sort(),
   focus: String(HTMLElement.prototype.focus), fetch: String(window.fetch), socket: String(window.WebSocket),
