@@ -166,3 +166,38 @@ def test_a_cell_of_nothing_but_comments_that_the_result_shows_as_text_is_no_diff
     assert "mo.md" in conversion.codes[1]
     verdict = verifying.verify(notebook, conversion, lambda _steps, _now: None)
     assert (verdict.same, verdict.first.compared) == (True, 1)
+
+
+class Closed(Endless):
+    """A notebook of which a cell fails once the one below it has run."""
+
+    async def run(self, cell, code, _bound):
+        closed = any("close" in self.codes[ran] for ran in self.shown)
+        self.shown[cell] = failed("ValueError") if closed and "query" in code else printed(code)
+
+
+@pytest.mark.parametrize("fails_in_jupyter", [True, False])
+def test_a_cell_that_fails_in_the_original_when_it_runs_again_is_no_difference(monkeypatch, fails_in_jupyter):
+    async def original(_folder, codes, _done):
+        return {cell: printed(code) for cell, code in codes.items()}
+
+    async def original_again(_folder, codes, _deadline):
+        shown = failed("ValueError") if fails_in_jupyter else printed("")
+        return {cell: shown if "query" in code else printed(code) for cell, code in codes.items()}
+
+    @asynccontextmanager
+    async def running(_folder, codes, *, strict):
+        yield Closed(codes)
+
+    monkeypatch.setattr(verifying, "original", original)
+    monkeypatch.setattr(verifying, "original_again", original_again)
+    monkeypatch.setattr(verifying, "running", running)
+    sources = ["c = connect", "query(c)", "close(c)"]
+    notebook = Notebook(
+        tuple(NotebookCell(number, f"c{number}", "code", source) for number, source in enumerate(sources, 1)),
+        {},
+    )
+    verdict = verifying.verify(notebook, convert(notebook), lambda _steps, _now: None)
+    assert (verdict.first.same, verdict.same) == (True, fails_in_jupyter)
+    again = next(check for check in verdict.checks if check.name == "run_again")
+    assert (again.done, again.wrong) == (3, 0 if fails_in_jupyter else 1)

@@ -117,4 +117,26 @@ async def original(folder: Path, codes: Mapping[str, str], done: Callable[[str],
         for cell, code in codes.items():
             await front_end.run(cell, code, bound=LONGEST_CELL)
             done(cell)
-        return {cell: list(shown.log.outputs()) for cell, shown in front_end.cells.items()}
+        return _page(front_end)
+
+
+async def original_again(folder: Path, codes: Mapping[str, str], deadline: Deadline) -> Page:
+    """Run a notebook under ipykernel, and then each cell once more, from last to first. Return what these show.
+
+    So a cell does not find anew what a cell above it makes: a connection that a cell below has closed stays closed.
+
+    Raises `BridgeError`, `TimeIsUpError`.
+    """
+    async with started_kernel("python3", folder, subprocess.DEVNULL) as manager, opened(manager) as front_end:
+        for cell, code in [*codes.items(), *reversed(list(codes.items()))]:
+            bound = deadline.left
+            try:
+                async with asyncio.timeout(bound):
+                    await front_end.run(cell, code, bound=bound)
+            except TimeoutError as error:
+                raise TimeIsUpError from error
+        return _page(front_end)
+
+
+def _page(front_end: FrontEnd) -> Page:
+    return {cell: list(shown.log.outputs()) for cell, shown in front_end.cells.items()}

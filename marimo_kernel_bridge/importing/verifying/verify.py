@@ -28,6 +28,7 @@ from marimo_kernel_bridge.importing.verifying.running import (
     Deadline,
     TimeIsUpError,
     original,
+    original_again,
     running,
 )
 from marimo_kernel_bridge.importing.verifying.texts_and_pictures import markdown_check, picture_check
@@ -48,6 +49,8 @@ SECONDS: Final = 600.0
 _TRIES: Final = 3
 """The literals of a cell that are tried, if the cell fails with the change."""
 
+
+_CELL: Final = "cell "
 
 Progress: TypeAlias = "Callable[[int, str], object]"
 """What is told of the work: how many more steps are done, and what is done, as `part: detail`."""
@@ -173,9 +176,19 @@ class _Verification:
         ]
 
     async def _original(self, what: str) -> dict[int, Outputs]:
-        codes = {f"cell {cell.position}": cell.source for cell in self.notebook.cells if cell.kind == "code"}
-        page = await original(self.folder, codes, lambda cell: self.progress(1, f"{what}: {cell}"))
-        return {int(cell.removeprefix("cell ")): outputs for cell, outputs in page.items()}
+        page = await original(
+            self.folder, self._original_codes, lambda cell: self.progress(1, f"{what}: {cell}")
+        )
+        return _by_position(page)
+
+    async def original_fails_again(self, deadline: Deadline) -> set[int]:
+        """Return the cells of the original that fail when they run again, by position."""
+        page = await original_again(self.folder, self._original_codes, deadline)
+        return {position for position, outputs in _by_position(page).items() if fails(outputs)}
+
+    @property
+    def _original_codes(self) -> dict[str, str]:
+        return {f"{_CELL}{cell.position}": cell.source for cell in self.notebook.cells if cell.kind == "code"}
 
     async def _run_all(self, result: RunningNotebook) -> str | None:
         """Run the cells in order. Return the one that does not end, if there is one."""
@@ -204,25 +217,41 @@ class _Verification:
         ]
 
 
+def _by_position(page: Page) -> dict[int, Outputs]:
+    return {int(cell.removeprefix(_CELL)): outputs for cell, outputs in page.items()}
+
+
 def _texts(one: Outputs, other: Outputs) -> tuple[str, str]:
     texts = shown_text(one), shown_text(other)
     return texts if texts[0] != texts[1] else ("a picture", "another picture")
 
 
 class _Again:
-    """Runs each cell again, with what depends on it: no other cell may change."""
+    """Runs each cell again, with what depends on it: no other cell may change.
+
+    Cells that fail in the original, too, when they run again, do not count: they use what a cell below has closed, say.
+    """
 
     def __init__(self, verification: _Verification, steady: set[str]) -> None:
         self._of = verification
         self._steady = [cell for cell in verification.codes if cell in steady]
         self._done: dict[CheckName, int] = {"run_again": 0, "in_reverse_order": 0}
-        self._wrong: dict[CheckName, int] = dict.fromkeys(self._done, 0)
-        self._differences: dict[CheckName, list[Difference]] = {name: [] for name in self._done}
+        self._changed: dict[CheckName, list[list[Difference]]] = {name: [] for name in self._done}
+        self._failing: set[int] = (
+            set()
+        )  # positions of cells that fail when they run again, and did not before
 
     async def run(self, result: RunningNotebook, deadline: Deadline) -> None:
         codes = list(self._of.codes)
         await self._in_order(result, deadline, "run_again", codes)
         await self._in_order(result, deadline, "in_reverse_order", codes[::-1])
+        if self._failing:
+            self._of.progress(0, "the original, each cell run again")
+            excused = self._failing & await self._of.original_fails_again(deadline)
+            for name, runs in self._changed.items():
+                self._changed[name] = [
+                    [each for each in changed if excused.isdisjoint(each.positions)] for changed in runs
+                ]
 
     async def _in_order(
         self, result: RunningNotebook, deadline: Deadline, name: CheckName, order: Sequence[str]
@@ -232,9 +261,8 @@ class _Again:
             await result.run(cell, self._of.codes[cell], deadline.left)
             after = result.page()
             what = f"after {self._of.named(cell)} ran again"
-            changed = self._of.differences(self._steady, before, after, what)
-            self._differences[name] += changed
-            self._wrong[name] += bool(changed)
+            self._changed[name].append(self._of.differences(self._steady, before, after, what))
+            self._failing.update(*(self._of.made_of[each] for each in self._steady if fails(after[each])))
             self._done[name] += 1
             before = after
             self._of.progress(1, f"{name.replace('_', ' ')}: {self._of.named(cell)}")
@@ -242,7 +270,13 @@ class _Again:
     def checks(self) -> list[Check]:
         total = len(self._of.codes)
         return [
-            Check(name, done, total, tuple(self._differences[name]), self._wrong[name])
+            Check(
+                name,
+                done,
+                total,
+                tuple(each for changed in self._changed[name] for each in changed),
+                sum(map(bool, self._changed[name])),
+            )
             for name, done in self._done.items()
         ]
 
