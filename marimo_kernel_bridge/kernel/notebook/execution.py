@@ -194,17 +194,28 @@ class Execution:
         return cell.error if did_not_run else None
 
     async def run(self, cell_ids: Collection[str]) -> None:
-        """Run cells, their stale ancestors first; not below a cell whose new code is held."""
+        """Run cells, their stale ancestors first; not below a cell whose new code is held.
+
+        A cell that acts outside of the notebook does not run for others if what it reads has not changed.
+        """
         for cell_id, above in self.stale_cells.unrun_above(cell_ids).items():
             cell_ids = set(cell_ids) - {cell_id}
             self.show_instead(cell_id, "cancelled", notices.waits_for(self._cells[above].cell))
             self.record(cell_id, 0.0, changed=True)
-        self.graph.mark_makers(cell_ids)
+        runtime = self.graph.runtime
+        stale = runtime.stale()
+        makers = self.graph.mark_makers(cell_ids) - stale
+        changed = {*cell_ids, *(runtime.stale_above(cell_ids) & stale)} if makers else set()
+        left_out = self.graph.leave_out(cell_ids)
         self.graph.publish()
         try:
-            await self.graph.runtime.run(cell_ids)
+            await runtime.run(cell_ids)
         finally:
             self.running = None
+            if makers:
+                beside = runtime.stale() - stale - runtime.descendants(*changed)
+                self.graph.redefinitions.acting.stand_by(beside)
+            self.graph.put_back(left_out)
             self.graph.refresh_stale()
 
     async def run_together(self, cell_ids: set[str]) -> None:
@@ -238,7 +249,11 @@ class Execution:
     async def _run_due(self) -> None:
         done: set[str] = set()
         while (due := self.stale_cells.due()) - done and not self.should_pause():
-            done |= due
+            ready = self.graph.ready(due)
+            if not ready:
+                continue
+            done |= ready
+            due = ready
             await self.run(due)
             self.stale_cells.note_runs(due)
             if self.stale_cells.due() >= due:
@@ -307,6 +322,8 @@ class Execution:
                 self.later(self.graph.update)
             self._notify_redefinitions(entry)
             self._router.end(entry, before)
+        if outcome.error is None:
+            self.graph.redefinitions.acting.succeeded(cell_id)
         after = entry.log.outputs()
         self._cells.change(
             cell_id,

@@ -16,7 +16,7 @@ from marimo_kernel_bridge.kernel.notebook.superseding import is_superseded_by, r
 from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.cells import Body, CellTable, Entry
@@ -122,18 +122,60 @@ class NotebookGraph:
             self.runtime.set_stale(outdated | self.runtime.descendants(*outdated))
         self.refresh_stale()
 
-    def mark_makers(self, cell_ids: Iterable[str]) -> None:
-        """Mark as stale what must run again before these cells, because later cells have mutated its objects.
+    def mark_makers(self, cell_ids: Iterable[str]) -> set[str]:
+        """Mark as stale what must run again before these cells, because later cells have mutated its objects. Return that.
 
         And what is below that: a cell in between would otherwise run after these, and make them stale again.
         """
         will_run: set[str] = set()
+        all_makers: set[str] = set()
         new = frozenset(cell_ids)
         while new:
             will_run |= new
             makers = self.redefinitions.makers_needed(new)
+            all_makers |= makers
             self.runtime.set_stale(makers | self.runtime.descendants(*makers))
             new = self.runtime.stale_above(will_run) - will_run
+        return all_makers
+
+    def leave_out(self, cell_ids: Collection[str]) -> set[str]:
+        """Take cells for fresh that a run of these would run again to no purpose, and with harm.
+
+        They append to what they have appended to before, say, and no stale cell above them gives them a reason to. Returns them.
+        """
+        ahead, acting = self.ahead, self.redefinitions.acting
+        if not ahead:
+            return set()
+        above = self.runtime.stale_above(cell_ids).difference(cell_ids)
+        again = {cell_id for cell_id in above & ahead if acting.repeats(cell_id)}
+        left_out = {cell_id for cell_id in again if self.runtime.ancestors(cell_id).isdisjoint(above - again)}
+        self.runtime.set_stale(left_out, stale=False)
+        return left_out
+
+    def ready(self, due: set[str]) -> set[str]:
+        """Return the stale cells to run next, of those that are due: all, or those above the first bystander that acts.
+
+        One that would read what it has read before is taken for fresh: to run it would only repeat what it does.
+        """
+        acting, places = self.redefinitions.acting, self._cells.places
+        waiting = due & acting.bystanders
+        if not waiting:
+            return due
+        first = min(waiting, key=lambda cell_id: places[cell_id])
+        above = {cell_id for cell_id in due if places[cell_id] < places[first]}
+        above |= self.runtime.ancestors(first) & due
+        if above:
+            return above
+        if not acting.reads_the_same(first):
+            return {first}
+        self.runtime.set_stale([first], stale=False)
+        self.refresh_stale()
+        return set()
+
+    def put_back(self, cell_ids: set[str]) -> None:
+        """Mark cells as stale that a run has left out, with all below them."""
+        if cell_ids:
+            self.runtime.set_stale(cell_ids | self.runtime.descendants(*cell_ids))
 
     def defines_names(self, cell_id: str) -> bool:
         """Return whether the published graph has any name of a cell."""

@@ -28,6 +28,7 @@ from marimo_kernel_bridge.kernel.versions.file_mentions import (
     reads,
 )
 from marimo_kernel_bridge.kernel.versions.notebook_paths import PATH_TYPES, notebooks_path
+from marimo_kernel_bridge.kernel.versions.open_files import mapped, may_write, written_through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,6 +38,7 @@ MOST_FILES: Final = 40
 
 _TICK: Final = 20_000_000
 """Nanoseconds by which the times in a file system may be behind the clock."""
+_BY_KEY: Final = re.compile(r"\b(?:shelve|dbm)\b")
 _IMPORTS: Final = re.compile(r"\bimportlib\b|\bpkgutil\b")
 
 
@@ -56,6 +58,9 @@ class _Recording:
         default_factory=dict
     )  # with the status before
     existed: dict[str, bool] = field(default_factory=dict)  # before the first write
+    by_key: bool = (
+        False  # the code opens databases of `dbm`, whose libraries write the files that Python has looked for
+    )
     listed: set[str] = field(default_factory=set)  # folders
 
     def read(self, path: object) -> None:
@@ -72,7 +77,9 @@ class _Recording:
     def opened(self, path: object, _mode: object, flags: object) -> None:
         how = flags if isinstance(flags, int) else 0
         if not how & (os.O_WRONLY | os.O_RDWR):
-            self.read(path)
+            if self.by_key:
+                self.connected(path)
+            self.read(_source_of(path) if isinstance(path, str) and path.endswith(".pyc") else path)
         elif how & (os.O_TRUNC | os.O_EXCL):
             self.write(path)
         elif how & os.O_APPEND and not how & os.O_RDWR:
@@ -194,7 +201,10 @@ class FileWatch:
         self._looks = looks(code)
         self._reads = self._looks or reads(code)
         self._before = {path: _status(path) for path in self._paths(held)}
-        self._recording = _Recording()
+        self._recording = _Recording(by_key=_BY_KEY.search(code) is not None)
+        if may_write(code):
+            for path in written_through(held):
+                self._recording.append(path)
         _current = self._recording
         self._token = _of_context.set(self._recording)
 
@@ -203,16 +213,19 @@ class FileWatch:
         named = {path for path in held if len(path) < 1000 and may_be_path(path)}  # noqa: PLR2004  # characters of a path
         return {path for each in self._mentioned | named if (path := notebooks_path(each)) is not None}
 
-    def end(self, values: Iterable[object]) -> FileUse:
-        """Return what the body has done. `values`: as in the beginning, now."""
+    def end(self, values: Iterable[object], mutated: Iterable[object] = ()) -> FileUse:
+        """Return what the body has done. `values`: as in the beginning, now; `mutated` are those that it mutated."""
         global _current  # noqa: PLW0603  # as above
         _current = None
         _of_context.reset(self._token)
         seen = self._recording
+        for path in filter(None, map(mapped, mutated)):
+            seen.append(path)
         before = {**seen.connected_to, **self._before}
         contents = seen.reads | set(seen.connected_to)
         for path in self._paths(values) | set(seen.connected_to):
-            if path in seen.reads or path in seen.writes or path in seen.appends:
+            is_read = path in seen.reads and path not in seen.connected_to
+            if is_read or path in seen.writes or path in seen.appends:
                 continue
             now = _status(path)
             if not self._can_write and path not in seen.connected_to:
@@ -247,6 +260,12 @@ class FileWatch:
             frozenset(appends | set(map(_entries_of, refilled))),
             made,
         )
+
+
+def _source_of(compiled: str) -> str:
+    """Return the path of the source of a compiled module."""
+    folder, _, name = compiled.rpartition(f"{os.sep}__pycache__{os.sep}")
+    return f"{folder}{os.sep}{name.partition('.')[0]}.py"
 
 
 def _entries_of(folder: str) -> str:

@@ -48,7 +48,7 @@ class FileContents:
         read = {path for path in use.contents | continued if self._is_ahead(path, cell_id, above)}
         _put_last(self._written_by, written, cell_id)
         _put_last(self._made_by, use.made, cell_id)
-        self._begun |= use.writes - use.reads
+        self._begun |= (use.writes - use.reads) | (use.writes & use.made)
         # What is marked runs again once its file is written above it.
         for other, paths in list(self.ahead.items()):
             if place.get(other, -1) > place[cell_id] and not paths.isdisjoint(written):

@@ -5,9 +5,14 @@ Each can be taken and restored. Does not import the libraries: what is not loade
 
 from __future__ import annotations
 
+import ast
 import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
+from marimo_kernel_bridge.analysis.name_uses import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +32,8 @@ class LibraryState:
     is_generator: bool = False
     readers: frozenset[str] = frozenset()
     original: Callable[[Any], Any] = lambda _: None
+    read_by: Callable[[str], bool] = lambda _: False
+    """Whether code depends on the state by its text."""
 
     def now(self) -> Any:
         """Return the state, None if the library is not loaded or hides it."""
@@ -140,6 +147,43 @@ def _set_filters(module: Any, value: list[Any]) -> None:
     module._filters_mutated()  # noqa: SLF001  # as the module's own functions do
 
 
+def _levels(module: Any) -> dict[str, int]:
+    """Return the levels of the loggers that have one. Handlers may be of whoever listens, and stay."""
+    found = {"": module.root, **module.root.manager.loggerDict}
+    return {name: level for name, logger in found.items() if (level := vars(logger).get("level"))}
+
+
+def _set_levels(module: Any, value: dict[str, int]) -> None:
+    now = _levels(module)
+    for name in now.keys() | value.keys():
+        if now.get(name) != value.get(name):
+            module.getLogger(name or None).setLevel(value.get(name, module.NOTSET))
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED)
+def _shows_a_value(code: str) -> bool:
+    """Return whether a cell shows a value as its result, or by `display`."""
+    try:
+        body = parse(code).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
+    last = body[-1] if body else None
+    return "display(" in code or (isinstance(last, ast.Expr) and not code.rstrip().endswith(";"))
+
+
+def _plain_text(module: Any) -> Any:
+    """Return IPython's formatter of plain text."""
+    return module.get_ipython().display_formatter.formatters["text/plain"]
+
+
+def _set_precision(module: Any, value: str) -> None:
+    numpy: Any = sys.modules.get("numpy")
+    options = {} if numpy is None else numpy.get_printoptions()
+    _plain_text(module).float_precision = value  # which sets that of arrays, too
+    if numpy is not None:
+        numpy.set_printoptions(**options)
+
+
 STATES: Final = (
     LibraryState("random", lambda m: m.getstate(), lambda m, value: m.setstate(value), is_generator=True),
     LibraryState("numpy.random", _numpy_draws, _set_numpy_draws, is_generator=True),
@@ -195,4 +239,11 @@ STATES: Final = (
         lambda m, value: m.setlocale(m.LC_ALL, value),
         readers=frozenset({"locale"}),
     ),
+    LibraryState(
+        "IPython",
+        lambda m: _plain_text(m).float_precision,
+        _set_precision,
+        read_by=_shows_a_value,
+    ),
+    LibraryState("logging", _levels, _set_levels, readers=frozenset({"logging"})),
 )

@@ -26,6 +26,7 @@ from marimo_kernel_bridge.kernel.versions.databases import (
     strings_of,
     tables,
 )
+from marimo_kernel_bridge.kernel.versions.open_files import stream_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -305,7 +306,7 @@ def _use(  # noqa: PLR0917  # what is known of a name
     texts: list[str],
     databases: Databases,
 ) -> Use | None:
-    value = values[name]
+    value = stream_of(values[name])
     if is_database(value):
         database = databases.of(value)
         if database is None:

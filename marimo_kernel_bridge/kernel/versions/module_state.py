@@ -8,6 +8,7 @@ many. Settings that `library_state` restores do not count. What has changed is s
 from __future__ import annotations
 
 import ast
+import builtins
 import os
 import re
 import sys
@@ -93,15 +94,18 @@ class ModuleWatch:
         )
 
     def _data(self) -> list[Datum]:
-        found = [
-            datum
-            for chain in _chains(self._code)
-            for datum in _used(self._value_of(chain[0]), chain[1:], self._code)
-        ]
+        found = [datum for chain in _chains(self._code) for datum in self._used_in(chain)]
         found += [(os, "environ")] if _ENVIRONMENT.search(self._code) else []
         return [
             datum for datum in dict.fromkeys(found) if datum[0].__name__.partition(".")[0] not in _RESTORED
         ][:_MOST]
+
+    def _used_in(self, chain: tuple[str, ...]) -> Iterator[Datum]:
+        name = chain[0]
+        if name not in self._values and name[0] != "_" and _is_data(vars(builtins).get(name, print)):
+            yield builtins, name  # the notebook has put it there
+        else:
+            yield from _used(self._value_of(name), chain[1:], self._code)
 
     def _value_of(self, name: str) -> object:
         """Return the value of a name, also of a module that the cell itself imports."""

@@ -281,6 +281,8 @@ def _slots(value: object, base: type) -> list[object]:
 
 
 def _is_cached(kind: type, name: str) -> bool:
+    if name == "_cache" and kind.__module__ == "logging":  # of a logger, which levels are enabled
+        return True
     return any(isinstance(vars(base).get(name), functools.cached_property) for base in kind.__mro__)
 
 

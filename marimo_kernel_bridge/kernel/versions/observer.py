@@ -15,7 +15,7 @@ from marimo_kernel_bridge.analysis.observations import Observations, file_name
 from marimo_kernel_bridge.analysis.syntax import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch
     from marimo_kernel_bridge.kernel.versions.file_contents import FileContents
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, types.ModuleType})
 """Types that cannot be mutated, or are not compared."""
 _EVALUATES: Final = re.compile(r"\b(?:eval|exec|evaluate|globals|vars|locals|user_ns|query|__main__)\b")
+_IMPORTS: Final = re.compile(r"\bimport\b")
+"""Occurs in code that may read a module which a cell has written."""
 _PLAIN_CODE: Final = re.compile(r"[^(.!%@]*")
 """Numbers, texts and names, without calls and attributes."""
 
@@ -47,6 +49,7 @@ class CellObserver:
         self._files: FileContents | None = None  # once a cell calls something
         self._watch: Watch | None = None  # of the cell whose body runs
         self._mutated: list[object] = []  # by the body that ran
+        self._forgotten: set[str] = set()  # files of modules that were loaded, written by the body that ran
         self._rebound: dict[str, object] = {}  # by the body that ran, unseen: what these names were bound to
         self._live: LiveStates | None = None  # once a cell calls something
         self._outside: tuple[FileWatch, ModuleWatch] | None = None  # of the cell whose body runs
@@ -67,7 +70,7 @@ class CellObserver:
             self._watch = watch(mentioned | part.flow.keeps.keys(), self._values, stated, part.source.code)
             if self._watch.unwatched:
                 self.unwatched[cell_id] = self._watch.unwatched
-        if calls_something(code):
+        if calls_something(code) or (self._files is not None and _IMPORTS.search(code)):
             from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # as above
             from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates, uses  # noqa: PLC0415  # as above
             from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch  # noqa: PLC0415  # as above
@@ -76,7 +79,7 @@ class CellObserver:
                 from marimo_kernel_bridge.kernel.versions.file_contents import FileContents  # noqa: PLC0415  # as above
 
                 self._files, self._live = FileContents(), LiveStates()
-            files = FileWatch(code, map(self._values.get, mentioned))
+            files = FileWatch(code, self._at_hand(mentioned))
             modules = ModuleWatch(code, self._values)
             self._outside = files, modules
             used = uses(code, mentioned, self._values, self._live.databases)
@@ -111,9 +114,12 @@ class CellObserver:
             }
         if outside is not None:
             from marimo_kernel_bridge.kernel.versions.live_objects import uses  # noqa: PLC0415  # as in `begin`
+            from marimo_kernel_bridge.kernel.versions.written_modules import forget_modules  # noqa: PLC0415  # as in `begin`
 
             files, modules = outside
-            used = files.end(map(self._values.get, part.flow.mentions))
+            mutated_names = observations.mutates | part.flow.keeps.keys()
+            used = files.end(self._at_hand(part.flow.mentions), map(self._values.get, mutated_names))
+            self._forgotten |= set(map(file_name, forget_modules(used.writes, part.source.code)))
             assert self._files is not None
             assert self._live is not None
             self._files.note(cell_id, part.source.code, used, flow.place)
@@ -156,6 +162,17 @@ class CellObserver:
         if self._settled(observations).text() != part.source.observed:
             changed.add(cell_id)
         return changed
+
+    def _at_hand(self, names: Iterable[str]) -> list[object]:
+        """Return the values of names, and of those that functions of the notebook among them use."""
+        values = [self._values[name] for name in names if name in self._values]
+        used = {
+            name
+            for value in values
+            if type(value) is types.FunctionType and value.__module__ == "__main__"
+            for name in value.__code__.co_names
+        }
+        return values + [self._values[name] for name in used if name in self._values]
 
     def _undo_module_changes(self, cell_id: str) -> None:
         changes = self._module_changes.pop(cell_id, None)
@@ -217,8 +234,11 @@ class CellObserver:
         return self._settled(self._observations[cell_id][1]).text() if cell_id in self._observations else ""
 
     def written_by(self, cell_id: str) -> frozenset[str]:
-        """Return the names of files that a cell has written, as observed."""
-        return self._observations[cell_id][1].writes if cell_id in self._observations else frozenset()
+        """Return the names of files that a cell has written, or added to, as observed."""
+        if cell_id not in self._observations:
+            return frozenset()
+        _, known = self._observations[cell_id]
+        return known.writes | known.appends
 
     def mutated_by(self, cell_id: str) -> frozenset[str]:
         """Return the names of objects that the last run of a cell mutated, as observed."""
@@ -240,6 +260,13 @@ class CellObserver:
         """Return, once, the values that names had before the body has bound them anew in a way that its text does not show."""
         rebound, self._rebound = self._rebound, {}
         return rebound
+
+    def take_importers(self) -> set[str]:
+        """Return, once, the cells that have read modules which the body has written anew."""
+        files, self._forgotten = self._forgotten, set()
+        if not files:
+            return set()
+        return {cell for cell, (_, known) in self._observations.items() if not files.isdisjoint(known.reads)}
 
     def forget(self, cell_id: str) -> None:
         """Drop the observations of a cell."""

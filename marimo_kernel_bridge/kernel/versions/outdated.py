@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from marimo_kernel_bridge.kernel.cells import CellTable
     from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
@@ -34,8 +34,16 @@ class OutdatedCells:
     Cells that have not run are stale anyway, and a batch client runs each from top to bottom.
     """
 
-    def __init__(self, cells: CellTable, graph: StaleCells, values: VersionValues) -> None:
+    def __init__(
+        self,
+        cells: CellTable,
+        graph: StaleCells,
+        values: VersionValues,
+        note: Callable[[Iterable[str]], None],
+    ) -> None:
+        """`note` is called with cells that must run again, whatever the names that they read are bound to."""
         self._cells = cells
+        self._note = note
         self._graph = graph
         self._values = values
 
@@ -88,4 +96,5 @@ class OutdatedCells:
         return entry.cell.last_run_at is not None and entry.address.dialect != "batch"
 
     def _set_stale(self, cell_ids: set[str]) -> None:
+        self._note(cell_ids)
         self._graph.set_stale(cell_ids | self._graph.descendants(*cell_ids))

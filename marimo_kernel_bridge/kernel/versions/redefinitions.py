@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from traitlets.log import get_logger
 
 from marimo_kernel_bridge.analysis.observations import is_file_name
+from marimo_kernel_bridge.kernel.versions.acting_cells import ActingCells
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
 from marimo_kernel_bridge.kernel.versions.graph_names import is_gone, versions_of
 from marimo_kernel_bridge.kernel.versions.observer import CellObserver, calls_something
 from marimo_kernel_bridge.kernel.versions.outdated import OutdatedCells, StaleCells
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
+from marimo_kernel_bridge.runtime.interface import version_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -73,7 +75,8 @@ class Redefinitions:
         self._order: object = None  # of the cells, at the last analysis
         self._observer = CellObserver(graph.values)
         self._changed = ChangedSources(cells, self._observer)
-        self.outdated = OutdatedCells(cells, graph, self._values)
+        self.acting = ActingCells(self._observer, self._values, graph.values, lambda: self._loaded)
+        self.outdated = OutdatedCells(cells, graph, self._values, self.acting.outdated)
         self._states: StatesByPlace | None = None  # once a cell calls something
         self._governed: set[str] = set()  # names whose versions the graph gets from the analysis
         self._versions: dict[str, Versions] = {}  # the versions in the graph, by cell
@@ -112,6 +115,7 @@ class Redefinitions:
         removed = changes.parts.keys() - flow.parts.keys()
         if removed:
             self._reported = {report for report in self._reported if report[0] in self._cells}
+            self.acting.forget(removed)
         if self._states is not None and (removed or moved):
             self.outdated.mark(self._states.forget(removed, flow) | self._states.outdated(flow))
         governed = self._govern(changes.names)
@@ -206,6 +210,7 @@ class Redefinitions:
         """Assign to plain names their values at a cell's place."""
         if self._loaded is None:
             return
+        self.acting.begin(cell_id)
         self._values.enter(cell_id, self._loaded)
         code = self._cells[cell_id].cell.code
         with _LOGGED:
@@ -236,17 +241,18 @@ class Redefinitions:
         with _LOGGED:
             if part is not None and self._states is not None:
                 self.outdated.mark(self._states.end(cell_id, part, self._loaded))
+        self.outdated.mark(self._observer.take_importers() - {cell_id})
         self._values.leave(cell_id, self._loaded)
         self._values.consume(cell_id, self._observer.take_mutated(), self._loaded)
         return bool(changed) or cell_id in self.ahead
 
     @property
     def ahead(self) -> frozenset[str]:
-        """The cells that have read what a cell below has written to a file: they would read the same again."""
-        return self._observer.ahead
+        """The cells that would not be right if they ran again: they have read what a cell below has written to a file."""
+        return self._observer.ahead | self.acting.ahead
 
     def mark_ahead(self) -> None:
-        """Mark as stale the cells that have read what a cell below has written to a file."""
+        """Mark as stale the cells that would not be right if they ran again."""
         self.outdated.mark(self.ahead)
 
     def show_last(self) -> None:
@@ -281,12 +287,22 @@ class Redefinitions:
     @property
     def consumed(self) -> frozenset[str]:
         """The versions with an object that a later cell has mutated, so that their makers must run again."""
-        return self._values.consumed
+        acting = (
+            set()
+            if not self._values.consumed
+            else {
+                version_name(name, maker)
+                for name, makers in self._values.makers.items()
+                for maker in makers
+                if self._values.is_consumed(name, maker) and self.acting.act(maker)
+            }
+        )
+        return self._values.consumed - acting
 
     def makers_needed(self, cell_ids: Iterable[str], flow: ValueFlow | None = None) -> set[str]:
         """Return the cells that must run again before these: their objects were mutated since, or their files removed.
 
-        `flow` is that of a changed notebook.
+        Not those that act outside of the notebook: nobody has asked for that. `flow` is that of a changed notebook.
         """
         flow = self._loaded if flow is None else flow
         makers: set[str] = set()
@@ -300,7 +316,9 @@ class Redefinitions:
         return makers
 
     def _is_unusable(self, name: str, maker: str) -> bool:
-        return self._values.is_consumed(name, maker) or is_gone(name, self._observer.written_by(maker))
+        if self._values.is_consumed(name, maker):
+            return not self.acting.act(maker)
+        return is_gone(name, self._observer.written_by(maker))
 
     def unforeseen(self) -> dict[str, frozenset[str]]:
         """Return, by cell, the names of objects that it has mutated although no text shows that."""

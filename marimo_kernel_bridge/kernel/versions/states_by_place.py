@@ -91,7 +91,9 @@ class _History:
                 expected = change.after
 
     def _uses(self, part: Part, values: Mapping[str, Any]) -> bool:
-        return any(_package(values.get(name)) in self.state.readers for name in part.flow.mentions)
+        return self.state.read_by(part.source.code) or any(
+            _package(values.get(name)) in self.state.readers for name in part.flow.mentions
+        )
 
 
 class StatesByPlace:

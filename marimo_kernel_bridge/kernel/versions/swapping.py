@@ -113,6 +113,10 @@ class VersionValues:
         self._absent.update(absent)
         self._consumed.update(consumed)
 
+    def of(self, name: str, maker: str) -> object:
+        """Return the value of a version, or of a name without versions; None if there is none."""
+        return self._values.get(version_name(name, maker) if name in self.makers else name)
+
     def is_consumed(self, name: str, maker: str) -> bool:
         """Return whether a later cell has mutated the object of a version, so that its maker must run again."""
         return version_name(name, maker) in self._consumed

@@ -79,7 +79,7 @@ def seen() -> str:
     return " ".join(hashlib.sha256(repr(value).encode()).hexdigest() for value in values if value is not None)
 
 
-CHANGES = """import sys
+CHANGES = """import sys, logging
 random.seed(70_001); numpy.random.seed(70_001)  # as no other test in this process has left them
 matplotlib.rcParams['figure.dpi'] = 77
 pandas.set_option('display.max_columns', 3)
@@ -90,6 +90,8 @@ polars.Config.set_tbl_rows(3)
 warnings.simplefilter('error', category=EncodingWarning)
 sys.setrecursionlimit(sys.getrecursionlimit() + 1)
 locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' else 'C.UTF-8')
+logging.getLogger('mkb.levels').setLevel(13)
+get_ipython().display_formatter.formatters['text/plain'].float_precision = '7'
 if 'torch' in sys.modules: sys.modules['torch'].manual_seed(70_001)
 """
 
@@ -247,6 +249,12 @@ SETTINGS = {
         "warnings.simplefilter('error')",
         "try: warnings.warn('x')\nexcept UserWarning: print('raised')",
     ),
+    "the level of a logger": (
+        "import logging",
+        "print(logging.getLogger('mkb.l').level)",
+        "logging.getLogger('mkb.l').setLevel(40)",
+        "print(logging.getLogger('mkb.l').level)",
+    ),
     "the depth of calls": (
         "import sys",
         "print(sys.getrecursionlimit())",
@@ -262,6 +270,7 @@ EDITED = {
     "decimals": "decimal.getcontext().prec = 6",
     "rows of frames": "pl.Config.set_tbl_rows(1);",
     "filters of warnings": "warnings.simplefilter('ignore')",
+    "the level of a logger": "logging.getLogger('mkb.l').setLevel(20)",
     "the depth of calls": "sys.setrecursionlimit(4322)",
 }
 
@@ -383,3 +392,10 @@ def test_cells_below_one_that_no_longer_sets_a_setting_run_again(
 def test_a_cell_that_only_shows_a_value_has_the_settings_of_its_place(lab: FrontEnd) -> None:
     lab.run_each(["import pandas as pd", "d = pd.DataFrame({'v': [1 / 3]})", "d", SET, "d"], ["2"])
     assert ("0.333333" in lab.text("2"), "0.333333" in lab.text("4")) == (True, False)
+
+
+def test_a_precision_that_is_edited_shows_below_and_not_above(lab: FrontEnd) -> None:
+    lab.run_each(("1 / 3", "%precision 3", "1 / 3"), ("1: %precision 2",))
+    assert (lab.text("0"), lab.text("2")) == ("0.3333333333333333", "0.33")
+    lab.run("0", "1 / 3")
+    assert lab.text("0") == "0.3333333333333333"

@@ -98,6 +98,14 @@ def test_a_module_that_nobody_changes_makes_no_names(lab: FrontEnd) -> None:
     assert lab.cells()["1"].uses == ("math", "os")
 
 
+@pytest.mark.parametrize("value", ["{0}", "lambda: {0}"])
+def test_who_uses_what_a_cell_has_put_into_builtins_runs_after_it(lab: FrontEnd, value: str) -> None:
+    put, call = f"builtins.mkb_{len(value)} = {value}", "()" * ("lambda" in value)
+    cells = ("import builtins", put.format(1), f"print(mkb_{len(value)}{call})")
+    lab.run_each(cells, (f"1: {put.format(2)}",))
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("2", False)
+
+
 TAKEN_BACK: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
     "a variable, now another": (
         ("import os", "os.environ['MKB_CITY'] = 'Oslo'", "print(os.environ['MKB_CITY'])"),

@@ -224,7 +224,10 @@ def test_a_wrong_page_is_found(lab: FrontEnd) -> None:
     followed = History({"c0": "x = 1", "c1": "print(x)"}, (Step("c0", "x = 2"),))
     assert counterexample(lab, followed) is None
     unseen = History(
-        {"c0": "import builtins\nbuiltins.kept = 1", "c1": "print(kept)"},
-        (Step("c0", "import builtins\nbuiltins.kept = 2"),),
+        {
+            "c0": "__import__('mimetypes').add_type('x/1', '.kept')",
+            "c1": "print(__import__('mimetypes').guess_type('a.kept')[0])",
+        },
+        (Step("c0", "__import__('mimetypes').add_type('x/2', '.kept')"),),
     )
-    assert "shows '1' (ok), not '2'" in str(counterexample(lab, unseen))
+    assert "shows 'x/1' (ok), not 'x/2'" in str(counterexample(lab, unseen))

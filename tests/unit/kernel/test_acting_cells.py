@@ -1,0 +1,169 @@
+"""Cells that act outside of the notebook run when a person runs them or a cell above, and not for the sake of a cell below."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.kernel.notebook_in_memory import FrontEnd
+
+APPENDS = "with open('log', 'a') as log: log.write('x')"
+NOTE = "def note(text):\n    with open('log', 'a') as log: log.write(text)"
+
+UNASKED: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "the reader of a log to which a cell was made to append twice": (
+        ("open('log', 'w').write('-');", "open('log', 'a').write('x');", "print(open('log').read())"),
+        "12",
+        "-xx",
+    ),
+    "an iterator that it has made, and that others use up": (
+        (f"it = iter('abc')\n{APPENDS}", "print(next(it))"),
+        "11",
+        "x",
+    ),
+    "an object that it has made, and that others mutate unseen": (
+        (f"import operator\nrows = []\n{APPENDS}", "operator.iadd(rows, [1]);", "print(rows)"),
+        "121",
+        "x",
+    ),
+    "a bystander of a cell that is made to run for another": (
+        ("it = iter('abc')\nn = 5", "print(next(it))", "open('log', 'a').write(str(n));"),
+        "11",
+        "5",
+    ),
+    "a function that appends": ((NOTE, "it = iter('abc')\nn = 'x'", "print(next(it))", "note(n)"), "22", "x"),
+    "a counter that builds on its own earlier run": (
+        (
+            "open('log', 'w').write('0');",
+            "n = int(open('log').read()) + 1\nopen('log', 'w').write(str(n));",
+            "print(open('log').read())",
+        ),
+        "12",
+        "2",
+    ),
+    "a program that is started": (
+        ("import os\nos.system('echo x | tr -d \"\\\\n\" >> log')\nit = iter('abc')", "print(next(it))"),
+        "1",
+        "x",
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(("cells", "again", "log"), UNASKED.values(), ids=UNASKED)
+def test_what_acts_does_not_act_unasked(
+    lab: FrontEnd, tmp_path: Path, cells: tuple[str, ...], again: str, log: str
+) -> None:
+    lab.run_each(cells, tuple(again))
+    assert (tmp_path / "log").read_text() == log
+
+
+def test_what_runs_on_an_object_as_it_is_is_marked_until_its_maker_runs(
+    lab: FrontEnd, tmp_path: Path
+) -> None:
+    cells = (f"it = iter('abc')\n{APPENDS}", "print(next(it))", "print('read')")
+    lab.run_each(cells, ("1",))
+    assert (lab.text("1"), lab.cells()["1"].stale, lab.cells()["2"].stale) == ("b", True, False)
+    lab.run("0", cells[0])
+    lab.sync()
+    assert (lab.text("1"), lab.cells()["1"].stale) == ("a", False)
+    assert (tmp_path / "log").read_text() == "xx"
+
+
+def test_what_acts_runs_when_what_it_reads_has_changed(lab: FrontEnd, tmp_path: Path) -> None:
+    cells = ("text = 'x'", "with open('log', 'a') as log: log.write(text)", "print(open('log').read())")
+    lab.run_each(cells, ("0: text = 'y'",))
+    assert (lab.text("2"), (tmp_path / "log").read_text()) == ("xy", "xy")
+
+
+def test_what_acts_runs_after_the_cell_that_begins_its_file(lab: FrontEnd) -> None:
+    cells = ("open('log', 'w').write('-');", "open('log', 'a').write('x');", "print(open('log').read())")
+    lab.run_each(cells, ("0",))
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("-x", False)
+
+
+def test_what_acts_and_failed_runs_again(lab: FrontEnd, tmp_path: Path) -> None:
+    lab.run("0", "ready = []")
+    lab.run("1", "with open('log', 'a') as log: log.write(str(ready[0]))")
+    lab.run("0", "ready = [1]")
+    lab.sync()
+    assert (tmp_path / "log").read_text() == "1"
+
+
+HANDLES: dict[str, tuple[tuple[str, ...], str]] = {
+    "a file": (
+        ("f = open('t', 'w')", "f.write('a');", "f.close()", "print(open('t').read())"),
+        "1: f.write('b');",
+    ),
+    "a file that a function writes": (
+        (
+            "f = open('t', 'w')\ndef put(text): f.write(text)",
+            "put('a')",
+            "f.close()",
+            "print(open('t').read())",
+        ),
+        "1: put('b')",
+    ),
+    "a writer of CSV": (
+        (
+            "import csv\nf = open('t', 'w')\nw = csv.writer(f)",
+            "w.writerow(['a']);",
+            "f.close()",
+            "print(open('t').read().strip())",
+        ),
+        "1: w.writerow(['b']);",
+    ),
+    "an archive": (
+        (
+            "import zipfile\nz = zipfile.ZipFile('t', 'w')",
+            "z.writestr('a', 'a')",
+            "z.close()",
+            "print(zipfile.ZipFile('t').read('a').decode())",
+        ),
+        "1: z.writestr('a', 'b')",
+    ),
+    "a memory map": (
+        (
+            "import numpy as np\nm = np.memmap('t', dtype='S1', mode='w+', shape=1)",
+            "m[0] = b'a'\nm.flush()",
+            "1",
+            "print(open('t').read())",
+        ),
+        "1: m[0] = b'b'\nm.flush()",
+    ),
+    "a dictionary on disk": (
+        (
+            "import shelve\nwith shelve.open('t') as s: s['k'] = ''",
+            "with shelve.open('t') as s: s['k'] += 'a'",
+            "1",
+            "with shelve.open('t') as s: print(s['k'])",
+        ),
+        "1: with shelve.open('t') as s: s['k'] += 'b'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("cells", "edit"), HANDLES.values(), ids=HANDLES)
+def test_who_reads_what_is_written_through_something_open_is_right_or_marked(
+    lab: FrontEnd, cells: tuple[str, ...], edit: str
+) -> None:
+    lab.run_each(cells)
+    assert (lab.text("3"), lab.cells()["3"].stale) == ("a", False)
+    lab.run("1", edit.removeprefix("1: "))
+    lab.sync()
+    assert lab.cells()["3"].stale or lab.text("3") == "b"
+
+
+@pytest.mark.parametrize("reader", ["import {0}\nprint({0}.v)", "from {0} import v\nprint(v)"])
+def test_a_module_that_a_cell_has_written_is_imported_anew(lab: FrontEnd, reader: str) -> None:
+    name = f"written_{len(reader)}"
+    write = "open('{}.py', 'w').write('v = {}');"
+    importing, printing = reader.format(name).split("\n")
+    lab.run_each(
+        (write.format(name, 1), f"import sys; sys.path.insert(0, '')\n{importing}", printing),
+        (f"0: {write.format(name, 2)}",),
+    )
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("2", False)
