@@ -94,6 +94,15 @@ def broken(path: Path, reason: str) -> BridgeError:
     )
 
 
+def deleted_meanwhile(folder: Path) -> BridgeError:
+    """Return the error for a checkpoint of which files were deleted while it was written."""
+    return BridgeError(
+        "not_writable",
+        f"The checkpoint is not saved: files of it were deleted in {folder} while it was written.",
+        "Save again.",
+    )
+
+
 @contextmanager
 def refusing(folder: Path) -> Iterator[None]:
     """Turn errors of writing below a folder into `BridgeError`: disk_full, not_writable."""

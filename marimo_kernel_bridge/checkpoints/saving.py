@@ -9,7 +9,7 @@ import msgspec
 
 from marimo_kernel_bridge.checkpoints.blobs import BlobWriting
 from marimo_kernel_bridge.checkpoints.manifest import Manifest, PackedStream, SavedBuffer
-from marimo_kernel_bridge.checkpoints.own_files import refusing, sync_folder
+from marimo_kernel_bridge.checkpoints.own_files import deleted_meanwhile, refusing, sync_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,7 +72,10 @@ class Saving:
         return packed
 
     def commit(self, manifest: Manifest) -> Manifest:
-        """Write the manifest: the checkpoint exists from here on, whole. Returns it with its number, name and pack."""
+        """Write the manifest: the checkpoint exists from here on, whole. Returns it with its number, name and pack.
+
+        Raises `BridgeError`: disk_full, not_writable, also if files of it were deleted meanwhile.
+        """
         pack: SavedBuffer | None = None
         if self._pack:
             writing = self.write(bytes(self._pack))
@@ -83,6 +86,9 @@ class Saving:
         )
         with refusing(self._blobs):
             sync_folder(self._blobs)
+            # Whoever deletes the folder deletes the lock, too, which keeps others from sweeping it.
+            if any((self._blobs / blob.digest).stat().st_size != blob.size for blob in committed.blobs()):
+                raise deleted_meanwhile(self._blobs)
         self._write_manifest(committed)
         return committed
 

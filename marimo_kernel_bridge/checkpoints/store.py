@@ -23,7 +23,7 @@ import msgspec
 
 from marimo_kernel_bridge.checkpoints import space
 from marimo_kernel_bridge.checkpoints.open_checkpoint import OpenCheckpoint
-from marimo_kernel_bridge.checkpoints.own_files import judge_folder, refusing, write_whole
+from marimo_kernel_bridge.checkpoints.own_files import deleted_meanwhile, judge_folder, refusing, write_whole
 from marimo_kernel_bridge.checkpoints.places import FOLDER_VARIABLE, default_folder
 from marimo_kernel_bridge.checkpoints.saving import AUTOMATIC_NAME, Saving
 from marimo_kernel_bridge.checkpoints.signing import key_at, seed_of, signed, verified
@@ -145,7 +145,7 @@ class Store:
                 seed = seed_of(key_at(self._key, create=True))
             working.enter_context(space.at_work(self.folder))
             earlier = self.manifests(shelf)
-            write = functools.partial(self._write, shelf)
+            write = functools.partial(self._write, shelf, seed=seed)
             saving = Saving(self._blobs, name, kind, earlier, write, seed=seed)
             saving.until_closed(working.pop_all())
             return saving
@@ -194,7 +194,8 @@ class Store:
             quota = self._quota_of(space.bytes_of(each for found in shelves.values() for each in found))
             going = space.superfluous(shelves, quota)
             for shelf, manifest in going:
-                self._path(shelf, manifest.name).unlink(missing_ok=True)
+                with suppress(OSError):  # it stays, and is told of again
+                    self._path(shelf, manifest.name).unlink(missing_ok=True)
             space.sweep(self.folder, self._needed())
         named = space.bytes_of(each for found in shelves.values() for each in found if each.kind == "named")
         return tuple(self._told(going, quota, named))
@@ -253,11 +254,17 @@ class Store:
         except FileNotFoundError as error:
             raise self._missing(path.parent.name, path.stem) from error
 
-    def _write(self, shelf: str, manifest: Manifest) -> None:
-        """Write a manifest, and delete the oldest automatic ones of the notebook beyond `AUTOMATIC`."""
+    def _write(self, shelf: str, manifest: Manifest, *, seed: int | None = None) -> None:
+        """Write a manifest, and delete the oldest automatic ones of the notebook beyond `AUTOMATIC`.
+
+        `seed`: that of the key with which its data was written, which must still be there.
+        """
         with refusing(self.folder):
+            key = key_at(self._key)
+            if not key or seed not in {None, seed_of(key)}:
+                raise deleted_meanwhile(self.folder)
             (self.folder / shelf).mkdir(mode=0o700, exist_ok=True)
-            write_whole(self._path(shelf, manifest.name), signed(manifest, key_at(self._key)))
+            write_whole(self._path(shelf, manifest.name), signed(manifest, key))
             automatic = [each for each in self.manifests(shelf) if each.kind == "automatic"]
             for old in automatic[AUTOMATIC:]:
                 self._path(shelf, old.name).unlink(missing_ok=True)

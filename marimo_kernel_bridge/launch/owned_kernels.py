@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -16,16 +17,20 @@ from marimo_kernel_bridge.client.connection import (
     listens,
     new_connection_file,
     read_connection,
+    runtime_dir,
     transport_encryption,
 )
 from marimo_kernel_bridge.client.jupyter_server import ServerKernel
 from marimo_kernel_bridge.client.marimo_editor.host import MarimoNotebook
 from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.notebooks.whole_files import DISK_FULL
 from marimo_kernel_bridge.protocol.names import KERNELSPEC, MODULE, kernel_id_of
 from marimo_kernel_bridge.protocol.refused_starts import take_refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
 
@@ -53,16 +58,17 @@ class StartedKernels:
     ) -> Connection:
         """Start an installed kernel, or the reactive kernel of a Python, and wait until it answers.
 
-        Raises `BridgeError`: no_such_kernelspec, bad_request, limit_unavailable, kernel_dead.
+        Raises `BridgeError`: no_such_kernelspec, bad_request, limit_unavailable, kernel_dead, disk_full, not_writable.
         """
         where = None if directory is None else await asyncio.to_thread(_existing, directory)
         if directory is not None and where is None:
             raise BridgeError("bad_request", f"There is no directory {directory!r}.", "Nothing was started.")
         spec = await spec_of(kernelspec, interpreter)
         arguments = arguments_for(spec, bounds)
-        path = await asyncio.to_thread(new_connection_file)
-        manager = manager_for(spec, kernelspec or KERNELSPEC, path)
-        await manager.start_kernel(cwd=where, extra_arguments=arguments)
+        with needs_runtime_folder():
+            path = await asyncio.to_thread(new_connection_file)
+            manager = manager_for(spec, kernelspec or KERNELSPEC, path)
+            await manager.start_kernel(cwd=where, extra_arguments=arguments)
         await await_answer(manager, spec.display_name)
         connection = read_connection(path)
         self._managers[connection.where] = manager
@@ -136,6 +142,26 @@ def manager_for(
         manager.kernel_id = kernel_id_of(path)
         manager.provisioner = PoolProvisioner(kernel_id=manager.kernel_id, kernel_spec=spec, parent=manager)
     return manager
+
+
+@contextmanager
+def needs_runtime_folder() -> Iterator[None]:
+    """Turn errors of files at the start of a kernel into `BridgeError`: disk_full, not_writable."""
+    try:
+        yield
+    except OSError as error:
+        where, why = error.filename or runtime_dir(), error.strerror or str(error)
+        if error.errno in DISK_FULL:
+            raise BridgeError(
+                "disk_full",
+                f"There is no room for the connection file {where}; no kernel was started.",
+                "Ask the person to free space, then call again.",
+            ) from error
+        raise BridgeError(
+            "not_writable",
+            f"{where}: {why}; no kernel was started.",
+            "A kernel needs Jupyter's runtime directory for its connection file: JUPYTER_RUNTIME_DIR names another one.",
+        ) from error
 
 
 async def await_answer(manager: AsyncKernelManager, name: str) -> None:

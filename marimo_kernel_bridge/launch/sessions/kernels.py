@@ -18,7 +18,13 @@ from jupyter_client.manager import AsyncKernelManager
 
 from marimo_kernel_bridge.client.connection import new_connection_file
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.owned_kernels import arguments_for, await_answer, manager_for, spec_of
+from marimo_kernel_bridge.launch.owned_kernels import (
+    arguments_for,
+    await_answer,
+    manager_for,
+    needs_runtime_folder,
+    spec_of,
+)
 from marimo_kernel_bridge.launch.pool.provisioner import PooledKernel
 from marimo_kernel_bridge.launch.sessions.entries import SessionKernel
 from marimo_kernel_bridge.launch.sessions.processes import started
@@ -43,20 +49,21 @@ class _LeavingManager(AsyncKernelManager):
 
 
 async def start(session: Session) -> SessionKernel:
-    """Start the kernel of a session. Raises `BridgeError`: no_such_kernelspec, bad_request, limit_unavailable, kernel_dead."""
+    """Start the kernel of a session. Raises `BridgeError`: no_such_kernelspec, bad_request, limit_unavailable, kernel_dead, disk_full, not_writable."""
     folder = Path(session.path).parent
     spec = await spec_of(None, session.interpreter)
-    path = await asyncio.to_thread(new_connection_file)
-    manager = manager_for(spec, KERNELSPEC, path, _LeavingManager)
-    await manager.start_kernel(
-        cwd=str(folder),
-        env={**os.environ, "JPY_SESSION_NAME": session.path},
-        extra_arguments=[f"--ttl={session.ttl:g}", *arguments_for(spec, session.bounds)],
-        independent=True,
-        # An end of this process's streams in a kernel that outlives it would keep its host waiting for their ends.
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    with needs_runtime_folder():
+        path = await asyncio.to_thread(new_connection_file)
+        manager = manager_for(spec, KERNELSPEC, path, _LeavingManager)
+        await manager.start_kernel(
+            cwd=str(folder),
+            env={**os.environ, "JPY_SESSION_NAME": session.path},
+            extra_arguments=[f"--ttl={session.ttl:g}", *arguments_for(spec, session.bounds)],
+            independent=True,
+            # An end of this process's streams in a kernel that outlives it would keep its host waiting for their ends.
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
     await await_answer(manager, spec.display_name)
     process = getattr(manager.provisioner, "process", None)
     pid = getattr(process, "pid", 0)

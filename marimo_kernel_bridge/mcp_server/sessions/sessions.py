@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -121,13 +122,21 @@ class Sessions:
                 f"{wanted.name[:200]!r} is no name of a notebook; nothing was created.",
                 "A name without a folder: penguins.",
             )
-        folder = Path(at_home(wanted.folder)) if wanted.folder is not None else self._folder or Path.cwd()
-        if not _is_path(str(folder)) or not folder.is_dir():
+        try:
+            folder = Path(at_home(wanted.folder)) if wanted.folder is not None else self._folder or Path.cwd()
+            if not _is_path(str(folder)) or not folder.is_dir():
+                raise BridgeError(
+                    "bad_request", f"There is no folder {str(folder)[:200]!r}; nothing was created.", ""
+                )
+            path = folder.resolve() / f"{stem}{_SUFFIX}"
+            exists = path.exists()
+        except OSError as error:  # a name that is too long, a folder that was deleted or may not be entered
             raise BridgeError(
-                "bad_request", f"There is no folder {str(folder)[:200]!r}; nothing was created.", ""
-            )
-        path = folder.resolve() / f"{stem}{_SUFFIX}"
-        if path.exists():
+                "bad_request",
+                f"The notebook has no place: {error.strerror}; nothing was created.",
+                "Choose a shorter name, or a folder that exists and can be written.",
+            ) from error
+        if exists:
             raise BridgeError(
                 "output_exists",
                 f"{path} exists; nothing was created.",
@@ -155,8 +164,22 @@ class Sessions:
         async with self.registry.changing(session.id):
             with pinned(path, self.root) as place:
                 await asyncio.to_thread(write_whole, place, content, overwrite=False)
-            self.registry.put(session)
+            try:
+                self.registry.put(session)
+            except BridgeError:
+                await asyncio.to_thread(_unlink_unchanged, session)
+                raise
         return session
+
+    async def taken_back(self, session: Session) -> None:
+        """Forget a new notebook whose kernel did not start, with its file, unless somebody has written to that."""
+        with suppress(BridgeError):
+            async with self.registry.changing(session.id):
+                known = self.registry.get(session.id)
+                if known is not None and known.kernel is not None:
+                    await self._end(known.kernel, asked=False)
+                await asyncio.to_thread(_unlink_unchanged, session)
+                self.registry.forget(session.id)
 
     async def adopt(self, path: Path, client: str, ttl: float = DEFAULT_TTL) -> Session:
         """Return the session of an existing notebook, a new one if it has none. Raises `BridgeError`: bad_notebook, ..."""
@@ -216,7 +239,11 @@ class Sessions:
             session = msgspec.structs.replace(
                 session, kernel=kernel, why="", used=time.time(), client=client, saved=(digest(content),)
             )
-            registry.put(session)
+            try:
+                registry.put(session)
+            except BridgeError:  # nobody would find the kernel
+                await self._end(kernel, asked=False)
+                raise
             return session, True
 
     async def closed(self, session_id: str, why: str, *, asked: bool) -> Session:
@@ -268,6 +295,13 @@ def _content(session: Session) -> bytes:
             f"{session.path} cannot be read: {error.strerror}; no kernel was started.",
             "If it was moved, open_notebook takes its new path; delete_notebook forgets the session.",
         ) from error
+
+
+def _unlink_unchanged(session: Session) -> None:
+    """Remove a session's file if nobody has written to it."""
+    with suppress(OSError):
+        if digest(read_bytes(session.path, LARGEST_NOTEBOOK)) in session.saved:
+            Path(session.path).unlink()
 
 
 def _is_path(text: str) -> bool:

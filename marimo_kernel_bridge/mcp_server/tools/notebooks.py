@@ -70,7 +70,12 @@ async def create_notebook(
     path = await asyncio.to_thread(kernels.sessions.path_of, wanted)
     document = await views.template_document(path, template, parameters, kernels.templates)
     session = await kernels.sessions.create(path, document, wanted)
-    return answer(await views.opened(kernels, session.id, client, bounds), kernels.redactor)
+    try:
+        view = await views.opened(kernels, session.id, client, bounds)
+    except BridgeError:
+        await kernels.sessions.taken_back(session)
+        raise
+    return answer(view, kernels.redactor)
 
 
 @tool("List notebooks", needs="read", reads=True)

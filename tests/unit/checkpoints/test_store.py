@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from marimo_kernel_bridge.checkpoints import blobs
 from marimo_kernel_bridge.checkpoints.manifest import SavedBuffer
 from marimo_kernel_bridge.checkpoints.store import Store, default_folder, shelf_of
 from marimo_kernel_bridge.errors import BridgeError
-from tests.unit.checkpoints.saved import SHELF, contents, manifest, save, written
+from tests.unit.checkpoints.saved import SHELF, contents, group, manifest, save, written
 
 LARGE = bytes(range(256)) * 10_000  # some steps
 
@@ -218,3 +219,29 @@ def test_a_checkpoint_that_cannot_be_deleted_is_told(store: Store, monkeypatch: 
     with pytest.raises(BridgeError, match="cannot be deleted: Permission denied") as refusal:
         store.delete(SHELF, "first")
     assert refusal.value.code == "not_writable"
+
+
+@pytest.mark.parametrize("deleted", ["blobs/*", "key", "*"])
+def test_one_whose_files_are_deleted_while_it_is_written_is_refused_and_not_said_to_be_saved(
+    store: Store, deleted: str
+) -> None:
+    with store.saving(SHELF, "late", "named") as saving:
+        groups = (group(saving, "y", large=LARGE),)
+        for path in store.folder.glob(deleted):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        with pytest.raises(BridgeError) as refusal:
+            saving.commit(manifest(groups))
+    assert refusal.value.code == "not_writable"
+    assert names(store) == []
+    save(store, "after", large=LARGE)
+    assert contents(store, "after")["y"] == [LARGE]
+
+
+def test_one_that_was_begun_with_another_key_is_refused(store: Store) -> None:
+    with store.saving(SHELF, "late", "named") as saving:
+        (store.folder / "key").unlink()
+        save(store, "other")
+        with pytest.raises(BridgeError, match="deleted") as refusal:
+            saving.commit(manifest())
+    assert refusal.value.code == "not_writable"
+    assert names(store) == ["other"]

@@ -1,6 +1,9 @@
 """A kernel that was just started: it answers, it ends before it does, or it stays silent; none is waited for without end."""
 
 import asyncio
+import errno
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -60,3 +63,26 @@ async def test_a_start_that_is_cancelled_leaves_no_process(
     with pytest.raises(asyncio.CancelledError):
         await start
     assert not psutil.pid_exists(int(file.read_text()))  # a few bytes
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.EROFS, "not_writable"), (errno.EDQUOT, "disk_full"), (None, "not_writable")]
+)
+async def test_a_runtime_directory_that_cannot_be_written_is_told_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int | None, code: str
+) -> None:
+    offer(monkeypatch, "raise SystemExit(3)")
+    folder = tmp_path / "r"
+    folder.touch()  # no folder, unless another error is raised
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(folder))
+
+    def refuse() -> Path:
+        assert number is not None
+        raise OSError(number, os.strerror(number), str(folder))
+
+    if number is not None:
+        monkeypatch.setattr(owned_kernels, "new_connection_file", refuse)
+    started = StartedKernels()
+    with pytest.raises(BridgeError, match=re.escape(str(folder))) as refusal:
+        await started.start("nothing", None, None)
+    assert (refusal.value.code, started.running) == (code, 0)

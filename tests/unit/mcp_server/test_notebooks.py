@@ -248,6 +248,8 @@ async def test_who_may_not_edit_writes_no_file_of_a_notebook_that_it_joins(
         ({"name": "../a"}, "bad_request"),
         ({"name": ".ipynb"}, "bad_request"),
         ({"name": "a", "folder": "/no/such"}, "bad_request"),
+        ({"name": "a", "folder": "/" + "y" * 300}, "bad_request"),
+        ({"name": "é" * 200}, "bad_request"),
         ({"name": "there"}, "output_exists"),
         ({"name": "a", "template": "nosuch"}, "bad_request"),
         ({"name": "a", "parameters": {"not a name": 1}}, "bad_request"),
@@ -272,6 +274,37 @@ async def test_a_folder_that_cannot_be_written_is_refused_and_leaves_nothing(
 
     monkeypatch.setattr(sessions, "write_whole", refuse)
     assert (await agent("create_notebook", name="a")).refused("disk_full")
+    assert (await agent("list_notebooks")).data == {"notebooks": []}
+
+
+async def test_a_working_directory_that_was_deleted_is_told(
+    agent: Agent, folder: Path, tmp_path: Path
+) -> None:
+    await asyncio.to_thread(folder.rmdir)
+    assert (await agent("create_notebook", name="a")).refused("bad_request")
+    assert not (await agent("create_notebook", name="a", folder=str(tmp_path))).failed
+
+
+async def test_a_notebook_whose_kernel_does_not_start_or_cannot_be_noted_leaves_nothing(
+    agent: Agent, folder: Path, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.refusal = BridgeError("not_writable", "There is no runtime directory.")
+    assert (await agent("create_notebook", name="a")).refused("not_writable")
+    machine.refusal = None
+    put = Registry.put
+    for room in (0, 1):  # for entries: none, or that of the file and not that of its kernel
+        left = [None] * room
+
+        def write(registry: Registry, session: Session, left: list[None] = left) -> None:
+            if not left:
+                raise BridgeError("disk_full", "There is no room.")
+            left.pop()
+            put(registry, session)
+
+        monkeypatch.setattr(Registry, "put", write)
+        assert (await agent("create_notebook", name="a")).refused("disk_full")
+    assert machine.ended == [False], "the kernel of which nobody would know"
+    assert names_in(folder) == []
     assert (await agent("list_notebooks")).data == {"notebooks": []}
 
 
