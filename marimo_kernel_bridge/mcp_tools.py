@@ -15,6 +15,7 @@ from __future__ import annotations
 import gc
 import os
 import select
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -102,6 +103,8 @@ OWN: Final = tools_of(
 
 NO_PLUGINS: Final = Plugins()
 
+_SWITCHES_EVERY: Final = 0.001  # seconds
+
 TOOLS: Final = (*OWN, *made(Origin("cell"), visualizing()).tools)
 """All tools that are part of this package, with those of its own plugin."""
 
@@ -181,6 +184,7 @@ def build_server(
 def run_stdio(allow: Tier = "run", ceilings: Ceilings | None = None, plugins: Plugins = NO_PLUGINS) -> None:
     """Serve one MCP client on standard input and output until the input ends, or nobody reads the output any more."""
     server = build_server(allow, ceilings=ceilings, plugins=plugins)
+    answer_beside_threads()
     gc.freeze()
     gc.enable()
     try:
@@ -190,6 +194,14 @@ def run_stdio(allow: Tier = "run", ceilings: Ceilings | None = None, plugins: Pl
             raise
         # The client was killed: nobody to tell, and no bug
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is written at the exit
+
+
+def answer_beside_threads() -> None:
+    """Let the event loop go on after a millisecond where a thread computes, as when notebooks' files are merged and written.
+
+    After each system call it waits for such a thread for as long as one may compute, which is 5 ms otherwise: each call of every agent.
+    """
+    sys.setswitchinterval(_SWITCHES_EVERY)
 
 
 def _is_unread(descriptor: int) -> bool:

@@ -210,7 +210,7 @@ def _serve_http(
     from marimo_kernel_bridge.mcp_server.transport.http import serve_http  # noqa: PLC0415
     from marimo_kernel_bridge.mcp_server.transport.run_files import run_files  # noqa: PLC0415
     from marimo_kernel_bridge.mcp_server.transport.token import kept_token, new_token  # noqa: PLC0415
-    from marimo_kernel_bridge.mcp_tools import build_server  # noqa: PLC0415
+    from marimo_kernel_bridge.mcp_tools import answer_beside_threads, build_server  # noqa: PLC0415
 
     listening = listen(host or DEFAULT_HOST, own_port() if port is None else port, allow_remote=allow_remote)
     files = run_files(listening.port)
@@ -234,6 +234,7 @@ def _serve_http(
             click.echo(f"To configure a client: {configured} --print-config CLIENT")
 
         server = build_server(allow, ceilings=ceilings, plugins=loaded(plugins))
+        answer_beside_threads()
         serve_http(server, token, listening, own, ready)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
@@ -20,9 +20,11 @@ from marimo_kernel_bridge.mcp_server.views.runs import run_view
 from marimo_kernel_bridge.protocol.redacted_stream import RedactedStream
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from mcp.types import CallToolResult
 
-    from marimo_kernel_bridge.client.runs import Run
+    from marimo_kernel_bridge.client.runs import Place, Run
     from marimo_kernel_bridge.mcp_server.arguments import Ctx
     from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.views.window import Window
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 INTERRUPT_GRACE: Final = 5.0
 _PROGRESS_EVERY: Final = 5.0
 _OUTPUT_EVERY: Final = 0.5
+_PLACE_BOUND: Final = 1.0
+"""Seconds that an answer waits for a kernel which does not say where the code is."""
 _MOST_PROGRESS: Final = 2000
 """Characters of output in one progress report, the newest ones. The answer contains all."""
 _MOST_LOGGED: Final = 8000
@@ -41,14 +45,32 @@ _READ: Final = 20_000
 """Characters in which secrets are looked for; far more than are shown, so that a secret is whole."""
 
 
-async def finish(ctx: Ctx, attached: Attached, run: Run, bound: float, window: Window) -> CallToolResult:
-    """Wait for a run that this call started. If the caller cancels the call, the run is stopped."""
+async def finish(
+    ctx: Ctx,
+    attached: Attached,
+    run: Run,
+    bound: float,
+    window: Window,
+    *,
+    place: Coroutine[Any, Any, Place | None] | None = None,
+) -> CallToolResult:
+    """Wait for a run that this call started. If the caller cancels the call, the run is stopped.
+
+    `place` finds out meanwhile where its code is: it begins without waiting for that.
+    """
+    placing = None if place is None else asyncio.create_task(place)
     try:
         await wait(ctx, attached, run, bound)
+        if placing is not None:
+            with suppress(BridgeError, TimeoutError):
+                run.place = await asyncio.wait_for(placing, _PLACE_BOUND)
     except asyncio.CancelledError:
         with anyio.move_on_after(INTERRUPT_GRACE, shield=True), suppress(BridgeError):
             await attached.client.abandon(run)
         raise
+    finally:
+        if placing is not None:
+            placing.cancel()
     return await run_answer(attached, run, window)
 
 

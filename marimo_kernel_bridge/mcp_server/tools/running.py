@@ -74,10 +74,9 @@ async def execute_code(
     """Run code. It becomes a cell that no notebook shows, and what uses its names re-runs; for the person's notebook use edit_cells."""
     await require_no_installing(ctx, [code])
     attached = await to_run_in(ctx, kernel)
-    place = await place_of_code(attached) if attached.reactive and not scratch else None
     run = await attached.client.execute(code, store_history=not scratch)
-    run.place = place
-    return await finish(ctx, attached, run, timeout, Window(max_chars))
+    place = place_of_code(attached) if attached.reactive and not scratch else None
+    return await finish(ctx, attached, run, timeout, Window(max_chars), place=place)
 
 
 @tool("Read run", needs="read", reads=True)

@@ -18,6 +18,7 @@ from mcp.types import ElicitResult, Implementation
 from marimo_kernel_bridge.checkpoints.manifest import Manifest
 from marimo_kernel_bridge.checkpoints.store import Store, shelf_of
 from marimo_kernel_bridge.client.client import KernelClient
+from marimo_kernel_bridge.client.document import Document
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import Session, SessionKernel, id_of
 from marimo_kernel_bridge.launch.sessions.processes import started
@@ -181,6 +182,20 @@ async def test_code_that_an_agent_runs_in_its_own_notebook_is_told_as_saved(
     answer = await agent("execute_code", code="q = 1")
     assert answer.data["where"] == "saved"
     assert "person" not in answer.text
+
+
+async def test_code_runs_though_the_kernel_does_not_say_where_it_will_be_found(
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await created(agent)
+    kernel.executions["q = 1"] = Execution(requested=("mine",), ran=(cell_run("mine"),))
+
+    async def refuse(_document: Document) -> None:
+        raise BridgeError("kernel_silent", "It cannot say.")
+
+    monkeypatch.setattr(Document, "read", refuse)
+    answer = await agent("execute_code", code="q = 1")
+    assert (answer.data["status"], answer.data.get("where")) == ("ok", None)
 
 
 async def test_a_text_that_an_agent_has_added_is_in_its_next_outline(
