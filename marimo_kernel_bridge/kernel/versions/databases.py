@@ -26,13 +26,13 @@ _NAME: Final = r'[\s("\'`]*(?:\w+["`]?\.)*["`]?(\{|\w+)'
 _DEFINES: Final = re.compile(
     rf"\b(?:create(?:\s+or\s+replace)?(?:\s+temp(?:orary)?)?|drop)\s+(?:table|view|macro)(?:\s+if(?:\s+not)?\s+exists)?{_NAME}"
     rf"|\.(?:register|create_view|to_view|to_table|create|unregister)\({_NAME}"
-    rf"|\.to_sql\((?![^)]{0, 300}[\"']append[\"']){_NAME}",
+    rf"|\.to_sql\((?![^)]{{0,300}}[\"']append[\"']){_NAME}",
     re.IGNORECASE,
 )
 _ADDS: Final = re.compile(
     rf"\b(?:insert(?:\s+or\s+\w+)?\s+into|update|delete\s+from|alter\s+table|copy|truncate(?:\s+table)?){_NAME}"
     rf"|\.(?:append|insert_into){_NAME}"
-    rf"|\.to_sql\((?=[^)]{0, 300}[\"']append[\"']){_NAME}",
+    rf"|\.to_sql\((?=[^)]{{0,300}}[\"']append[\"']){_NAME}",
     re.IGNORECASE,
 )
 _READS: Final = re.compile(rf"\b(?:from|join|summarize|describe|pivot|unpivot){_NAME}", re.IGNORECASE)

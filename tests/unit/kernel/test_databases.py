@@ -150,6 +150,13 @@ def test_a_result_that_is_being_read_is_not_disturbed(lab: FrontEnd) -> None:
     assert lab.text(cells[-1]) == "[(0,), (1,), (2,)]"
 
 
+def test_a_frame_that_is_written_defines_its_table_and_one_that_is_appended_adds_to_it() -> None:
+    written = Statements.in_texts(["frame.to_sql('t', con, if_exists='replace')"])
+    assert (written.defines, written.adds) == ({"t"}, frozenset())
+    appended = Statements.in_texts(["frame.to_sql('t', con,\n    if_exists='append', index=False)"])
+    assert (appended.defines, appended.adds) == (frozenset(), {"t"})
+
+
 def test_a_connection_that_is_closed_has_no_tables() -> None:
     import duckdb  # noqa: PLC0415  # slow to import
 
