@@ -43,6 +43,7 @@ _EVALUATES: Final = re.compile(
 )
 _KINDS: Final[Mapping[str, Kind]] = {"numpy": "array", "pandas": "frame"}
 """What the analysis of the text takes objects of these packages for."""
+_PIXELS: Final = "PixelAccess"  # of Pillow, in C
 _LONGEST: Final = 10_000  # characters of a string that is looked at
 
 
@@ -73,6 +74,7 @@ def evaluates(source: str) -> bool:
 def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[str], source: str) -> Watch:
     """Record the objects that a cell with these names can mutate, also through functions that it calls."""
     mentions = frozenset(mentions) | _read_in_strings(source, mentions, values, evaluated=evaluates(source))
+    mentions |= _behind_handles(mentions, values)
     waiting = sorted(name for name in mentions if name in values and not HISTORY.fullmatch(name))
     seen, states = set(waiting), {}
     unwatched: set[str] = set()
@@ -107,6 +109,13 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[
         frozenset(classes),
         dict(values) if evaluated else None,
     )
+
+
+def _behind_handles(names: Iterable[str], values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of objects that others stand for without a reference that Python knows of: images behind their pixels."""
+    if not any(type(values.get(name)).__name__ == _PIXELS for name in names):
+        return frozenset()
+    return frozenset(name for name, value in list(values.items()) if _package(value) == "PIL")
 
 
 def mutated(before: Watch, values: Mapping[str, Any]) -> dict[str, object]:

@@ -17,6 +17,15 @@ Notebook = tuple[tuple[str, ...], str]
 _DEFINES = "class A:\n    n = 0\n    def f(self): return self.n\na = A()"
 
 HELD: dict[str, Notebook] = {
+    "an image behind its pixels": (
+        (
+            "from PIL import Image\nim = Image.new('L', (2, 1))",
+            "px = im.load()",
+            "px[0, 0] = 9",
+            "print(list(im.tobytes()))",
+        ),
+        "px[1, 0] = 9",
+    ),
     "a function that keeps its results": (
         (
             "import functools\n@functools.lru_cache\ndef get(k): return []",
