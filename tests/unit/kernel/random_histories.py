@@ -201,6 +201,8 @@ def _compiled(code: str) -> CodeType:
 
 
 def _empty(folder: Path) -> None:
+    """Empty the folder in which histories run; not another, should code have left it as the working directory."""
+    assert not (folder / "pyproject.toml").exists(), folder.absolute()
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
