@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import narwhals as nw
 
-from marimo_kernel_bridge.protocol.views import Statistics
+from marimo_kernel_bridge.protocol.views import Bin, Statistics
 from marimo_kernel_bridge.viewing.tables.bins import TOP, bins, edges
-from marimo_kernel_bridge.viewing.tables.cells import cell
+from marimo_kernel_bridge.viewing.tables.cells import cell, shown_cell
 from marimo_kernel_bridge.viewing.tables.plain_values import plain
 
 if TYPE_CHECKING:
@@ -32,7 +32,15 @@ def statistics_of(column: Column, series: Any, cancellation: Cancellation) -> St
     cancellation.check()
     if len(finite) == 0:
         return Statistics(column.index, rows, nulls, distinct, distinct_exact=True, not_finite=len(present))
-    low, high = plain(finite.min()), plain(finite.max())
+    try:
+        low, high = plain(finite.min()), plain(finite.max())
+    except (ValueError, OverflowError):  # years that Python has not
+        ends = [finite.sort(descending=one).head(1).cast(nw.String).to_list()[0] for one in (False, True)]
+        least, greatest = (shown_cell(one, column) for one in ends)
+        bars = (Bin(least, greatest, len(finite)),)
+        return Statistics(
+            column.index, rows, nulls, distinct, distinct_exact=True, min=least, max=greatest, bins=bars
+        )
     marks = edges(low, high)
     below = []
     for edge in marks[1:-1]:

@@ -40,6 +40,9 @@ _AT_ONCE_MAX: Final = 1000
 """Rows of a sorted table that are looked for before all are sorted."""
 _SMALL: Final = 50_000
 """Rows that are sorted at once."""
+_FEW: Final = 1000
+_WIDE: Final = 200
+"""So many rows of more columns than that are searched as Python's values: each column for itself takes a library longer."""
 _SAMPLED: Final = 5000
 _CHUNK: Final = 4096
 _ROW: Final = "row"
@@ -229,7 +232,8 @@ class FrameTable(WholeTable):
     def _mask(self, condition: Filter, cancellation: Cancellation) -> Any:
         cancellation.check()
         column = self._columns[condition.column]
-        if condition.column in self._as_python:
+        is_small = self._length <= _FEW and len(self._columns) > _WIDE
+        if condition.column in self._as_python or (is_small and condition.op in TEXT_OPERATORS):
             return self._by_values(column, condition)
         if frame_filters.is_in_none(column, condition):
             return self._series([False] * self._length)
@@ -347,7 +351,10 @@ def _exact(series: Any) -> list[Any]:
         missing = series.is_null().to_list()
         return [None if null else one for one, null in zip(values, missing, strict=True)]
     if getattr(dtype, "time_unit", "us") != "ns":
-        values = series.to_list()
+        try:
+            values = series.to_list()
+        except (ValueError, OverflowError):  # years that Python has not
+            values = series.cast(nw.String).to_list()
     elif dtype == nw.Duration:
         counted = series.dt.total_nanoseconds().to_list()
         values = [None if one is None else nanoseconds_text(one) for one in counted]

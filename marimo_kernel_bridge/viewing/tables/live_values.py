@@ -182,12 +182,21 @@ def _polars_frame(frame: Any, kind: str = "polars DataFrame", notes: Sequence[st
             frame.shape,
             tuple(frame.columns),
             sampled(
-                lambda column, step: frame.to_series(column).gather_every(step).to_list(),
+                lambda column, step: _listed(frame.to_series(column).gather_every(step)),
                 frame.height,
                 frame.width,
             ),
         ),
     )
+
+
+def _listed(series: Any) -> list[Any]:
+    """Return the values of a series of polars; as its texts where Python has no such year."""
+    try:
+        values: list[Any] = series.to_list()
+    except (ValueError, OverflowError):
+        values = series.cast(str).to_list()
+    return values
 
 
 def _polars_series(series: Any) -> Table:
@@ -203,7 +212,30 @@ def _arrow_table(table: Any) -> Table:
         table = pa.Table.from_batches([table])
     names = [str(number) for number in range(table.num_columns)]
     dtypes = [str(field.type) for field in table.schema]
-    return frame_table("pyarrow Table", table.rename_columns(names), list(table.column_names), dtypes)
+    taken = _computable(table.rename_columns(names))
+    return frame_table("pyarrow Table", taken, list(table.column_names), dtypes)
+
+
+def _computable(table: Any) -> Any:
+    """Return a table of pyarrow with copies of the columns whose types pyarrow neither sorts nor takes rows of."""
+    import pyarrow as pa  # noqa: PLC0415  # imported: the value is pyarrow's
+
+    for number, field in enumerate(table.schema):
+        column, dtype = table.column(number), field.type
+        if getattr(pa.types, "is_run_end_encoded", bool)(dtype) is True:
+            values = [pa.array(part.to_pylist(), dtype.value_type) for part in column.chunks]
+            column = pa.chunked_array(values, dtype.value_type)
+            dtype = dtype.value_type
+        for type_, other in (
+            ("is_float16", pa.float32()),
+            ("is_string_view", pa.large_string()),
+            ("is_binary_view", pa.large_binary()),
+        ):
+            if getattr(pa.types, type_, bool)(dtype) is True:
+                column = column.cast(other)
+        if column is not table.column(number):
+            table = table.set_column(number, field.name, column)
+    return table
 
 
 def _polars_lazy(frame: Any) -> Table:

@@ -17,7 +17,7 @@ _BYTES_MAX: Final = 200_000_000
 
 def holds_texts(key: Any) -> bool:
     """Return whether a Series holds its texts as Python's."""
-    return getattr(key.dtype, "storage", "") == "python"
+    return getattr(getattr(key, "dtype", None), "storage", "") == "python"  # a column of pyarrow has none
 
 
 def met(series: Any, operator: str, needle: str, *, as_written: bool) -> list[bool]:

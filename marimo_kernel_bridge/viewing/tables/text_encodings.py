@@ -1,4 +1,4 @@
-"""In which form a file of text is: its encoding and its compression, by its first bytes, and a copy of it in UTF-8.
+"""In which form a file of text is: its encoding and its compression, by its first bytes.
 
 DuckDB reads UTF-8, UTF-16 of the usual byte order, and Latin-1. In other encodings it would see other texts, or none.
 """
@@ -39,9 +39,6 @@ _MARKS: Final = (
 _SAMPLE: Final = 64
 _LONG_SAMPLE: Final = 64 * 1024
 _CONTROLS: Final = [*range(9), *range(14, 26), *range(28, 32)]
-_CHUNK: Final = 1 << 20
-_COPY_MAX: Final = 1_000_000_000
-"""Bytes of a copy, which is made before anything is shown: some kilobytes may unpack to more."""
 
 
 def true_suffix(state: FileState, suffix: str) -> str:
@@ -55,7 +52,7 @@ def true_suffix(state: FileState, suffix: str) -> str:
 
 def encoding_of(path: Path, suffix: str) -> str:
     """Return the encoding that the first bytes show; "" where they show none. Raises OSError and EOFError."""
-    with _unpacked(path, suffix) as file:
+    with unpacked(path, suffix) as file:
         start = file.read(_SAMPLE)
     for mark, encoding in _MARKS:
         if start.startswith(mark):
@@ -68,29 +65,28 @@ def encoding_of(path: Path, suffix: str) -> str:
 
 def is_text(path: Path, suffix: str) -> bool:
     """Return whether the first bytes are of a text in some encoding of one byte for each letter."""
-    with _unpacked(path, suffix) as file:
+    with unpacked(path, suffix) as file:
         start = file.read(_LONG_SAMPLE)
     return sum(start.count(byte) for byte in _CONTROLS) * 200 < len(start)
 
 
-def in_utf8(path: Path, folder: Path, suffix: str, encoding: str) -> Path:
-    """Return a copy of a file in UTF-8, in a folder of ours. What is no character becomes the one that stands for that.
-
-    Raises `BridgeError`: too_large.
-    """
-    copy = folder / f"text{suffix.removesuffix('.gz')}"
-    with _unpacked(path, suffix) as file, copy.open("w", encoding="utf-8", newline="") as written:
-        reader = codecs.getreader(encoding)(file, "replace")
-        while text := reader.read(_CHUNK):
-            written.write(text if written.tell() else text.removeprefix("\ufeff"))
-            if written.tell() > _COPY_MAX:
-                raise BridgeError(
-                    "too_large",
-                    f"{path.name} is not UTF-8, and its copy has more than {_COPY_MAX:,} bytes.",
-                    "Save it in UTF-8.",
-                )
-    return copy
+def is_no_text(path: Path, suffix: str) -> bool:
+    """Return whether the first bytes have more NULs than a text in UTF-8, or in an encoding of one byte for each letter."""
+    with unpacked(path, suffix) as file:
+        start = file.read(_LONG_SAMPLE)
+    return start.count(0) * 200 > len(start)
 
 
-def _unpacked(path: Path, suffix: str) -> IO[bytes]:
+def has_at_most(path: Path, suffix: str, size: int) -> bool:
+    """Return whether a file, unpacked, has at most so many bytes. Raises OSError, EOFError and zlib.error."""
+    if not suffix.endswith(".gz"):
+        return path.stat().st_size <= size
+    with unpacked(path, suffix) as file:
+        while size >= 0 and (read := len(file.read(_LONG_SAMPLE))):
+            size -= read
+    return size >= 0
+
+
+def unpacked(path: Path, suffix: str) -> IO[bytes]:
+    """Open a file that may be compressed."""
     return cast("IO[bytes]", gzip.open(path)) if suffix.endswith(".gz") else path.open("rb")

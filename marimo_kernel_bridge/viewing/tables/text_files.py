@@ -18,8 +18,22 @@ from marimo_kernel_bridge.viewing.tables.duck_table import loaded_table
 from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.file_state import FileState
 from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
+from marimo_kernel_bridge.viewing.tables.long_lines import (
+    FOR_LONG_LINES,
+    TOO_LONG,
+    ends_in_a_long_line,
+    has_long_lines,
+    too_long,
+)
 from marimo_kernel_bridge.viewing.tables.plain import PlainTable, Tuples
-from marimo_kernel_bridge.viewing.tables.text_encodings import encoding_of, in_utf8, is_text, true_suffix
+from marimo_kernel_bridge.viewing.tables.text_encodings import (
+    encoding_of,
+    has_at_most,
+    is_no_text,
+    is_text,
+    true_suffix,
+)
+from marimo_kernel_bridge.viewing.tables.text_sources import TextSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,15 +44,6 @@ if TYPE_CHECKING:
 _HEAD: Final = 500
 _SMALL: Final = 4_000_000
 """Bytes of a file that is loaded at once."""
-_LONG: Final = ", max_line_size=20000000, buffer_size=40000000"
-"""For lines of more than the 2 MB that DuckDB takes else."""
-_LINE_MAX: Final = 16_000_000
-"""Bytes of whole blocks without an end: lines that DuckDB would take no more are certainly as long."""
-_BLOCK: Final = 1_000_000
-"""Bytes without the end of a line, which are a long one: DuckDB's limit is twice as much."""
-_LOOKED_AT: Final = 8_000_000
-_TOO_LONG: Final = "Maximum line size"
-"""What DuckDB says of such a line."""
 _LATIN: Final = "The file is not UTF-8: it is read as Latin-1."
 _WINDOWS: Final = "The file is not UTF-8: it is read as Windows-1252."
 _WHOLE: Final = "Types were found from the whole file: a later row did not fit those of the first ones."
@@ -50,38 +55,38 @@ def open_text(path: Path, kind: str, function: str, suffix: str) -> Table:
     suffix = true_suffix(state, suffix)
     try:
         encoding = encoding_of(path, suffix)
+        is_small = has_at_most(path, suffix, _SMALL)
+        if not encoding and is_no_text(path, suffix):
+            raise BridgeError("bad_data", f"{path.name} is no text: it has NULs.")
     except (OSError, EOFError, zlib.error):
         raise BridgeError("bad_data", f"{path.name} is broken, or only a part of a file.") from None
     is_read = encoding in ({"", "utf-8-sig", "utf-16-le"} if function == "read_csv" else {""})
     database = Database(path)
     try:
-        file = database.link(suffix) if is_read else in_utf8(path, database.folder, suffix, encoding)
-        source = literal(str(file))
+        has_lines = function == "read_csv" or "l" in suffix or "nd" in suffix
+        text = TextSource(path, suffix, database, encoding, as_it_is=is_read, has_lines=has_lines)
+        separator = "\t" if "tsv" in suffix else ","
         try:
-            reading, notes, described, rows = _first_that_reads(database, function, source, state, encoding)
+            first = _first_that_reads(database, function, text.head(), state, encoding, separator)
         except _UnknownEncodingError:
-            source, encoding = _of_windows(path, database, suffix), "cp1252"
-            reading, notes, described, rows = _first_that_reads(database, function, source, state, encoding)
+            _take_for_windows(text)
+            first = _first_that_reads(database, function, text.head(), state, "cp1252", separator)
+        reading, notes, described, rows = first
+        if text.encoding == "cp1252":
             notes = (_WINDOWS, *notes)
         headings = (
-            _headings(database, source, reading, [name for name, _ in described])
+            _headings(database, text.head(), reading, [name for name, _ in described])
             if function == "read_csv"
             else {}
         )
 
         def load(cancellation: Cancellation) -> Table:
-            # DuckDB may leave out a last line that is too long, and not say so
-            is_long = function == "read_csv" and _has_long_lines(state, cancellation)
-            arguments = f"{reading}{_LONG}" if is_long and _LONG not in reading else reading
-            try:
-                loaded = _load(database, function, source, arguments, cancellation, encoding)
-            except _UnknownEncodingError:
-                windows = _of_windows(path, database, suffix)
-                loaded = (_WINDOWS, *_load(database, function, windows, arguments, cancellation, "cp1252"))
+            loaded = _loaded(database, function, text, reading, state, cancellation)
+            text.loaded()
             state.require_unchanged()
             return loaded_table(database, kind, state, (*notes, *loaded), headings)
 
-        if state.size <= _SMALL:
+        if is_small:
             return load(Cancellation())
         return LoadingTable(
             PlainTable(
@@ -102,26 +107,30 @@ def open_text(path: Path, kind: str, function: str, suffix: str) -> Table:
         raise
 
 
-def _of_windows(path: Path, database: Database, suffix: str) -> str:
-    """Return the source of a copy of a text that is in none of DuckDB's encodings. Raises `BridgeError`: bad_data."""
-    if not is_text(path, suffix):
-        raise BridgeError("bad_data", f"{path.name} is no text.")
-    return literal(str(in_utf8(path, database.folder, suffix, "cp1252")))
+def _take_for_windows(text: TextSource) -> None:
+    """Read a text that is in none of DuckDB's encodings as one of Windows. Raises `BridgeError`: bad_data."""
+    if not is_text(text.path, text.suffix):
+        raise BridgeError("bad_data", f"{text.path.name} is no text.")
+    text.read_as("cp1252")
 
 
 class _UnknownEncodingError(Exception):
     """The text is in none of the encodings that DuckDB knows."""
 
 
-def _first_that_reads(
-    database: Database, function: str, source: str, state: FileState, encoding: str
+class _LongLineError(Exception):
+    """A line is longer than DuckDB takes it, unless it is told to."""
+
+
+def _first_that_reads(  # noqa: PLR0917  # each is a fact of the text
+    database: Database, function: str, source: str, state: FileState, encoding: str, separator: str
 ) -> tuple[str, tuple[str, ...], list[tuple[str, str]], list[Any]]:
     """Return the arguments with which the head can be read, what is to be said of them, and the columns and rows of it.
 
     `encoding` is "" if it is not known. Raises `BridgeError`: bad_data, too_large; `_UnknownEncodingError`.
     """
     failure: Exception | None = None
-    for arguments, notes in _ways(function, encoding, is_long=_has_long_lines(state)):
+    for arguments, notes in _ways(function, encoding, separator, is_long=has_long_lines(state)):
         if "latin-1" in arguments and not _is_of_encoding(failure):
             continue
         select = f"SELECT * FROM {function}({source}{arguments})"
@@ -129,12 +138,17 @@ def _first_that_reads(
             found, rows = database.head(select, _HEAD)
         except database.error as error:
             failure = failure or error
-            if _TOO_LONG in str(error) and _LONG in arguments:
-                raise _too_long(state.path.name) from None
+            if TOO_LONG in str(error) and FOR_LONG_LINES in arguments:
+                raise too_long(state.path.name) from None
             if encoding == "" and "latin-1" in arguments and _is_of_encoding(error):
                 raise _UnknownEncodingError from None
             continue
-        if len(found) == 1 and function == "read_csv" and "," in found[0][0] and "delim" not in arguments:
+        if (
+            len(found) == 1
+            and function == "read_csv"
+            and separator in found[0][0]
+            and "delim" not in arguments
+        ):
             continue  # no separator made all first lines of one length
         return arguments, notes, found, rows
     raise BridgeError("bad_data", f"{state.path.name} cannot be read: {reason(failure)}.")
@@ -162,7 +176,9 @@ def _headings(database: Database, source: str, arguments: str, names: list[str])
     return {name: heading for name, heading in zip(names, headings, strict=True) if name != heading}
 
 
-def _ways(function: str, encoding: str, *, is_long: bool) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _ways(
+    function: str, encoding: str, separator: str, *, is_long: bool
+) -> Iterator[tuple[str, tuple[str, ...]]]:
     if function != "read_csv":
         yield "", ()
         return
@@ -174,37 +190,44 @@ def _ways(function: str, encoding: str, *, is_long: bool) -> Iterator[tuple[str,
         yield quoted_is_text, ()
         if encoding == "":
             yield f"{quoted_is_text}, encoding='latin-1'", (_LATIN,)
-    yield f"{quoted_is_text}{_LONG}", ()
-    yield f"{quoted_is_text}{_LONG}, delim=',', store_rejects=true, header=true", ()
-
-
-def _has_long_lines(state: FileState, everywhere: Cancellation | None = None) -> bool:
-    """Return whether a line near the begin, or anywhere until that is cancelled, is longer than DuckDB takes it. Raises `BridgeError`: too_large.
-
-    DuckDB itself finds that in minutes.
-    """
-    if state.size < 2 * _BLOCK or state.head.startswith(b"\x1f\x8b"):
-        return False
-    is_long, read, without_end = False, 0, 0
-    with state.path.open("rb") as file:
-        while (everywhere or read < _LOOKED_AT or without_end) and (block := file.read(_BLOCK)):
-            read += len(block)
-            if everywhere is not None:
-                everywhere.check()
-            ends = b"\n" in block or b"\r" in block
-            without_end = 0 if ends else without_end + len(block)
-            is_long = is_long or without_end >= _BLOCK
-            if without_end >= _LINE_MAX:
-                raise _too_long(state.path.name)
-    return is_long
-
-
-def _too_long(name: str) -> BridgeError:
-    return BridgeError("too_large", f"{name} has a line of more than {_LINE_MAX // 1_000_000} MB.")
+    yield f"{quoted_is_text}{FOR_LONG_LINES}", ()
+    yield f"{quoted_is_text}{FOR_LONG_LINES}, delim={literal(separator)}, store_rejects=true, header=true", ()
 
 
 def _is_of_encoding(error: Exception | None) -> bool:
     return bool(re.search(r"invalid unicode|not (utf-8|latin-1) encoded", str(error), re.IGNORECASE))
+
+
+def _loaded(  # noqa: PLR0917  # as `_load`
+    database: Database,
+    function: str,
+    text: TextSource,
+    reading: str,
+    state: FileState,
+    cancellation: Cancellation,
+) -> tuple[str, ...]:
+    """Create the table "loaded" as `_load` does, and find how the text is to be read where the first lines do not say it."""
+    arguments = reading
+    notes: tuple[str, ...] = ()
+    if function == "read_csv" and ("store_rejects" in reading or ends_in_a_long_line(state)):
+        arguments = _for_long_lines(reading, state, cancellation)
+    while True:
+        try:
+            source = text.whole(cancellation)
+            return (*notes, *_load(database, function, source, arguments, cancellation, text.encoding))
+        except _LongLineError:
+            arguments = _for_long_lines(arguments, state, cancellation)
+            if FOR_LONG_LINES not in arguments:  # it is longer in UTF-8 than in the file
+                arguments += FOR_LONG_LINES
+        except _UnknownEncodingError:
+            _take_for_windows(text)
+            notes = (_WINDOWS,)
+
+
+def _for_long_lines(arguments: str, state: FileState, cancellation: Cancellation) -> str:
+    """Return the arguments with those for long lines, if there are some. Raises `BridgeError`: too_large; `CancelledError`."""
+    is_long = has_long_lines(state, cancellation)
+    return f"{arguments}{FOR_LONG_LINES}" if is_long and FOR_LONG_LINES not in arguments else arguments
 
 
 def _load(  # noqa: PLR0917  # each is a fact of the text
@@ -235,6 +258,8 @@ def _load(  # noqa: PLR0917  # each is a fact of the text
             )
         except database.error as error:
             failure = failure or error
+            if function == "read_csv" and TOO_LONG in str(error) and FOR_LONG_LINES not in arguments:
+                raise _LongLineError from None
             if not encoding and "latin-1" in arguments + more and _is_of_encoding(error):
                 raise _UnknownEncodingError from None
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import sys
 import threading
 import time
@@ -16,10 +17,11 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.views import Filter, Marked, SortKey
 from marimo_kernel_bridge.viewing.table import Cancellation, CancelledError, Query, Table
-from marimo_kernel_bridge.viewing.tables import open_file, open_value, text_encodings, text_files
+from marimo_kernel_bridge.viewing.tables import open_file, open_value, text_files, text_sources
 from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.failures import PanicError, panics_as_errors
 from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
+from marimo_kernel_bridge.viewing.tables.long_lines import has_long_lines
 from tests.unit.viewing.rows_by_hand import ODD, all_ids, shown
 
 if TYPE_CHECKING:
@@ -456,14 +458,94 @@ def test_a_late_letter_of_windows_is_read_as_that_and_json_may_begin_with_a_mark
         assert shown(opened("a.json")) == [["é"]]
 
 
-def test_the_copy_of_a_packed_text_has_a_bound(
+@pytest.mark.parametrize("encoding", ["utf-16-be", "cp1252"])
+def test_the_first_lines_of_a_text_that_is_copied_are_there_before_the_others_and_its_copy_has_a_bound(
+    tmp_path: Path, opened: Callable[..., Table], monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    monkeypatch.setattr(text_files, "_SMALL", 0)
+    monkeypatch.setattr(text_sources, "_HEAD", 100_000)
+    monkeypatch.setattr(text_sources, "_CHUNK", 10_000)
+    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
+    text = "name,n\n" + "“x”,1\n" * 60_000
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(mark + text.encode(encoding)))
+    table: Any = opened("a.csv.gz")
+    assert not table._done.is_set()
+    assert table.page(Query(), 0, 1, [0, 1], Cancellation()).rows == [["“x”", 1]]
+    assert table.wait(60)
+    assert (table.rows, table.progress) == (60_000, None)
+    monkeypatch.setattr(text_sources, "_COPY_MAX", 200_000)
+    bounded: Any = opened("a.csv.gz")
+    assert bounded.wait(60)
+    with pytest.raises(BridgeError) as told:
+        bounded.page(Query(search="x"), 0, 1, [0], Cancellation())
+    assert told.value.code == "too_large"
+    (tmp_path / "a.json").write_bytes('[{"a": 1}]'.encode("utf-16"))
+    monkeypatch.setattr(text_sources, "_AT_ONCE_MAX", 5)
+    assert _refusal(opened, "a.json", None).code == "too_large"
+
+
+def test_a_copy_ends_when_its_view_is_closed_and_says_when_there_is_no_room(
     tmp_path: Path, opened: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text_encodings, "_COPY_MAX", 1_000_000)
-    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"\xfe\xff" + ("x,1\n" * 600_000).encode("utf-16-be")))
-    with pytest.raises(BridgeError) as told:
-        opened("a.csv.gz")
-    assert told.value.code == "too_large"
+    monkeypatch.setattr(text_files, "_SMALL", 0)
+    monkeypatch.setattr(text_sources, "_HEAD", 1)
+    monkeypatch.setattr(text_sources, "_CHUNK", 1000)
+    (tmp_path / "a.csv").write_bytes(b"\xfe\xff" + ("x,1\n" * 60_000).encode("utf-16-be"))
+    copying, go = threading.Event(), threading.Event()
+    check = Cancellation.check
+
+    def checked(cancellation: Cancellation) -> None:
+        if threading.current_thread().name == "loading of a view":
+            copying.set()
+            assert go.wait(60)
+        check(cancellation)
+
+    monkeypatch.setattr(Cancellation, "check", checked)
+    table: Any = opened("a.csv")
+    assert copying.wait(60)
+    cancelled = threading.Thread(target=table.close)
+    cancelled.start()
+    while not table._cancellation.cancelled:
+        time.sleep(0.001)
+    go.set()
+    assert table._done.wait(60)
+    cancelled.join(60)
+    assert table._failure is None
+    with pytest.raises(CancelledError):
+        table.page(Query(search="x"), 0, 1, [0], Cancellation())
+
+    class Full:
+        free = 0
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Full)
+    assert _refusal(opened, "a.csv", None).code == "too_large"
+
+
+def test_a_package_whose_check_sum_is_another_is_told(
+    opened: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = gzip.compress(b"a,b\n" + b"1,2\n" * 100_000)
+    broken = packed[:-8] + bytes(4) + packed[-4:]
+    assert _refusal(opened, "a.csv.gz", broken).code == "bad_data"
+    monkeypatch.setattr(text_files, "_SMALL", 0)
+    table: Any = opened("b.csv.gz", broken)
+    assert table.wait(60)
+    assert "broken" in table.notes[-1]
+
+
+def test_a_file_of_tabs_that_ends_in_a_line_has_its_columns(opened: Callable[..., Table]) -> None:
+    table = opened("a.tsv", "a\tb\tc\n" + "1\tx\t2.5\n" * 1000 + "1\tx")
+    assert ([one.name for one in table.columns], table.rows) == (["a", "b", "c"], 1000)
+    assert "do not fit" in table.notes[-1]
+
+
+def test_a_file_of_nothing_but_zeros_is_no_table(opened: Callable[..., Table]) -> None:
+    for name, content in (
+        ("a.csv", bytes(10_000)),
+        ("b.tsv", b"a\tb\n1\t2\n" + bytes(5000)),
+        ("c.json", bytes(99)),
+    ):
+        assert _refusal(opened, name, content).code == "bad_data"
 
 
 def test_what_is_no_text_is_told_and_what_is_compressed_is_unpacked_whatever_its_name(
@@ -492,6 +574,26 @@ def test_a_line_of_megabytes_is_read_and_one_that_is_longer_is_told(
     with pytest.raises(BridgeError) as told:
         opened("a.csv")
     assert told.value.code == "too_large"
+
+
+def test_a_long_line_far_behind_the_first_ones_is_read_and_no_file_is_read_through_for_it(
+    tmp_path: Path, opened: Callable[..., Table], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[bool] = []
+
+    def look(state: Any, everywhere: Cancellation | None = None) -> bool:
+        looked.append(everywhere is not None)
+        return has_long_lines(state, everywhere)
+
+    monkeypatch.setattr(text_files, "has_long_lines", look)
+    for middle, through in (("", [False]), ("y" * 2_200_000 + ",2\n", [False, True])):
+        (tmp_path / "a.csv").write_text("a,b\n" + "x,1\n" * 2_100_000 + middle + "x,1\n" * 300_000)
+        looked.clear()
+        table: Any = opened("a.csv")
+        assert table.wait(60)
+        assert (table.rows, table.notes) == (2_400_000 + bool(middle), ())
+        assert looked == through
+        table.close()
 
 
 def test_a_last_line_that_is_too_long_is_not_left_out_without_a_word(
