@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Final, cast
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from marimo_kernel_bridge.viewing.tables.file_state import FileState
@@ -38,6 +39,7 @@ _MARKS: Final = (
 )
 _SAMPLE: Final = 64
 _LONG_SAMPLE: Final = 64 * 1024
+_CHUNK: Final = 1 << 20
 _CONTROLS: Final = [*range(9), *range(14, 26), *range(28, 32)]
 
 
@@ -85,6 +87,28 @@ def has_at_most(path: Path, suffix: str, size: int) -> bool:
         while size >= 0 and (read := len(file.read(_LONG_SAMPLE))):
             size -= read
     return size >= 0
+
+
+def is_cut_array(path: Path, suffix: str, end: bytes) -> bool:
+    """Return whether a JSON array does not end as one. DuckDB takes one that is cut after a value for a whole one."""
+    with unpacked(path, suffix) as file:
+        start = file.read(_SAMPLE).removeprefix(codecs.BOM_UTF8).lstrip()
+    return start.startswith(b"[") and not end.rstrip().endswith(b"]")
+
+
+def end_of(path: Path, suffix: str, check: Callable[[], object]) -> bytes:
+    """Return the last bytes of a file. What is compressed is read through, and `check` called meanwhile.
+
+    Raises OSError, EOFError and zlib.error for a broken package: DuckDB does not compare its check sum.
+    """
+    end = b""
+    with unpacked(path, suffix) as file:
+        if not suffix.endswith(".gz"):
+            file.seek(max(0, path.stat().st_size - _LONG_SAMPLE))
+        while chunk := file.read(_CHUNK):
+            check()
+            end = (end + chunk)[-_LONG_SAMPLE:]
+    return end
 
 
 def unpacked(path: Path, suffix: str) -> IO[bytes]:

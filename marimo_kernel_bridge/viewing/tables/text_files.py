@@ -180,7 +180,7 @@ def _ways(
     function: str, encoding: str, separator: str, *, is_long: bool
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     if function != "read_csv":
-        yield "", ()
+        yield ", map_inference_threshold=-1", ()  # many keys are columns
         return
     quoted_is_text = ", allow_quoted_nulls=false"  # "" is text without letters
     if encoding == "utf-16-le":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.viewing.table import Cancellation
 from marimo_kernel_bridge.viewing.tables.duck_sql import literal
-from marimo_kernel_bridge.viewing.tables.text_encodings import unpacked
+from marimo_kernel_bridge.viewing.tables.text_encodings import end_of, is_cut_array, unpacked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +40,7 @@ class TextSource:
         self.suffix = suffix
         self._folder = database.folder
         self._has_lines = has_lines
+        self._is_json = "json" in suffix
         self._linked = literal(database.link(suffix)) if as_it_is else ""
         self._head: Path | None = None
         self._whole: Path | None = None
@@ -63,11 +64,11 @@ class TextSource:
     def whole(self, cancellation: Cancellation) -> str:
         """Return the source of all of it. Raises as `head`; `BridgeError`: bad_data; `CancelledError`."""
         if self._linked:
-            if self.suffix.endswith(".gz"):
-                self._require_whole(cancellation)
+            self._require_whole(self.path, self.suffix, cancellation)
             return self._linked
         if self._whole is None:
             self._whole, _ = self._copied("text", cancellation, _COPY_MAX)
+        self._require_whole(self._whole, "", cancellation)
         return literal(str(self._whole))
 
     def loaded(self) -> None:
@@ -76,14 +77,15 @@ class TextSource:
             if copy is not None:
                 copy.unlink(missing_ok=True)
 
-    def _require_whole(self, cancellation: Cancellation) -> None:
-        """Refuse a package that is broken: DuckDB does not compare its check sum. Raises `BridgeError`: bad_data; `CancelledError`."""
+    def _require_whole(self, path: Path, suffix: str, cancellation: Cancellation) -> None:
+        """Refuse a part of a file that DuckDB would take for all of it. Raises `BridgeError`: bad_data; `CancelledError`."""
         try:
-            with unpacked(self.path, self.suffix) as file:
-                while file.read(_CHUNK):
-                    cancellation.check()
+            end = end_of(path, suffix, cancellation.check)
+            is_cut = self._is_json and is_cut_array(path, suffix, end)
         except (OSError, EOFError, zlib.error):
-            raise BridgeError("bad_data", f"{self.path.name} is broken, or only a part of a file.") from None
+            is_cut = True
+        if is_cut:
+            raise BridgeError("bad_data", f"{self.path.name} is broken, or only a part of a file.")
 
     def _copied(
         self, name: str, cancellation: Cancellation, most: int, head: int | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import sys
@@ -180,6 +181,9 @@ def test_columns_named_as_duckdb_names_its_row_numbers(tmp_path: Path, opened: C
         ("a.parquet", b"PAR1 half of one", "bad_data"),
         ("a.parquet", b"PARE\x00\x00\x00\x00\x00\x00\x00\x00PARE", "data_locked"),
         ("a.json", b'[{"a": 1}, {"a":', "bad_data"),
+        ("a.json", b'[{"a": 1}, {"a": 2},', "bad_data"),
+        ("a.json", '[{"a": 1}, {"a": 2},\n'.encode("utf-16"), "bad_data"),
+        ("a.json.gz", gzip.compress(b' [{"a": 1}, '), "bad_data"),
         ("a.jsonl", b'{"a": 1}\n{"a":', "bad_data"),
         ("a.arrow", b"ARROW1\x00\x00 half of one", "bad_data"),
         ("a.pdf", b"x", "not_a_table"),
@@ -374,6 +378,13 @@ def test_a_file_with_many_columns(opened: Callable[..., Table], count: int) -> N
     table = opened("a.csv", f"{names}\n{','.join('1' * count)}\n")
     assert len(table.columns) == count
     assert table.page(Query(), 0, 10, [count - 1], Cancellation()).rows == [[1]]
+
+
+def test_json_with_many_keys_has_as_many_columns(opened: Callable[..., Table]) -> None:
+    rows = [{f"c{number}": number for number in range(300)}] * 2
+    for name, content in (("a.json", json.dumps(rows)), ("a.jsonl", "\n".join(map(json.dumps, rows)))):
+        table = opened(name, content)
+        assert (len(table.columns), table.rows, shown(table)[1][299]) == (300, 2, 299)
 
 
 def test_the_name_of_a_type_has_no_values_of_the_data(tmp_path: Path, opened: Callable[..., Table]) -> None:
