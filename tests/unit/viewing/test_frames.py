@@ -443,23 +443,30 @@ def test_moments_of_years_that_python_has_not_are_shown_sorted_and_counted() -> 
         assert (found.min, found.max) == (shown(table)[1][column], shown(table)[0][column])
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed")
-def test_types_that_pyarrow_does_not_sort_are_sorted_and_searched() -> None:
-    import pyarrow as pa  # noqa: PLC0415  # not everywhere
+if importlib.util.find_spec("pyarrow"):
 
-    table = open_value(
-        pa.table(
-            {
-                "half": pa.array(np.array([2, 1, 3], "f2")),
-                "view": pa.array(["b", "a", None], pa.string_view()),
-                "runs": pa.RunEndEncodedArray.from_arrays([2, 3], [7, 5]),
-            }
+    def test_types_that_pyarrow_does_not_sort_are_sorted_and_searched() -> None:
+        import pyarrow as pa  # noqa: PLC0415  # not everywhere
+
+        table = open_value(
+            pa.table(
+                {
+                    "half": pa.array(np.array([2, 1, 3], "f2")),
+                    "view": pa.array(["b", "a", None], pa.string_view()),
+                    "runs": pa.RunEndEncodedArray.from_arrays([2, 3], [7, 5]),
+                }
+            )
         )
-    )
-    for column, ids in ((0, [1, 0, 2]), (1, [1, 0, 2]), (2, [2, 0, 1])):
-        assert all_ids(table, Query(sort=(SortKey(column),))) == ids
-    assert all_ids(table, Query(search="a")) == [1]
-    assert [one.dtype for one in table.columns][:2] == ["halffloat", "string_view"]
+        for column, ids in ((0, [1, 0, 2]), (1, [1, 0, 2]), (2, [2, 0, 1])):
+            assert all_ids(table, Query(sort=(SortKey(column),))) == ids
+        assert all_ids(table, Query(search="a")) == [1]
+        assert [one.dtype for one in table.columns][:2] == ["halffloat", "string_view"]
+
+
+def test_a_column_of_another_library_than_pandas_holds_no_texts_of_python() -> None:
+    assert not pandas_texts.holds_texts(object())  # a column of pyarrow has no dtype
+    assert not pandas_texts.holds_texts(pl.Series(["a"]))
+    assert pandas_texts.holds_texts(pd.Series(["a"], dtype=pd.StringDtype("python")))
 
 
 def test_a_wide_frame_of_a_few_rows_is_searched_by_its_cells() -> None:
