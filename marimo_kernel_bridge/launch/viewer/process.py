@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.viewing.view import View
 
 _LOOK: Final = 1.0  # seconds between looks at the files
+_LOOK_FOR_REST: Final = 0.5  # seconds
 _FOLLOWED: Final = 90.0
 """Seconds after its last request for which the file of an App is followed: one in the background asks once a minute."""
 _REST: Final = 10.0
@@ -73,6 +74,7 @@ class FileViewer:
         self._looks: WeakKeyDictionary[View, _Looked] = WeakKeyDictionary()
         self._loop = asyncio.get_running_loop()
         self._looking = self._loop.call_later(_LOOK, self._look)
+        self._resting = self._loop.call_later(_LOOK_FOR_REST, self._rest)
 
     def admits(self, authorization: str | None) -> bool:
         """Return whether an `Authorization` header has the secret, compared in constant time."""
@@ -117,7 +119,6 @@ class FileViewer:
     def _look(self) -> None:
         """Look after the files that somebody looks at, and end when that was long ago."""
         self._looking = self._loop.call_later(_LOOK, self._look)
-        self._rests.look()
         views = list(self.server.views)
         for view in views:
             is_seen = self.server.views.unused_since(view) < _FOLLOWED
@@ -127,6 +128,11 @@ class FileViewer:
         unused = [time.monotonic() - self._used, *map(self.server.views.unused_since, views)]
         if min(unused) > self._idle:
             self.ended.set()
+
+    def _rest(self) -> None:
+        """Give memory back when there is nothing to do."""
+        self._resting = self._loop.call_later(_LOOK_FOR_REST, self._rest)
+        self._rests.look()
 
     def _followed(self, view_id: str, _task: object) -> None:
         del self._watching[view_id]
@@ -161,6 +167,7 @@ class FileViewer:
     async def close(self) -> None:
         """Close all views, and the server."""
         self._looking.cancel()
+        self._resting.cancel()
         await self.server.close()
 
 
