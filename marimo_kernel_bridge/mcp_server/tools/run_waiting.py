@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.attached import Attached
     from marimo_kernel_bridge.mcp_server.views.window import Window
     from marimo_kernel_bridge.protocol.redaction import Redactor
+
+logger = logging.getLogger(__name__)
 
 INTERRUPT_GRACE: Final = 5.0
 _PROGRESS_EVERY: Final = 5.0
@@ -62,16 +65,27 @@ async def finish(
     try:
         await wait(ctx, attached, run, bound)
         if placing is not None:
-            with suppress(BridgeError, TimeoutError):
-                run.place = await asyncio.wait_for(placing, _PLACE_BOUND)
+            await asyncio.wait({placing}, timeout=_PLACE_BOUND)
+            run.place = _found(placing)
     except asyncio.CancelledError:
         with anyio.move_on_after(INTERRUPT_GRACE, shield=True), suppress(BridgeError):
             await attached.client.abandon(run)
         raise
     finally:
         if placing is not None:
+            placing.add_done_callback(_found)
             placing.cancel()
     return await run_answer(attached, run, window)
+
+
+def _found(placing: asyncio.Task[Place | None]) -> Place | None:
+    """Return where code is found, None if that is not known: the run has its answer all the same."""
+    if not placing.done() or placing.cancelled():
+        return None
+    error = placing.exception()
+    if error is not None and not isinstance(error, BridgeError):
+        logger.error("Where code is found is not known", exc_info=error)
+    return placing.result() if error is None else None
 
 
 async def finish_edit(

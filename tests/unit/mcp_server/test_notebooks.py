@@ -184,17 +184,19 @@ async def test_code_that_an_agent_runs_in_its_own_notebook_is_told_as_saved(
     assert "person" not in answer.text
 
 
+@pytest.mark.parametrize("error", [BridgeError("kernel_silent", "It cannot say."), KeyError("a bug")])
 async def test_code_runs_though_the_kernel_does_not_say_where_it_will_be_found(
-    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     await created(agent)
     kernel.executions["q = 1"] = Execution(requested=("mine",), ran=(cell_run("mine"),))
 
     async def refuse(_document: Document) -> None:
-        raise BridgeError("kernel_silent", "It cannot say.")
+        raise error
 
-    monkeypatch.setattr(Document, "read", refuse)
-    answer = await agent("execute_code", code="q = 1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Document, "read", refuse)
+        answer = await agent("execute_code", code="q = 1")
     assert (answer.data["status"], answer.data.get("where")) == ("ok", None)
 
 
