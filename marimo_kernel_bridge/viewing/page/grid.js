@@ -7,7 +7,9 @@ import { $, el } from "./dom.js";
 import { Columns, ROW, Scale } from "./layout.js";
 import { isNumeric, shown } from "./values.js";
 
-/** @typedef {{element: any, text: string, look: string, left: number, width: number, id: string}} Slot */
+const REST = 100; // milliseconds at most
+
+/** @typedef {{element: any, text: string, look: string, left: number, width: number, index: number, id: string}} Slot */
 /** @typedef {{element: any, number: any, pinned: any, moving: any, slots: [Slot[], Slot[]], top: number, row: number}} Line */
 
 export class Grid {
@@ -19,6 +21,8 @@ export class Grid {
   to = 0;
   gutter = 48;
   asked = false;
+  /** Until when the next frame waits: a page that paints without a pause leaves nothing of a slow machine to others. */
+  rests = 0;
   /** How far the browser was told to scroll: what it reports then is no news. */
   told = -1;
   /** @type {(() => void)[]} */
@@ -120,9 +124,23 @@ export class Grid {
   draw() {
     if (this.asked) return;
     this.asked = true;
+    const rest = Math.min(REST, this.rests - performance.now());
+    if (rest > 0) setTimeout(() => this.frame(), rest);
+    else this.frame();
+  }
+
+  /** Paint in the next frame, and then rest as long as that took. */
+  frame() {
     requestAnimationFrame(() => {
       this.asked = false;
-      if (this.view.state) this.paint();
+      if (!this.view.state) return;
+      const begun = performance.now();
+      this.paint();
+      // After the frame is laid out and painted
+      setTimeout(() => {
+        const now = performance.now();
+        this.rests = now + (now - begun);
+      });
     });
   }
 
@@ -205,7 +223,7 @@ export class Grid {
     while (slots.length < indices.length) {
       const element = el("div", { role: "gridcell" });
       line[side ? "moving" : "pinned"].append(element);
-      slots.push({ element, text: "", look: "", left: -1, width: -1, id: "" });
+      slots.push({ element, text: "", look: "", left: -1, width: -1, index: -1, id: "" });
     }
     indices.forEach((index, at) => this.fillCell(slots[at], row, index, offset));
   }
@@ -229,7 +247,7 @@ export class Grid {
       element.style.left = `${(slot.left = left)}px`;
     }
     if (slot.width !== width) element.style.width = `${(slot.width = width)}px`;
-    element.setAttribute("aria-colindex", index + 2);
+    if (slot.index !== index) element.setAttribute("aria-colindex", (slot.index = index) + 2);
     const id = this.selection.isActive(row, index) ? "active" : "";
     if (slot.id !== id) {
       slot.id = id;
