@@ -135,14 +135,14 @@ def slow_end(kernel):
     def close_and_live_on(**options):
         close(**options)
         at_end.set()
-        published.wait(30)
+        published.wait(300)
     def noted_stop():
         at_end.set()
         stop()
     def publish_late(status, channel, *rest):
         last = status == "idle" and channel == "control"
         if last:
-            at_end.wait(30)
+            at_end.wait(300)
         publish(status, channel, *rest)
         if last:
             published.set()
@@ -155,7 +155,7 @@ def test_a_kernel_ends_also_if_its_control_thread_has_something_to_publish_at_th
     assert lab.run("one", SLOW_END).ok
     lab.client.shutdown()
     wait_until(lambda: hears_of_the_end(lab), "word of the end")
-    wait_until(lambda: not kernel.is_alive(), "the kernel to end", bound=20)
+    wait_until(lambda: not kernel.is_alive(), "the kernel to end", bound=120)
 
 
 @pytest.mark.parametrize("code", ["exit", "exit()", "quit()"])

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 NO_WIDGETS: Final = (
-    "marimo's elements have their static form here, as this VS Code shows no widgets, and without them other cells may wait for ever. "
-    "Install its extension Jupyter Notebook Renderers (ms-toolsai.jupyter-renderers), restart the kernel and reload the window; "
+    "marimo's elements have their static form until the page shows widgets. In a VS Code that shows none, other cells may wait for ever. There: "
+    "install the extension Jupyter Notebook Renderers (ms-toolsai.jupyter-renderers), restart the kernel and reload the window; "
     "or uninstall anywidget from the kernel's environment."
 )
-"""What VS Code shows in place of a widget's view without that extension, which nothing tells the kernel of."""
+"""What is shown in place of a widget's view, as by a VS Code without that extension, of which nothing tells the kernel."""
 
 
 class Carrier(Protocol):

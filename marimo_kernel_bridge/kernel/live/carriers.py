@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from marimo_kernel_bridge.kernel.live import messages
-from marimo_kernel_bridge.kernel.live.carrier import NO_WIDGETS, LoaderWidget, PageComm, has_widgets
+from marimo_kernel_bridge.kernel.live.carrier import LoaderWidget, PageComm, has_widgets
 from marimo_kernel_bridge.kernel.live.page_requests import Host as RequestsHost
 from marimo_kernel_bridge.kernel.live.page_requests import PageRequests
 from marimo_kernel_bridge.kernel.live.pages import LivePages
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
     from marimo_kernel_bridge.runtime.interface import LiveElements
 
-_LONGEST_WAIT: Final = 60.0  # seconds in which a page says hello where widgets are shown
 _AGAIN: Final = 0.5  # seconds between looks whether VS Code is quiet
 
 
@@ -115,18 +114,6 @@ class LiveCarriers:
         self._viewed.add(session)
         self._views[session] = entry
         self._host.outputs.show_notice(self._view(session, self._widget.view), _parent(entry))
-        self._host.io_loop.call_later(_LONGEST_WAIT, self._tell_why, session)
-
-    def _tell_why(self, session: str) -> None:
-        """Say in place of the view why nothing is live, until a page says hello after all."""
-        entry = self._views.get(session)
-        if entry is None:
-            return
-        if self._router.vscode_is_busy:
-            self._host.io_loop.call_later(_AGAIN, self._tell_why, session)
-            return
-        self._host.log.warning("%s", NO_WIDGETS)
-        self._update_view(session, entry, {"text/plain": NO_WIDGETS})
 
     def _hide_view(self, session: str) -> None:
         """Replace the view by nothing, so that no saved notebook has it."""

@@ -21,6 +21,7 @@ from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.analysis.observations import Observations, Pair
 from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.analysis.value_flows import HISTORY
+from marimo_kernel_bridge.inspecting.value_text import class_name
 from marimo_kernel_bridge.kernel.versions.object_graph import (
     fingerprint,
     is_held_outside,
@@ -113,7 +114,7 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[
 
 def _behind_handles(names: Iterable[str], values: Mapping[str, Any]) -> frozenset[str]:
     """Return the names of objects that others stand for without a reference that Python knows of: images behind their pixels."""
-    if not any(type(values.get(name)).__name__ == _PIXELS for name in names):
+    if not any(class_name(type(values.get(name))).rpartition(".")[2] == _PIXELS for name in names):
         return frozenset()
     return frozenset(name for name, value in list(values.items()) if _package(value) == "PIL")
 

@@ -11,6 +11,8 @@ import io
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.inspecting.value_text import class_name
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -39,7 +41,7 @@ def written_through(values: Iterable[object]) -> Iterator[str]:
 
 def mapped(value: Any) -> str | None:
     """Return the path of the file that an array is a map of, None for any other value."""
-    if type(value).__module__.partition(".")[0] != "numpy":
+    if _module(value).partition(".")[0] != "numpy":
         return None
     while value is not None:
         path = getattr(value, "filename", None)
@@ -51,20 +53,25 @@ def mapped(value: Any) -> str | None:
 
 def stream_of(value: Any) -> Any:
     """Return the file behind a writer of CSV, any other value as it is."""
-    if type(value).__module__ in {"_csv", "csv"}:
+    if _module(value) in {"_csv", "csv"}:
         return next((each for each in _streams(value) if isinstance(each, io.IOBase)), value)
     return value
 
 
+def _module(value: object) -> str:
+    """Return the module of a value's class; classes may say of themselves what they like."""
+    return class_name(type(value)).rpartition(".")[0]
+
+
 def _streams(value: Any) -> list[object]:
-    kind = type(value)
-    if isinstance(value, io.IOBase) or kind.__module__ in _ARCHIVES:
+    module = _module(value)
+    if isinstance(value, io.IOBase) or module in _ARCHIVES:
         return [value]
-    if kind.__module__ == "_csv":
+    if module == "_csv":
         return [getattr(each, "__self__", None) for each in gc.get_referents(value)]
-    if kind.__module__ == "csv":  # a DictWriter
+    if module == "csv":  # a DictWriter
         return _streams(getattr(value, "writer", None))
-    if kind.__module__ == "logging":
+    if module == "logging":
         handlers = [*getattr(value, "handlers", ()), value]
         return [getattr(each, "stream", None) for each in handlers]
     return []
@@ -72,12 +79,11 @@ def _streams(value: Any) -> list[object]:
 
 def _path(stream: Any) -> str | None:
     """Return the path of an open file; None if it cannot be written."""
-    kind = type(stream)
     try:
-        if kind in _STREAMS:
+        if type(stream) in _STREAMS:
             name = stream.name if stream.writable() and not stream.closed else None
-        elif kind.__module__ in _ARCHIVES:
-            name = getattr(stream, _ARCHIVES[kind.__module__], None)
+        elif (archive := _ARCHIVES.get(_module(stream))) is not None:
+            name = getattr(stream, archive, None)
             name = None if str(getattr(stream, "mode", "r")) in {"r", "rb", "1"} else name
         else:
             name = None

@@ -10,6 +10,7 @@ import importlib.util
 import os
 import re
 import sys
+import types
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -34,7 +35,7 @@ def forget_modules(paths: Iterable[str], code: str) -> set[str]:
         return forgotten
     imported = set(re.findall(r"\w+", " ".join(_IMPORTS.findall(code))))
     for name, module in list(sys.modules.items()):
-        path = getattr(module, "__file__", None)
+        path = _file_of(module)
         if path not in written or name == "__main__" or name.rpartition(".")[-1] in imported:
             continue
         del sys.modules[name]
@@ -45,6 +46,12 @@ def forget_modules(paths: Iterable[str], code: str) -> set[str]:
             _remove_compiled(path)
         forgotten.add(path)
     return forgotten
+
+
+def _file_of(module: object) -> object:
+    """Return the file of a module, without the code of one that loads itself when it is asked for something."""
+    is_module = issubclass(type(module), types.ModuleType)
+    return object.__getattribute__(module, "__dict__").get("__file__") if is_module else None
 
 
 def _remove_compiled(path: str) -> None:

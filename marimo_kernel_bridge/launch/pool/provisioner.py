@@ -8,6 +8,7 @@ that a fork has no equivalent of, is left to the superclass, which spawns a kern
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import math
 import os
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
 _KERNEL: Final = ["-m", MODULE, "kernel"]
 _UNDERSTOOD: Final = frozenset({"env", "cwd", "stdin", "stdout", "stderr", "independent"})
+_A_DAY: Final = 86_400.0  # seconds; poll takes no more than 24 of them
 _UNKNOWN: Final = 255  # the exit code of a kernel if its pool has ended, too
 
 
@@ -354,8 +356,11 @@ class PooledKernel:
 def _readable(descriptor: int, timeout: float | None) -> bool:
     """Wait until a descriptor can be read, for at most `timeout` seconds; None: without end.
 
-    `select.select` refuses descriptors from 1,024 on, which a server of a hundred kernels has.
+    `select.select` refuses descriptors from 1,024 on, which a server of a hundred kernels has. Raises `OSError` for one that is closed.
     """
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)
-    return bool(waiting.poll(None if timeout is None else max(0, math.ceil(timeout * 1000))))
+    seen = waiting.poll(None if timeout is None else max(0, math.ceil(min(timeout, _A_DAY) * 1000)))
+    if any(event & select.POLLNVAL for _, event in seen):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return bool(seen)

@@ -41,7 +41,7 @@ def give_back() -> None:
     module = sys.modules.get(_DATABASE)
     if module is not None and module.__file__ and sys.platform == "linux":
         with _elsewhere():
-            unmap_program(module.__file__)
+            unmap_program(str(Path(module.__file__).resolve()))  # as the system names what is mapped
 
 
 def unmap_program(file: str) -> None:

@@ -13,7 +13,7 @@ from marimo_kernel_bridge.startup.import_path import own_imports
 from marimo_kernel_bridge.viewing.tables.cells import label_text
 from marimo_kernel_bridge.viewing.tables.failures import reason
 from marimo_kernel_bridge.viewing.tables.plain import Array, Lists, PlainTable, Records
-from marimo_kernel_bridge.viewing.tables.plain_values import is_builtin, plain
+from marimo_kernel_bridge.viewing.tables.plain_values import is_plain_kind, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,7 +103,11 @@ def _pandas_frame(frame: Any, kind: str = "pandas DataFrame") -> Table:
 
 def _is_plain(column: Any) -> bool:
     """Return whether all objects in a column are Python's own: of each other one pandas asks by its code what it is."""
-    return not _holds_objects(column.dtype) or all(is_builtin(type(value)) for value in column.array.tolist())
+    if not _holds_objects(column.dtype):
+        return True
+    kinds = list(map(type, column.array.__array__(dtype=object).tolist()))
+    by_identity = dict(zip(map(id, kinds), kinds, strict=True))  # a class may say how it is compared
+    return all(is_plain_kind(kind) for kind in by_identity.values())
 
 
 def _holds_objects(dtype: Any) -> bool:

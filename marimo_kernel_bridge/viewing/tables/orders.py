@@ -105,7 +105,7 @@ class Orders(Generic[T]):
                     self.get(key, compute, cancellation)
             except Exception:  # noqa: BLE001  # whoever asks for the result computes it again, and is told
                 with self._lock:
-                    if self._behind_key == key:
+                    if self._behind is cancellation:
                         self._behind_key = ""
 
         run_behind(work, "order of a view", _LOOKED_AT)

@@ -54,6 +54,11 @@ def plain(value: Any) -> Any:
     return known[1](value)
 
 
+def is_plain_kind(kind: type) -> bool:
+    """Return whether values of a class are as they are for pandas, too, which asks others by their code what they are."""
+    return is_builtin(kind) or is_one_of(kind, _PLAIN)
+
+
 def is_builtin(kind: type) -> bool:
     """Return whether a class is one of Python's own whose values are as they are."""
     return type(kind) is type and kind in _PYTHONS
@@ -198,6 +203,7 @@ def _pairs(value: Any) -> Any:
 
 
 _AS_THEY_ARE: Final = (Decimal, dt.date, dt.timedelta, complex, bytearray, memoryview, set, frozenset, Text)
+_PLAIN: Final = (Decimal, dt.date, dt.timedelta)
 _WHOLE: Final = slice(None)
 _BASES: Final[tuple[tuple[type, Callable[[Any], Any]], ...]] = (
     (Enum, _name_of_member),

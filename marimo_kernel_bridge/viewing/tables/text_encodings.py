@@ -73,10 +73,10 @@ def is_text(path: Path, suffix: str) -> bool:
 
 
 def is_no_text(path: Path, suffix: str) -> bool:
-    """Return whether the first bytes have more NULs than a text in UTF-8, or in an encoding of one byte for each letter."""
+    """Return whether nearly all of the first bytes are NULs: a text may have some, in place of empty ones."""
     with unpacked(path, suffix) as file:
         start = file.read(_LONG_SAMPLE)
-    return start.count(0) * 200 > len(start)
+    return start.count(0) * 10 > len(start) * 9
 
 
 def has_at_most(path: Path, suffix: str, size: int) -> bool:
@@ -93,6 +93,9 @@ def is_cut_array(path: Path, suffix: str, end: bytes) -> bool:
     """Return whether a JSON array does not end as one. DuckDB takes one that is cut after a value for a whole one."""
     with unpacked(path, suffix) as file:
         start = file.read(_SAMPLE).removeprefix(codecs.BOM_UTF8).lstrip()
+    one, _, more = start.partition(b"\n")
+    if more and one.rstrip().endswith(b"]"):  # arrays in lines
+        return False
     return start.startswith(b"[") and not end.rstrip().endswith(b"]")
 
 

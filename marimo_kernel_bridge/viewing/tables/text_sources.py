@@ -40,7 +40,7 @@ class TextSource:
         self.suffix = suffix
         self._folder = database.folder
         self._has_lines = has_lines
-        self._is_json = "json" in suffix
+        self._is_array = "json" in suffix and not has_lines
         self._linked = literal(database.link(suffix)) if as_it_is else ""
         self._head: Path | None = None
         self._whole: Path | None = None
@@ -81,7 +81,7 @@ class TextSource:
         """Refuse a part of a file that DuckDB would take for all of it. Raises `BridgeError`: bad_data; `CancelledError`."""
         try:
             end = end_of(path, suffix, cancellation.check)
-            is_cut = self._is_json and is_cut_array(path, suffix, end)
+            is_cut = self._is_array and is_cut_array(path, suffix, end)
         except (OSError, EOFError, zlib.error):
             is_cut = True
         if is_cut:

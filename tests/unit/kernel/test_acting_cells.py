@@ -1,9 +1,14 @@
 """Cells that act outside of the notebook run when a person runs them or a cell above, and not for the sake of a cell below."""
 
+import csv
+import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
+from marimo_kernel_bridge.kernel.versions.open_files import mapped, written_through
+from marimo_kernel_bridge.kernel.versions.written_modules import forget_modules
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 
 APPENDS = "with open('log', 'a') as log: log.write('x')"
@@ -167,3 +172,37 @@ def test_a_module_that_a_cell_has_written_is_imported_anew(lab: FrontEnd, reader
         (f"0: {write.format(name, 2)}",),
     )
     assert (lab.text("2"), lab.cells()["2"].stale) == ("2", False)
+
+
+class Odd(dict[str, int]):
+    __module__ = property(lambda _: "x")  # as proxies have it
+
+
+class Nowhere:
+    __module__ = None  # type: ignore[assignment]
+
+
+def test_files_behind_values_are_looked_for_whatever_their_classes_say(tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w") as log:
+        values = [Odd(a=1), Nowhere(), 5, csv.writer(log)]
+        assert [mapped(value) for value in values] == [None] * 4
+        assert list(written_through(values)) == [str(tmp_path / "log")]
+
+
+def test_modules_are_looked_through_without_their_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Raises:
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError(name)
+
+    (tmp_path / "waits.py").write_text("raise SystemExit")
+    spec = importlib.util.spec_from_file_location("waits", tmp_path / "waits.py")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setitem(sys.modules, "waits", module)
+    monkeypatch.setitem(sys.modules, "raises", Raises())
+    assert not forget_modules([str(tmp_path / "other.py")], "x = 1")

@@ -13,11 +13,12 @@ import pytest
 from marimo_kernel_bridge.protocol.views import Filter, Marked, Operator, SortKey
 from marimo_kernel_bridge.viewing.table import Cancellation, Query, Table
 from marimo_kernel_bridge.viewing.tables import open_value
+from marimo_kernel_bridge.viewing.tables import orders as orders_module
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from tests.unit.viewing.rows_by_hand import all_ids
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def _table(sql: str) -> Table:
@@ -110,6 +111,27 @@ def test_an_order_that_is_read_is_dropped_afterwards() -> None:
     assert dropped == ["b", "a"]
     orders.close()
     assert sorted(dropped) == list("abcdef")
+
+
+def test_an_order_that_is_asked_for_again_is_computed_while_pages_of_it_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    due: list[Callable[[], None]] = []
+    monkeypatch.setattr(orders_module, "run_behind", lambda act, *_: due.append(act))
+    orders: Orders[str] = Orders()
+
+    def page(key: str) -> None:
+        orders.look_at(key)
+        if orders.known(key) is None:
+            orders.behind(key, lambda cancellation: cancellation.check() or key)
+
+    for key in ("up", "all", "up"):
+        page(key)
+    while due:  # a page between any two
+        due.pop(0)()
+        page("up")
+        assert len(due) < 3, "each replaces the one before"
+    assert orders.known("up") == "up"
 
 
 def test_pages_of_many_orders_at_once_are_all_there() -> None:

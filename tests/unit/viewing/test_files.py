@@ -550,6 +550,17 @@ def test_a_file_of_tabs_that_ends_in_a_line_has_its_columns(opened: Callable[...
     assert "do not fit" in table.notes[-1]
 
 
+def test_a_csv_with_nuls_for_empty_texts_is_shown(opened: Callable[..., Table]) -> None:
+    rows = b"".join(b"%d,\0,Oslo\n" % number for number in range(2_000))
+    table = opened("bcp.csv", b"id,name,city\n" + rows)
+    assert table.page(Query(), 1_999, 1, [0], Cancellation()).ids == [1_999]
+
+
+def test_json_lines_that_begin_with_an_array_are_no_cut_array(opened: Callable[..., Table]) -> None:
+    for name in ("a.jsonl", "a.json"):
+        assert opened(name, b'[1,2]\n{"a":1}\n').rows == 2
+
+
 def test_a_file_of_nothing_but_zeros_is_no_table(opened: Callable[..., Table]) -> None:
     for name, content in (
         ("a.csv", bytes(10_000)),

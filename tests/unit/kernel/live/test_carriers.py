@@ -120,16 +120,13 @@ def test_in_vs_code_the_widgets_view_goes_once_vs_code_is_quiet(
 
 
 def test_a_vs_code_that_shows_no_widgets_is_told_why_nothing_is_live_until_a_page_says_hello(
-    make: Callable[..., KernelInMemory], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make: Callable[..., KernelInMemory],
 ) -> None:
-    monkeypatch.setattr(carriers, "_LONGEST_WAIT", 0.001)
     code = make(widgets=True).connect("vscode")
     assert code.run("a", "import marimo as mo\nmo.ui.text()").ok
-    assert code.kernel.run_until(lambda: "widget-view" not in str(code.outputs("a")))
     told, element = code.outputs("a")
-    assert told["data"] == {"text/plain": NO_WIDGETS}
+    assert told["data"]["text/plain"] == NO_WIDGETS
     assert "(text)" in element["data"]["text/html"]
-    assert "Jupyter Notebook Renderers" in caplog.text
     LivePage.of(code)
     assert code.kernel.run_until(lambda: NO_WIDGETS not in str(code.outputs("a")))
 
