@@ -37,7 +37,7 @@ _ACTS: Final = re.compile(
     | \b(?:subprocess|asyncio)\.(?:run|call|check_\w+|Popen|getoutput|getstatusoutput|create_subprocess_\w+)\( | \bPopen\(
     | \bos\.(?:system|popen|renames?|replace|remove|unlink|kill|truncate)\( | \bshutil\.(?:move|rmtree)\(
     | \bopen\([^)\n]{0,300}[,=]\s*["'](?:[rwxbt]?a[bt+]{0,2}|[rbt]{1,2}\+[bt]?)["'] | \bmode\s*=\s*["']a[bt+]*["']
-    | \.open\(\s*["'][bt]*a[bt+]*["'] | \.(?:info|warning|error|critical|exception)\(
+    | \.open\(\s*["'][bt]*a[bt+]*["'] | (?i:log\w{0,30}(?:\([^)\n]{0,200}\))?)\.(?:info|warning|error|critical|exception)\(
     | (?:^[ \t]*(?:\w+[ \t]*=[ \t]*)?! | \b(?:system|getoutput|run_\w+_magic)\().{0,200}(?:>>|\b(?:mv|rm|kill|curl|git|pip|scp|ssh)\b)
     """,
     re.MULTILINE,

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from marimo_kernel_bridge.kernel.versions.acting_cells import _acts
 from marimo_kernel_bridge.kernel.versions.open_files import mapped, written_through
 from marimo_kernel_bridge.kernel.versions.written_modules import forget_modules
 from tests.unit.kernel.notebook_in_memory import FrontEnd
@@ -206,3 +207,20 @@ def test_modules_are_looked_through_without_their_code(
     monkeypatch.setitem(sys.modules, "waits", module)
     monkeypatch.setitem(sys.modules, "raises", Raises())
     assert not forget_modules([str(tmp_path / "other.py")], "x = 1")
+
+
+@pytest.mark.parametrize(
+    ("code", "acts"),
+    [
+        ("log.info(x)", True),
+        ("logging.getLogger('a').warning(x)", True),
+        ("self._logger.error(x)", True),
+        ("df.info()", False),
+        ("st.error(x)", False),
+        ("open('log', 'a')", True),
+        ("open('log')", False),
+        ("df.to_sql('t', con)", True),
+    ],
+)
+def test_cells_act_by_their_text(code: str, acts: bool) -> None:  # a parameter of the test
+    assert _acts(code) is acts
