@@ -215,7 +215,8 @@ class Execution:
             if makers:
                 beside = runtime.stale() - stale - runtime.descendants(*changed)
                 self.graph.redefinitions.acting.stand_by(beside)
-            self.graph.put_back(left_out)
+            if left_out:
+                runtime.set_stale(left_out | runtime.descendants(*left_out))
             self.graph.refresh_stale()
 
     async def run_together(self, cell_ids: set[str]) -> None:

@@ -172,11 +172,6 @@ class NotebookGraph:
         self.refresh_stale()
         return set()
 
-    def put_back(self, cell_ids: set[str]) -> None:
-        """Mark cells as stale that a run has left out, with all below them."""
-        if cell_ids:
-            self.runtime.set_stale(cell_ids | self.runtime.descendants(*cell_ids))
-
     def defines_names(self, cell_id: str) -> bool:
         """Return whether the published graph has any name of a cell."""
         node = self._published.node(cell_id)

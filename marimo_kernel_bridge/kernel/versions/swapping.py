@@ -20,7 +20,7 @@ from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of
 from marimo_kernel_bridge.runtime.interface import is_private, version_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping, Sequence
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.analysis.value_flows import Flow
@@ -313,7 +313,7 @@ class VersionValues:
     def _copied(self, value: T, copying: Callable[[T], T], flow: ValueFlow) -> ValueCopy[T] | None:
         try:
             with self._interruptible():
-                if shares(value, self._other_values(flow)):
+                if shares(value, _other_values(flow, self.makers, self._values)):
                     return None
                 copies = copy_of(value, copying, sum(self._sizes.values()))
                 return (
@@ -325,13 +325,6 @@ class VersionValues:
             raise
         except BaseException:  # noqa: BLE001  # classes of user code may raise anything, also `SystemExit`
             return None
-
-    def _other_values(self, flow: ValueFlow) -> Iterator[object]:
-        for name, makers in flow.makers.items():
-            names = [version_name(name, maker) for maker in makers] if name in self.makers else [name]
-            for version in names:
-                if version in self._values:
-                    yield self._values[version]
 
     def _replace_with_copy(self, original: object, value_copy: ValueCopy[Any] | None) -> None:  # of any class
         """Make the copy the value of all versions that refer to an object; without a copy, they are consumed."""
@@ -363,3 +356,14 @@ _COPYING: Final[Mapping[str, Callable[[Any], Any]]] = {
     "{}.copy()": _copy_by_method,
     "copy.copy({})": copy,
 }
+
+
+def _other_values(
+    flow: ValueFlow, versioned: Container[str], values: Mapping[str, object]
+) -> Iterator[object]:
+    """Return the values of all names that cells make: of those with versions, of each."""
+    for name, makers in flow.makers.items():
+        names = [version_name(name, maker) for maker in makers] if name in versioned else [name]
+        for version in names:
+            if version in values:
+                yield values[version]
