@@ -22,10 +22,30 @@ from marimo_kernel_bridge.launch.pool.provisioner import NoPoolError, fork_kerne
 from marimo_kernel_bridge.launch.pool.status import running_pools
 
 
+def free_ports(count: int) -> list[int]:
+    """Return ports that no other worker takes, and that systems give nobody for a connection of theirs."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    found: list[int] = []
+    for port in range(20_000 + 100 * worker, 20_100 + 100 * worker):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    return found[:count]
+
+
 @pytest.fixture
 def connection_file(tmp_path) -> Path:
     path = tmp_path / "kernel.json"
-    write_connection_file(str(path), key=b"key")
+    shell, iopub, stdin, control, hb = free_ports(5)
+    write_connection_file(
+        str(path),
+        shell_port=shell,
+        iopub_port=iopub,
+        stdin_port=stdin,
+        control_port=control,
+        hb_port=hb,
+        key=b"key",
+    )
     return path
 
 

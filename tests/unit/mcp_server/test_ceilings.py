@@ -217,7 +217,7 @@ async def test_a_kernel_that_knows_nothing_of_limits_is_ended_before_anything_ru
     assert "The kernel is not held to memory" in refused.text
     assert machine.ended == 1
     assert "load_document" not in kernel.asked
-    assert "suspended" in (await agent("list_notebooks")).text
+    assert "There is none" in (await agent("list_notebooks")).text
 
 
 async def test_a_started_kernel_has_the_limits_or_is_ended(
