@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _QUIET: Final = 0.3
 """Seconds from a change on until the kernel is looked at,"""
-_SHARE: Final = 10.0
+_SHARE: Final = 30.0
 """or so many times as long as the last look took: who runs one cell after another, in this or another session, waits for little of it;"""
 _LONGEST_QUIET: Final = 5.0
 """but no longer."""
