@@ -5,8 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chromium import launch
-from playwright.sync_api import Route, sync_playwright
+from playwright.sync_api import BrowserContext, Route
 
 from marimo_kernel_bridge.exporting.pages import to_html
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
@@ -68,7 +67,7 @@ def notebook() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_page_asks_nobody_for_anything_and_runs_nothing(tmp_path: Path) -> None:
+def test_a_page_asks_nobody_for_anything_and_runs_nothing(tmp_path: Path, browser: BrowserContext) -> None:
     document = parse_notebook(tmp_path / "n.ipynb", json.loads(json.dumps(notebook()))).document
     path = tmp_path / "page.html"
     path.write_text(to_html(document, f"</title><script>{RUN}</script>").text)
@@ -81,15 +80,12 @@ def test_a_page_asks_nobody_for_anything_and_runs_nothing(tmp_path: Path) -> Non
             asked.append(route.request.url)
             route.abort()
 
-    with sync_playwright() as playwright:
-        browser = launch(playwright)
-        context = browser.new_context()
-        context.route("**/*", answer)
-        page = context.new_page()
-        page.goto(path.as_uri(), wait_until="load")
-        page.locator("#go").click()
-        assert page.get_by_text("Counter(value=3)").count()
-        assert page.locator("math").count() >= 2
-        assert page.evaluate("[window.ran ?? 0, location.href]") == [0, path.as_uri()]
-        browser.close()
+    page = browser.new_page()
+    page.route("**/*", answer)
+    page.goto(path.as_uri(), wait_until="load")
+    page.locator("#go").click()
+    assert page.get_by_text("Counter(value=3)").count()
+    assert page.locator("math").count() >= 2
+    assert page.evaluate("[window.ran ?? 0, location.href]") == [0, path.as_uri()]
+    page.close()
     assert asked == []
