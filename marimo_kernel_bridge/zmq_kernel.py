@@ -234,14 +234,16 @@ class MarimoKernel(InputKernel):
         runs = msg.cell_request is not None if self.bounds is None else _executes(msg.message)
         first = not self.notebook.loaded and runs
         with self.use_of(msg.message):
-            with self.interrupts.deferred(LOADING) if first else nullcontext():
-                if first:
+            if first:
+                with self.interrupts.deferred(LOADING):
                     self.loader.load()  # before busy is published, so that it does not count as the cell's time
-                if not first or msg.cell_request is not None:
-                    await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
-                    return
-            # Code that is no cell is interrupted as in plain IPython: nothing keeps interrupts for its body.
-            await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+                    if msg.cell_request is not None:
+                        await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
+                        return
+            # An interrupt before a cell's body, of which nobody would answer the request, is kept for the body. Code that is no cell is
+            # interrupted as in plain IPython.
+            with self.interrupts.deferred() if msg.cell_request is not None else nullcontext():
+                await super().dispatch_shell(msg, subshell_id, concurrent=concurrent)
 
     def note_waiting(self) -> None:
         """Record, before an error is reported, which requests it aborts."""

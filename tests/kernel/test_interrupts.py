@@ -102,6 +102,26 @@ history._stop_save_thread = stop
     assert lab.run("two", "2").text == "2"
 
 
+INTERRUPTED_AS_IT_BEGINS = """
+def interrupt_next(kernel):
+    hook, current = kernel.pre_handler_hook, kernel.get_parent
+    def interrupted():
+        hook()
+        if current("shell")["header"]["msg_type"] == "execute_request":
+            import signal
+            kernel.pre_handler_hook = hook
+            signal.raise_signal(signal.SIGINT)
+    kernel.pre_handler_hook = interrupted
+interrupt_next(get_ipython().kernel)
+"""
+
+
+def test_an_interrupt_just_before_a_cell_is_handled_ends_the_cell_and_the_request_is_answered(lab):
+    assert lab.run("patch", INTERRUPTED_AS_IT_BEGINS).ok
+    assert "KeyboardInterrupt" in lab.run("one", "x = 1").text
+    assert lab.run("one", "x = 1").ok
+
+
 def test_interrupts_at_any_moment_leave_every_request_answered_and_the_graph_whole(lab, kernel):
     cells = {
         "c0": "v0 = {}",
