@@ -128,9 +128,13 @@ class FrameTable(WholeTable):
     def statistics(self, query: Query, column: int, cancellation: Cancellation) -> Statistics:
         ids = self._filtered(query, cancellation)
         shown = self._columns[column]
-        if column in self._as_python:
-            return python_values.statistics_of(shown, self._values(column, ids), cancellation)
         series = self._frame[str(column)]
+        # Arrow itself has no least and greatest of durations.
+        by_python = column in self._as_python or (
+            shown.kind == "duration" and series.implementation.is_pyarrow()
+        )
+        if by_python:
+            return python_values.statistics_of(shown, self._values(column, ids), cancellation)
         return frame_statistics.statistics_of(shown, series if ids is None else series[ids], cancellation)
 
     def detail(self, row: int, column: int) -> Detail:

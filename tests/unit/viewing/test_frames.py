@@ -445,6 +445,19 @@ def test_moments_of_years_that_python_has_not_are_shown_sorted_and_counted() -> 
 
 if importlib.util.find_spec("pyarrow"):
 
+    def test_durations_of_pyarrow_have_statistics() -> None:
+        import pyarrow as pa  # noqa: PLC0415  # not everywhere
+
+        values = [dt.timedelta(seconds=3), None, dt.timedelta(days=2)]
+        for unit in ("s", "us"):
+            table = open_value(pa.table({"a": pa.array(values, pa.duration(unit))}))
+            found = table.statistics(Query(), 0, Cancellation())
+            assert (found.nulls, found.distinct, sum(each.count for each in found.bins)) == (1, 2, 2)
+            assert (found.min, found.max) == (
+                Marked("00:00:03", "duration"),
+                Marked("2d 00:00:00", "duration"),
+            )
+
     def test_types_that_pyarrow_does_not_sort_are_sorted_and_searched() -> None:
         import pyarrow as pa  # noqa: PLC0415  # not everywhere
 
