@@ -106,6 +106,23 @@ def test_joined_cells_are_compared_with_all_that_they_are_made_of():
     assert not compare(before, before, [((1,), printed("a\n"))]).same  # cell 2 is nowhere
 
 
+async def all_printed(_folder, codes, _done):
+    """What an original shows of which each cell prints its own text."""
+    return {cell: printed(code) for cell, code in codes.items()}
+
+
+def of_code(sources):
+    """A notebook of code cells."""
+    cells = (NotebookCell(number, f"c{number}", "code", source) for number, source in enumerate(sources, 1))
+    return Notebook(tuple(cells), {})
+
+
+def verified(sources):
+    """The verdict on a notebook of code cells."""
+    notebook = of_code(sources)
+    return verifying.verify(notebook, convert(notebook), lambda _steps, _now: None)
+
+
 class Endless:
     """A notebook of which a cell does not end within the half hour that it has."""
 
@@ -123,22 +140,15 @@ class Endless:
 
 
 def test_a_cell_of_the_result_that_does_not_end_stops_the_verification_and_is_a_difference(monkeypatch):
-    async def original(_folder, codes, _done):
-        return {cell: printed(code) for cell, code in codes.items()}
-
     @asynccontextmanager
     async def running(_folder, codes, *, strict):
         assert strict
         yield Endless(codes)
 
-    monkeypatch.setattr(verifying, "original", original)
+    monkeypatch.setattr(verifying, "original", all_printed)
     monkeypatch.setattr(verifying, "running", running)
     sources = ["print(1)", "sleep()", "print(3)"]
-    notebook = Notebook(
-        tuple(NotebookCell(number, f"c{number}", "code", source) for number, source in enumerate(sources, 1)),
-        {},
-    )
-    verdict = verifying.verify(notebook, convert(notebook), lambda _steps, _now: None)
+    verdict = verified(sources)
     assert verdict.stopped
     assert [str(each) for each in verdict.differences] == [
         "cell 2: time: 'ends' became 'does not end in 1800 s'"
@@ -157,10 +167,7 @@ def test_a_cell_of_nothing_but_comments_that_the_result_shows_as_text_is_no_diff
     monkeypatch.setattr(verifying, "original", original)
     monkeypatch.setattr(verifying, "running", running)
     sources = ["# your solution\n\n  # here", "print()"]
-    notebook = Notebook(
-        tuple(NotebookCell(number, f"c{number}", "code", source) for number, source in enumerate(sources, 1)),
-        {},
-    )
+    notebook = of_code(sources)
     conversion = convert(notebook)
     assert "your solution" in conversion.codes[1]
     assert "mo.md" in conversion.codes[1]
@@ -178,9 +185,6 @@ class Closed(Endless):
 
 @pytest.mark.parametrize("fails_in_jupyter", [True, False])
 def test_a_cell_that_fails_in_the_original_when_it_runs_again_is_no_difference(monkeypatch, fails_in_jupyter):
-    async def original(_folder, codes, _done):
-        return {cell: printed(code) for cell, code in codes.items()}
-
     async def original_again(_folder, codes, _deadline):
         shown = failed("ValueError") if fails_in_jupyter else printed("")
         return {cell: shown if "query" in code else printed(code) for cell, code in codes.items()}
@@ -189,15 +193,11 @@ def test_a_cell_that_fails_in_the_original_when_it_runs_again_is_no_difference(m
     async def running(_folder, codes, *, strict):
         yield Closed(codes)
 
-    monkeypatch.setattr(verifying, "original", original)
+    monkeypatch.setattr(verifying, "original", all_printed)
     monkeypatch.setattr(verifying, "original_again", original_again)
     monkeypatch.setattr(verifying, "running", running)
     sources = ["c = connect", "query(c)", "close(c)"]
-    notebook = Notebook(
-        tuple(NotebookCell(number, f"c{number}", "code", source) for number, source in enumerate(sources, 1)),
-        {},
-    )
-    verdict = verifying.verify(notebook, convert(notebook), lambda _steps, _now: None)
+    verdict = verified(sources)
     assert (verdict.first.same, verdict.same) == (True, fails_in_jupyter)
     again = next(check for check in verdict.checks if check.name == "run_again")
     assert (again.done, again.wrong) == (3, 0 if fails_in_jupyter else 1)
