@@ -112,14 +112,18 @@ class Attached:
     @property
     def notebook_file(self) -> Path | None:
         """The file of the notebook on this machine, if a Jupyter server of this person named it."""
-        here = self.notebook is not None and isinstance(self.client.connection, Connection)
-        return Path(self.notebook) if here and self.notebook is not None else None
+        named = self._named_here
+        return None if named is None else Path(named)
 
     @property
     def notebook_folder(self) -> str | None:
         """The folder of that file, as text: each answer asks for those of all kernels, which may be hundreds."""
-        here = self.notebook is not None and isinstance(self.client.connection, Connection)
-        return os.path.dirname(self.notebook) or "." if here and self.notebook is not None else None  # noqa: PTH120  # no file is asked for
+        named = self._named_here
+        return None if named is None else os.path.dirname(named) or "."  # noqa: PTH120  # no file is asked for
+
+    @property
+    def _named_here(self) -> str | None:
+        return self.notebook if isinstance(self.client.connection, Connection) else None
 
     @property
     def paused(self) -> bool:

@@ -183,7 +183,7 @@ class DuckTable(WholeTable):
             found.extend(one or [] for one in ids)
             return int(matching)
 
-        narrowing = Query((), query.filters, query.search).key
+        narrowing = query.narrowing
         matching = self._counts.get(narrowing, counted, cancellation) if query.narrowed else self._length
         if found:
             return [int(one) for one in found[0][start:end]], matching
