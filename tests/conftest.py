@@ -130,6 +130,11 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
         gc.enable()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name bytes by their argument: those of an archive hold the time, and workers would collect different tests."""
+    return argname if isinstance(val, bytes) else None
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the browser first, in one piece, and the other folders that take long before the rest."""
     first = LONG_FIRST[:1] if config.pluginmanager.hasplugin("randomly") else LONG_FIRST
