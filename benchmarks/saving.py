@@ -1,11 +1,12 @@
 """What a person waits while an automatic checkpoint is written: `x = 1` now and then, beside the same without a save.
 
-Requests come with pauses, as a person sends them: a save goes on in the pauses.
+Requests come with pauses, as a person sends them: a save goes on in the pauses, and a request comes at any moment of it.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import time
 from functools import partial
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_PAUSE: Final = 0.5  # seconds between two requests, of which a save takes all but the first 0.3
+_PAUSES: Final = (0.35, 0.65)  # seconds between two requests, of which a save takes all but the first 0.3
 _FEWEST, _MOST = 10, 60
 """Requests of one round: until the data is written, and that many in any case, but no more."""
 _BOUND: Final = 300.0
@@ -73,8 +74,9 @@ def _row(settings: Settings, what: str, code: str, folder: Path) -> Row:
 def _asked(kernel: Kernel, done: Callable[[], bool]) -> list[Sample]:
     """Run `x = 1` now and then until something is written."""
     taken: list[Sample] = []
+    numbers = random.Random(0)  # noqa: S311  # not a secret
     while len(taken) < _FEWEST or (len(taken) < _MOST and not done()):
-        time.sleep(_PAUSE)
+        time.sleep(numbers.uniform(*_PAUSES))
         start = time.perf_counter()
         seen: list[dict[str, Any]] = kernel.run("x = 1", "cell")
         taken.append(Sample(time.perf_counter() - start))

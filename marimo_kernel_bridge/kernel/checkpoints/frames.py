@@ -1,6 +1,7 @@
 """The frames of a pickle as they are written: their bytes, and the objects in them that values can share.
 
-Each frame is a moment in which pickling can be given up, and so is each part of what was noted for whoever searches it.
+Before and after a frame is sorted out pickling can be given up, and so it can between the parts of what was noted for whoever
+searches it.
 """
 
 from __future__ import annotations
@@ -44,6 +45,11 @@ class Reached:
         self.parts: list[list[object]] = []
         self._can_be_shared = _Kinds()
 
+    def clear(self) -> None:
+        """Forget all that was met."""
+        self.met.clear()
+        self.parts.clear()
+
     def end_frame(self, new: int) -> None:
         """Sort out what was met. `new`: how many objects the frame has that no earlier one has."""
         part = list(compress(self.met, map(self._can_be_shared.__getitem__, map(type, self.met))))
@@ -67,9 +73,18 @@ class Frames:
     def write(self, data: Any) -> int:  # bytes, or a view of them
         part = bytes(data)
         self.parts.append(part)
+        self._ask()  # the objects of a frame take milliseconds to pickle, and some more to sort out
         new = part.count(_MEMOIZE) if len(part) <= _LONGEST_FRAME else 1
         self.memoized += new
         self._reached.end_frame(new)
+        self._ask()
+        return len(part)
+
+    def clear(self) -> None:
+        """Forget all frames."""
+        self.parts.clear()
+        self.memoized = 0
+
+    def _ask(self) -> None:
         if self._give_up():
             raise GivenUpError
-        return len(part)

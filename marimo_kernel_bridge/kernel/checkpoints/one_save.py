@@ -33,7 +33,7 @@ _QUIET: Final = 0.3
 _TRIES: Final = 5
 """Attempts for one value, after which it waits for a pause three times as long as the longest of them."""
 _PATIENCE: Final = 3.0
-_LOOK: Final = 0.004
+_LOOK: Final = 0.001
 """Seconds between two looks at whether a request waits."""
 
 

@@ -124,20 +124,21 @@ class Pickling:
         self._class_picklers: list[
             ValuePickler
         ] = []  # kept: no later object may have the id of one they made
-        self._given_up: ValuePickler | None = None
-        """The last one that was given up. Freeing many objects takes a while, in which who asks would wait: the next one does it.
-        None of one that has met large data: that is freed at once, and who asks may want the memory."""
+        self._given_up: dict[str, ValuePickler] = {}
+        """The pickler that was given up last, by the name that it looked at, whose next look takes it: it has the room for as many
+        objects. Under "" one of a group. Freeing many objects takes a while, in which who asks would wait: the next one does it. None
+        of one that has met large data: that is freed at once, and who asks may want the memory."""
 
     def look(self, name: str, value: object) -> Refusal | None:
         """Pickle a value by itself, to see what it reaches. Returns the reason if it cannot be kept.
 
         Raises `GivenUpError`. Call it again for a name whose value may have changed.
         """
-        self.forget(name)
+        self._looked.pop(name, None)
         if value is self._namespace:
             return Refusal("dict", "the namespace of the notebook itself cannot be kept")
         values = {name: value}
-        pickler = self._dumped(values)
+        pickler = self._dumped(values, look=name)
         if isinstance(pickler, ValuePickler) and (bases := shared_roots(pickler.arrays)):
             pickler = self._dumped(values, bases)
         if not isinstance(pickler, ValuePickler):
@@ -148,6 +149,7 @@ class Pickling:
     def forget(self, name: str) -> None:
         """Forget a name that was looked at, if it was."""
         self._looked.pop(name, None)
+        self._given_up.pop(name, None)
 
     def groups(self) -> tuple[tuple[str, ...], ...]:
         """Return the groups of the names that were looked at and can be kept, each in the order of looking.
@@ -232,16 +234,21 @@ class Pickling:
         values: Mapping[str, object],
         bases: frozenset[int] = frozenset(),
         after: ValuePickler | None = None,
+        look: str = "",
     ) -> ValuePickler | Refusal:
-        self._given_up = None
-        pickler = ValuePickler(self._namespace, self._give_up, bases=bases)
+        begun = self._given_up.pop(look, None)
+        if look and begun is not None:
+            begun.clear()
+            pickler = begun
+        else:
+            pickler = ValuePickler(self._namespace, self._give_up, bases=bases)
         if after is not None:
             pickler.memo = after.memo  # a copy
         try:
             pickler.run(values)
         except GivenUpError:
             if not pickler.buffers and len(pickler) <= _MOST_KEPT:
-                self._given_up = pickler
+                self._given_up = {look: pickler}
             raise
         except KeyboardInterrupt:
             raise

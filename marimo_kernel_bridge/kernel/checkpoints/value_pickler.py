@@ -57,6 +57,10 @@ class _Beside:
     """The buffers of a stream that are large enough to stand beside it."""
 
     def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget them."""
         self.taken: list[memoryview] = []
         self.offsets = False
 
@@ -94,21 +98,35 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         )
         if not apart:
             self.persistent_id = self._reached.met.append  # its None says: pickle it
+        self._namespace = namespace
+        self._give_up = give_up
+        self._bases = bases
+        self._is_part = apart
+        self._begin()
+
+    def _begin(self) -> None:
         self.last: object = None
         self.code = False
         self.arrays: list[Array] = []
         self.functions: set[int] = set()  # ids of those that are saved, not named
         self.classes: dict[int, type] = {}  # by id, those that are saved
         self.kinds: frozenset[type] = frozenset()  # of all objects but the simplest
-        self._namespace = namespace
-        self._give_up = give_up
-        self._bases = bases
-        self._is_part = apart
         self._private: dict[
             int, object
         ] = {}  # arrays that look into memory of others and are saved as if they did not
         self._by_kind: dict[type, Callable[[Any], Any] | None] = {}
         self._until_asked = _ASKED_EACH
+
+    def clear(self) -> None:
+        """Forget all that was pickled, as if nothing had been, but keep the room for it.
+
+        The memo need not grow again: each time it does, all objects move, and nothing interrupts that.
+        """
+        self.clear_memo()
+        self._frames.clear()
+        self._reached.clear()
+        self._beside.clear()
+        self._begin()
 
     @property
     def stream(self) -> bytes:

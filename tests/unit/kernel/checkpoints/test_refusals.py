@@ -15,6 +15,7 @@ from marimo_kernel_bridge.kernel.checkpoints.pickling import (
     pickle_groups,
 )
 from marimo_kernel_bridge.kernel.checkpoints.refusals import Refusal
+from marimo_kernel_bridge.kernel.checkpoints.value_pickler import ValuePickler
 from tests.unit.kernel.checkpoints.notebook_values import Notebook
 
 
@@ -176,13 +177,40 @@ def test_pickling_is_given_up_in_the_middle_and_begins_again(
     pickling = Pickling(notebook.names, waits)
     with pytest.raises(GivenUpError):
         pickling.look(name, notebook.names[name])
-    assert pickling._given_up is not None, "freeing it is the work of the next idle time"
-    left = weakref.ref(pickling._given_up)
+    left = pickling._given_up[name]  # freeing it would be in somebody's way
     assert pickling.groups() == ()
+    assert pickling.look("other", [1]) is None
     assert pickling.look(name, notebook.names[name]) is None
-    assert left() is None
+    assert pickling._looked[name].pickler is left, "its memo has grown already"
     assert len(asked) >= at_least
-    assert pickling.groups() == ((name,),)
+    assert pickling.groups() == (("other",), (name,))
+    again = Pickling(notebook.names)
+    assert again.look(name, notebook.names[name]) is None
+    assert again.pickled([name]) == pickling.pickled([name])
+    pickling.forget(name)
+    assert not pickling._given_up
+
+
+def test_a_request_waits_for_a_few_thousand_objects_at_most(notebook: Notebook) -> None:
+    """Those of a frame are pickled, which takes most of the time, and then sorted out: in between somebody may ask."""
+    notebook.run("rows = [[n] for n in range(60_000)]")
+    parts: list[int] = []
+    pickling = Pickling(notebook.names, lambda: parts.append(len(pickling_now[0]._reached.met)) or False)
+    pickling_now: list[ValuePickler] = []
+    run = ValuePickler.run
+
+    def noted(self: ValuePickler, values: object) -> None:
+        pickling_now.append(self)
+        run(self, values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ValuePickler, "run", noted)
+        assert pickling.look("rows", notebook.names["rows"]) is None
+    before, after = parts[::2], parts[1::2]
+    assert len(before) > 4
+    assert all(before)
+    assert not any(after)
+    assert max(before) < 40_000
 
 
 def test_large_data_is_not_held_after_pickling_was_given_up(notebook: Notebook) -> None:
@@ -191,7 +219,7 @@ def test_large_data_is_not_held_after_pickling_was_given_up(notebook: Notebook) 
     pickling = Pickling(notebook.names, lambda: True)
     with pytest.raises(GivenUpError):
         pickling.look("mixed", notebook.names["mixed"])
-    assert pickling._given_up is None
+    assert not pickling._given_up
 
 
 @pytest.mark.parametrize("gives_up", [False, True])
@@ -207,7 +235,7 @@ def test_no_collection_of_garbage_looks_into_what_is_noted_of_a_value(
         pickling.look("rows", notebook.names["rows"])
     noted = [young for young in gc.get_objects(0) if len(gc.get_referents(young)) > 1_000]
     assert noted == []
-    assert (pickling._given_up is not None) == gives_up
+    assert bool(pickling._given_up) == gives_up
 
 
 def test_what_was_noted_of_a_value_is_freed_without_the_collector(notebook: Notebook) -> None:
