@@ -106,12 +106,14 @@ class Extras(msgspec.Struct, frozen=True):
     """What is kept besides cells and values.
 
     `options` are those of libraries that differ from their defaults, by library. `outputs` is a blob with the outputs of
-    cells, as JSON.
+    cells, as JSON. `file` tells the notebook's file as it was then from what it is after another save; None: an older version
+    has written the manifest.
     """
 
     cwd: str = ""
     options: dict[str, dict[str, Any]] = {}  # values of JSON
     outputs: SavedBuffer | None = None
+    file: str | None = None
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -55,6 +55,7 @@ class BetweenCells:
         self._owner = owner
         self._notebook = notebook
         self._saving = saving
+        self._path = origin.notebook
         self._until = time.monotonic() + seconds
         self._value_until = self._until
         self._choice = Choice(
@@ -64,7 +65,7 @@ class BetweenCells:
     async def run(self) -> Unfinished | None:
         """Write what there is time for; None if that is nothing. No cell runs meanwhile."""
         self._notebook.execution.graph.refresh_stale()
-        captured = capture(self._notebook)
+        captured = capture(self._notebook, self._path)
         while (group := await self._choice.next(captured)) is not None:
             if self._owner.seconds_to_write(size_of(group)) > self._left:
                 self._choice.leave_out(group.names)

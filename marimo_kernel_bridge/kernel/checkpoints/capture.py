@@ -14,6 +14,7 @@ import msgspec
 
 from marimo_kernel_bridge.checkpoints.manifest import SavedCell
 from marimo_kernel_bridge.inspecting.widget_traits import is_widget, stored
+from marimo_kernel_bridge.kernel.checkpoints.files import file_state
 from marimo_kernel_bridge.kernel.checkpoints.keys import KeyedCell, keys_of
 from marimo_kernel_bridge.kernel.ipython.marimo_magic import is_command
 from marimo_kernel_bridge.runtime.interface import plain_name, version_name
@@ -42,6 +43,7 @@ class Captured:
     """The state of a session: `values` by name in the namespace, and the cell that has made each of them.
 
     `superseded` are cells that have lost a name to another one, by their places among all: they are not in the graph.
+    `file` is the state of the notebook's file before (`file_state`).
     """
 
     cells: tuple[SavedCell, ...]
@@ -50,6 +52,7 @@ class Captured:
     absent: tuple[str, ...] = ()
     spent: tuple[str, ...] = ()
     superseded: Mapping[int, SavedCell] = field(default_factory=dict)
+    file: str = ""
 
     @property
     def keys(self) -> dict[str, str]:
@@ -69,8 +72,9 @@ class Process:
     last_paths: list[str] = field(default_factory=list)
 
 
-def capture(session: NotebookSession) -> Captured:
-    """Return the state of a session, as of now."""
+def capture(session: NotebookSession, path: str = "") -> Captured:
+    """Return the state of a session, as of now. `path` is that of its file."""
+    file = file_state(path)
     graph = session.execution.graph
     nodes, stale = graph.runtime.nodes(), graph.stale
     live, keys = graph.runtime.live_values(), present_keys(session)
@@ -123,7 +127,7 @@ def capture(session: NotebookSession) -> Captured:
         )
     absent, consumed = graph.redefinitions.for_checkpoints.absent, graph.redefinitions.consumed
     spent = tuple(sorted(consumed))
-    return Captured(tuple(cells), values, makers, tuple(sorted(absent)), spent, superseded)
+    return Captured(tuple(cells), values, makers, tuple(sorted(absent)), spent, superseded, file)
 
 
 def _is_kept_superseded(entry: Entry) -> bool:

@@ -101,6 +101,7 @@ class OneSave:
         self._host = host
         self._notebook = host.notebook
         self._saving = saving
+        self._path = origin.notebook
         self._looked = 0.0
         self._choice = Choice(owner, host.notebook, saving, origin, self._give_up)
         self._attempts = _Attempts()
@@ -113,7 +114,7 @@ class OneSave:
             async with self._host.one_at_a_time:
                 begun = time.monotonic()
                 try:
-                    captured = capture(self._notebook)
+                    captured = capture(self._notebook, self._path)
                     group = await self._choice.next(captured)
                 except GivenUpError:
                     self._owner.given_up += 1

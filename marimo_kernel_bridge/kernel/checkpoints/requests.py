@@ -16,6 +16,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.checkpoints import answers
 from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
 from marimo_kernel_bridge.kernel.checkpoints.differences import differences, lost_names
+from marimo_kernel_bridge.kernel.checkpoints.files import is_changed
 from marimo_kernel_bridge.kernel.checkpoints.planning import require_usable
 from marimo_kernel_bridge.kernel.checkpoints.restoring import Restoring
 from marimo_kernel_bridge.kernel.checkpoints.saving import Origin, save
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "saved"
 """The name of a checkpoint that the person gives none."""
+
+
+class LoadNewer(Protocol):
+    """What registers the cells of a document that is newer than a checkpoint."""
+
+    def __call__(self, header: Header, *, saved: bool) -> tuple[str, ...] | None: ...
 
 
 class File(Protocol):
@@ -80,11 +87,11 @@ class Checkpoints:
         self,
         host: Host,
         kernel_id: str,
-        load_newer: Callable[[Header, float], tuple[str, ...] | None],
+        load_newer: LoadNewer,
         show_outputs: Callable[[Collection[str]], None],
         mode: Mode,
     ) -> None:
-        """`load_newer` registers the cells of the document if it is newer than a time, and returns those it has registered.
+        """`load_newer` registers the cells of the document if it is open or its file was saved since, and returns those it has registered.
 
         `show_outputs` shows the outputs of cells in open documents that have lost theirs.
         """
@@ -156,7 +163,8 @@ class Checkpoints:
         session, self.offered = self._host.notebook, True
         with self._opened(name) as opened:
             run = session.runs.current
-            loaded = self._load_newer(address.parent, opened.manifest.at)
+            saved = is_changed(self._host.file.path(), opened.manifest)
+            loaded = self._load_newer(address.parent, saved=saved)
             session.runs.resume(run)
             restoring = Restoring(session, opened, address, add=loaded is None)
             if preview:

@@ -57,7 +57,7 @@ def save(
 
     Raises `BridgeError`: disk_full, not_writable.
     """
-    captured = capture(session)
+    captured = capture(session, origin.notebook)
     namespace = session.runtime.values
     pickled, refused, _ = pickle_groups(captured.values, namespace)
     with store.saving(origin.shelf, name, kind) as saving:
@@ -137,7 +137,7 @@ def manifest_of(
         lost=tuple(lost),
         absent=captured.absent,
         spent=captured.spent,
-        extras=Extras(working_directory(), outputs=outputs),
+        extras=Extras(working_directory(), outputs=outputs, file=captured.file),
     )
 
 

@@ -5,7 +5,6 @@ They are read from the open document, else from the file as it was last saved. R
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -74,15 +73,10 @@ def load_document(host: Host, header: Header) -> DocumentLoaded:
     return DocumentLoaded(host.notebook.edits.load(code, address), source, path)
 
 
-def load_newer(host: Host, header: Header, at: float) -> tuple[str, ...] | None:
-    """Register the document's cells if it is open, or its file was saved after a time; return which. None: it is not newer."""
-    if host.documents.shared.open.active() is None:
-        path = host.file.path()
-        try:
-            if path is None or os.path.getmtime(path) <= at:  # noqa: PTH204  # a path from the front end
-                return None
-        except OSError:
-            return None
+def load_newer(host: Host, header: Header, *, saved: bool) -> tuple[str, ...] | None:
+    """Register the document's cells if it is open, or its file was `saved` since; return which. None: it is not newer."""
+    if not saved and host.documents.shared.open.active() is None:
+        return None
     try:
         return load_document(host, header).cells
     except BridgeError:  # the checkpoint has the cells

@@ -9,6 +9,7 @@ import pytest
 
 from marimo_kernel_bridge.checkpoints.store import Store
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.checkpoints import capture
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 from tests.unit.kernel.checkpoints.lives import Lives
@@ -83,6 +84,37 @@ def test_a_cell_that_was_edited_before_the_restore_is_stale_with_what_is_below(l
     assert why["new"] == "is not in the checkpoint"
     assert why.keys() == {"pay", "use", "new", "con", "query"}
     assert lives.fresh() == NOTEBOOK.keys() - why.keys()
+
+
+@pytest.mark.parametrize("at", [5.0, 2.0], ids=["a clock that was set back", "the same second"])
+def test_a_file_that_was_saved_since_is_the_notebook_whatever_the_clock_says(lives: Lives, at: float) -> None:
+    lives.write_file({"one": "a = 1"}, at=2.0)
+    lives.run({"one": "a = 1", "two": "b = a"})
+    lives.save()
+    lives.die()
+    assert lives.named(lives.restore().fresh) == ["one", "two"], (
+        "the file is as it was: the kernel's cells are newer"
+    )
+    lives.die()
+    lives.write_file({"one": "a = 1", "new": "c = 1"}, at=at)
+    restored = lives.restore()
+    assert lives.cells().keys() == {"one", "new"}
+    assert lives.why(restored) == {"new": "is not in the checkpoint"}
+
+
+def test_what_an_older_version_saved_goes_by_the_time_of_the_file(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capture, "file_state", lambda _path: None)
+    lives.run({"one": "a = 1"})
+    lives.save()
+    lives.write_file({"other": "c = 1"}, at=5.0)
+    lives.die()
+    assert lives.named(lives.restore().fresh) == ["one"]
+    lives.die()
+    lives.write_file({"other": "c = 1"})
+    lives.restore()
+    assert lives.cells().keys() == {"other"}
 
 
 def test_a_preview_changes_nothing(lives: Lives) -> None:
