@@ -15,14 +15,16 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.kernel.checkpoints import LONG
 from marimo_kernel_bridge.kernel.checkpoints.between_cells import BetweenCells, finish, why_not
 from marimo_kernel_bridge.kernel.checkpoints.one_save import OneSave, in_thread
+from marimo_kernel_bridge.kernel.checkpoints.own_code import OwnCode
 from marimo_kernel_bridge.kernel.checkpoints.pickling import OUT_OF_BAND
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from marimo_kernel_bridge.checkpoints.store import Store
     from marimo_kernel_bridge.kernel.checkpoints.choice import Mode
     from marimo_kernel_bridge.kernel.checkpoints.one_save import Host
+    from marimo_kernel_bridge.kernel.checkpoints.refusals import Refusal
     from marimo_kernel_bridge.kernel.checkpoints.saving import Origin
 
 _SHARE: Final = 0.1
@@ -46,6 +48,7 @@ class AutomaticSaving:
         self._finishing: asyncio.Future[None] | None = None
         self._due = False
         self._speed: float | None = None
+        self.left: dict[str, tuple[Refusal, Mapping[str, float | None]]] = {}
         self.given_up = 0
         """Attempts that ended because a request came."""
         self.saved_at = 0.0
@@ -91,7 +94,8 @@ class AutomaticSaving:
         await self.finished()
         store, origin, begun = self._store(), self._origin(), time.monotonic()
         with store.saving(origin.shelf, "", "automatic") as saving:
-            manifest = await OneSave(self, self._host, saving, origin).run()
+            with OwnCode(self._host.interrupts) as own_code:
+                manifest = await OneSave(self, self._host, saving, origin, own_code).run()
             if manifest is not None:
                 self._committing = True
                 try:
@@ -114,7 +118,11 @@ class AutomaticSaving:
             with ExitStack() as opened:
                 origin = self._origin()
                 saving = opened.enter_context(store.saving(origin.shelf, "", "automatic"))
-                unfinished = await BetweenCells(self, self._host.notebook, saving, origin, seconds).run()
+                with OwnCode(self._host.interrupts) as own_code:
+                    between = BetweenCells(
+                        self, self._host.notebook, saving, origin, seconds, own_code=own_code
+                    )
+                    unfinished = await between.run()
                 if unfinished is not None:
                     opened.pop_all()
                     last = partial(finish, saving, unfinished, store.collect, self._host.log)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.checkpoints.manifest import Manifest, SavedBuffer
     from marimo_kernel_bridge.checkpoints.store import Saving
     from marimo_kernel_bridge.kernel.checkpoints.choice import Owner
+    from marimo_kernel_bridge.kernel.checkpoints.own_code import OwnCode
     from marimo_kernel_bridge.kernel.checkpoints.pickling import PickledGroup
     from marimo_kernel_bridge.kernel.checkpoints.saving import Origin
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
@@ -49,7 +50,14 @@ class BetweenCells:
     """The writing of one checkpoint between two cells."""
 
     def __init__(
-        self, owner: Owner, notebook: NotebookSession, saving: Saving, origin: Origin, seconds: float
+        self,
+        owner: Owner,
+        notebook: NotebookSession,
+        saving: Saving,
+        origin: Origin,
+        seconds: float,
+        *,
+        own_code: OwnCode,
     ) -> None:
         """`seconds`: how long the next cell may wait."""
         self._owner = owner
@@ -59,7 +67,14 @@ class BetweenCells:
         self._until = time.monotonic() + seconds
         self._value_until = self._until
         self._choice = Choice(
-            owner, notebook, saving, origin, self._is_late, begin=self._begin_value, postpones=True
+            owner,
+            notebook,
+            saving,
+            origin,
+            self._is_late,
+            own_code=own_code,
+            begin=self._begin_value,
+            postpones=True,
         )
 
     async def run(self) -> Unfinished | None:

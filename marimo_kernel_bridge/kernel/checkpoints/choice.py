@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.checkpoints.manifest import Manifest, SavedBuffer, SavedGroup
     from marimo_kernel_bridge.checkpoints.store import Saving
     from marimo_kernel_bridge.kernel.checkpoints.capture import Captured
+    from marimo_kernel_bridge.kernel.checkpoints.own_code import OwnCode
     from marimo_kernel_bridge.kernel.checkpoints.saving import Origin
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 
@@ -43,6 +44,8 @@ class Owner(Protocol):
 
     mode: Mode
     given_up: int
+    left: dict[str, tuple[Refusal, Mapping[str, float | None]]]
+    """Values whose own code was ended, each with the reason and when the cells had run that make or use it."""
 
     def wrote(self, size: int, seconds: float) -> None: ...
 
@@ -74,6 +77,7 @@ class Choice:
         origin: Origin,
         give_up: Callable[[], bool],
         *,
+        own_code: OwnCode,
         begin: Callable[[], None] = lambda: None,
         postpones: bool = False,
     ) -> None:
@@ -87,7 +91,8 @@ class Choice:
         self._origin = origin
         self._postpones = postpones
         self._give_up, self._begin = give_up, begin
-        self._pickling = Pickling(notebook.runtime.values, give_up)
+        self._own_code = own_code
+        self._pickling = Pickling(notebook.runtime.values, self._asked)
         self._groups: dict[tuple[str, ...], _Group] = {}
         self._lost: dict[str, Refusal] = {}
         self._known: set[str] = set()  # values that were looked at
@@ -106,13 +111,13 @@ class Choice:
         for name, value in wanted.items():
             if name not in self._known and name not in self._lost:
                 await asyncio.sleep(0)
-                refusal = self._tried(partial(self._pickling.look, name, value))
+                refusal = self._left(name) or self._tried(partial(self._pickling.look, name, value), [name])
                 if isinstance(refusal, Refusal):
                     self._lost[name] = refusal
                 else:
                     self._known.add(name)
-        groups = self._tried(self._pickling.groups)
-        if isinstance(groups, Refusal):  # no time is left to see what values share
+        groups = self._tried(self._pickling.groups, self._known)
+        if isinstance(groups, Refusal):  # no time is left to see what values share, or their code was ended
             self._lost |= dict.fromkeys(self._known, groups)
             groups = ()
         self._groups = {
@@ -124,7 +129,7 @@ class Choice:
             if names in self._groups or names[0] in self._lost:
                 continue
             await asyncio.sleep(0)
-            pickled = self._tried(partial(self._pickling.pickled, names))
+            pickled = self._tried(partial(self._pickling.pickled, names), names)
             if isinstance(pickled, Refusal):
                 self._lost |= dict.fromkeys(names, pickled)
                 continue
@@ -136,16 +141,28 @@ class Choice:
             return pickled
         return None
 
-    def _tried(self, work: Callable[[], T]) -> T | Refusal:
+    def _tried(self, work: Callable[[], T], names: Iterable[str]) -> T | Refusal:
         try:
             self._begin()
             if self._give_up():
                 raise GivenUpError  # noqa: TRY301  # as the work raises it
-            return work()
+            done = self._own_code.run(work)
         except GivenUpError:
             if not self._postpones:
                 raise
             return NOT_YET
+        if isinstance(done, Refusal) and done.ended:
+            self._owner.left |= {name: (done, self.ran_of([name])) for name in names}
+        return done
+
+    def _asked(self) -> bool:
+        self._own_code.comes_back()
+        return self._give_up()
+
+    def _left(self, name: str) -> Refusal | None:
+        """Return why a value is not tried again: its code was ended, and no cell has run since that makes or uses it."""
+        refusal, ran = self._owner.left.get(name, (None, None))
+        return refusal if ran == self.ran_of([name]) else None
 
     def leave_out(self, names: Iterable[str]) -> None:
         """Write these values in a later checkpoint."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.checkpoints.store import Saving
     from marimo_kernel_bridge.kernel.checkpoints.capture import Captured
     from marimo_kernel_bridge.kernel.checkpoints.choice import Owner
+    from marimo_kernel_bridge.kernel.checkpoints.own_code import Interrupts, OwnCode
     from marimo_kernel_bridge.kernel.checkpoints.saving import Origin
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
 
@@ -63,6 +64,9 @@ class Host(Protocol):
         ...
 
     @property
+    def interrupts(self) -> Interrupts: ...
+
+    @property
     def log(self) -> logging.Logger: ...
 
 
@@ -96,14 +100,14 @@ async def in_thread(work: Callable[[], T]) -> T:
 class OneSave:
     """The writing of one automatic checkpoint."""
 
-    def __init__(self, owner: Owner, host: Host, saving: Saving, origin: Origin) -> None:
+    def __init__(self, owner: Owner, host: Host, saving: Saving, origin: Origin, own_code: OwnCode) -> None:
         self._owner = owner
         self._host = host
         self._notebook = host.notebook
         self._saving = saving
         self._path = origin.notebook
         self._looked = 0.0
-        self._choice = Choice(owner, host.notebook, saving, origin, self._give_up)
+        self._choice = Choice(owner, host.notebook, saving, origin, self._give_up, own_code=own_code)
         self._attempts = _Attempts()
         self._outputs: SavedBuffer | None = None
 

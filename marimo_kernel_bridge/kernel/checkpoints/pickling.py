@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from marimo_kernel_bridge.kernel.checkpoints.arrays import root_of, shared_roots
 from marimo_kernel_bridge.kernel.checkpoints.frames import GivenUpError, GiveUp
@@ -28,7 +29,11 @@ from marimo_kernel_bridge.kernel.checkpoints.value_pickler import OUT_OF_BAND, V
 from marimo_kernel_bridge.startup.gc_pauses import deferred
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from marimo_kernel_bridge.kernel.checkpoints.own_code import OwnCode
+
+T = TypeVar("T")
 
 __all__ = [
     "MOST_OBJECTS",
@@ -271,16 +276,30 @@ class Pickling:
 
 
 def pickle_groups(
-    values: Mapping[str, object], namespace: Mapping[str, object], give_up: GiveUp = lambda: False
+    values: Mapping[str, object], namespace: Mapping[str, object], own_code: OwnCode | None = None
 ) -> tuple[list[PickledGroup], dict[str, Refusal], tuple[str, ...]]:
-    """Return all groups of `values`, the names that cannot be kept, and what must be told. Raises `GivenUpError`."""
-    pickling = Pickling(namespace, give_up)
-    refused = {
-        name: reason for name, value in values.items() if (reason := pickling.look(name, value)) is not None
-    }
-    groups = []
-    for names in pickling.groups():
-        group = pickling.pickled(names)
+    """Return all groups of `values`, the names that cannot be kept, and what must be told.
+
+    `own_code` ends that of a value that does not come back, which is refused then.
+    """
+
+    def asked() -> bool:
+        if own_code is not None:
+            own_code.comes_back()
+        return False
+
+    def done(work: Callable[[], T]) -> T | Refusal:
+        return work() if own_code is None else own_code.run(work)
+
+    pickling, refused = Pickling(namespace, asked), dict[str, Refusal]()
+    for name, value in values.items():
+        if (reason := done(partial(pickling.look, name, value))) is not None:
+            refused[name] = reason
+    found, groups = done(pickling.groups), list[PickledGroup]()
+    if isinstance(found, Refusal):
+        return [], {**dict.fromkeys(values, found), **refused}, ()
+    for names in found:
+        group = done(partial(pickling.pickled, names))
         if isinstance(group, PickledGroup):
             groups.append(group)
         else:

@@ -84,11 +84,15 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A value that cannot be kept: its type, the reason (a clause), and the path to the obstacle inside of it ("" if it is the value)."""
+    """A value that cannot be kept: its type, the reason (a clause), and the path to the obstacle inside of it ("" if it is the value).
+
+    `ended`: its own code, which did not come back, was ended.
+    """
 
     kind: str
     reason: str
     path: str = ""
+    ended: bool = False
 
 
 @functools.lru_cache(maxsize=1_000)

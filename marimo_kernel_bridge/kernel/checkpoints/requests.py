@@ -17,6 +17,7 @@ from marimo_kernel_bridge.kernel.checkpoints import answers
 from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
 from marimo_kernel_bridge.kernel.checkpoints.differences import differences, lost_names
 from marimo_kernel_bridge.kernel.checkpoints.files import is_changed
+from marimo_kernel_bridge.kernel.checkpoints.own_code import OwnCode
 from marimo_kernel_bridge.kernel.checkpoints.planning import require_usable
 from marimo_kernel_bridge.kernel.checkpoints.restoring import Restoring
 from marimo_kernel_bridge.kernel.checkpoints.saving import Origin, save
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import Address, Entry
     from marimo_kernel_bridge.kernel.checkpoints.choice import Mode
     from marimo_kernel_bridge.kernel.checkpoints.one_save import Queue
+    from marimo_kernel_bridge.kernel.checkpoints.own_code import Interrupts
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.kernel.recording import Recording
@@ -67,6 +69,9 @@ class Host(Protocol):
 
     @property
     def one_at_a_time(self) -> asyncio.Lock: ...
+
+    @property
+    def interrupts(self) -> Interrupts: ...
 
     @property
     def log(self) -> logging.Logger: ...
@@ -149,7 +154,8 @@ class Checkpoints:
         self.automatic.stop()
         try:
             await self.automatic.finished()
-            save(self._host.notebook, self.store, self.origin(), "", "automatic")
+            with OwnCode(self._host.interrupts) as own_code:
+                save(self._host.notebook, self.store, self.origin(), "", "automatic", own_code=own_code)
         except Exception:
             self._host.log.exception("The kernel could not save its state before it ends")
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.checkpoints.manifest import Kind, PackedStream, SavedBuffer
     from marimo_kernel_bridge.checkpoints.store import Saving, Store
+    from marimo_kernel_bridge.kernel.checkpoints.own_code import OwnCode
     from marimo_kernel_bridge.kernel.checkpoints.pickling import Refusal
     from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.notebook import Output
@@ -51,15 +52,23 @@ class Origin:
 
 
 def save(
-    session: NotebookSession, store: Store, origin: Origin, name: str, kind: Kind = "named"
+    session: NotebookSession,
+    store: Store,
+    origin: Origin,
+    name: str,
+    kind: Kind = "named",
+    *,
+    own_code: OwnCode | None = None,
 ) -> tuple[Manifest, int]:
     """Save the fresh values of a notebook. Return what was saved and the bytes that were new. Blocks.
+
+    `own_code` ends that of a value that does not come back; without, an interrupt ends the save.
 
     Raises `BridgeError`: disk_full, not_writable.
     """
     captured = capture(session, origin.notebook)
     namespace = session.runtime.values
-    pickled, refused, _ = pickle_groups(captured.values, namespace)
+    pickled, refused, _ = pickle_groups(captured.values, namespace, own_code)
     with store.saving(origin.shelf, name, kind) as saving:
         groups = [written(saving, group, captured) for group in pickled]
         outputs = capture_outputs(session)

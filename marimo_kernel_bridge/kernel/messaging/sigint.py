@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.runtime.interface import Runtime
 
+_OWN = __name__.partition(".")[0]
 _PAUSE = 0.001
 _PATIENCE = 1.0  # seconds after which a second interrupt is raised wherever it comes: something hangs
 LOADING = (
@@ -63,6 +64,11 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def _is_own(frame: FrameType | None) -> bool:
+    """Return whether code of this package runs, which would be left half done."""
+    return frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _OWN
+
+
 class Interrupts:
     """The handler of SIGINT and its state. For the main thread, where Python runs signal handlers."""
 
@@ -70,7 +76,7 @@ class Interrupts:
         """`runtime` returns the notebook's runtime, None as long as it is not loaded."""
         self._runtime = runtime
         self.handling = False  # a request
-        self._in_body = False
+        self._in_body = self._in_values = self._ends_values = False
         self._forking = self._resending = False
         self._deferring = 0
         self._due_since: float | None = None
@@ -109,6 +115,10 @@ class Interrupts:
                 self._resending = True
                 _thread.start_new_thread(self._resend, ())  # takes no lock, which a hook may have
             return
+        in_code_of_others = self._in_values and not _is_own(frame)
+        if self._ends_values:
+            self._end_values(raises=in_code_of_others)
+            return
         runtime = self._runtime()
         runs = runtime is not None and runtime.running
         # Also cancels what waits for its turn, and a body that awaits: that one must not be raised in.
@@ -116,9 +126,18 @@ class Interrupts:
         if self._in_body:
             if raises:
                 raise KeyboardInterrupt
+        elif in_code_of_others:
+            if runs or self._deferring:
+                self._defer()
+            raise KeyboardInterrupt
         elif runs or self._deferring:
             self._defer()
         elif self.handling:
+            raise KeyboardInterrupt
+
+    def _end_values(self, *, raises: bool) -> None:
+        self._ends_values = False
+        if raises:
             raise KeyboardInterrupt
 
     def watch_forks(self) -> None:
@@ -184,6 +203,23 @@ class Interrupts:
             yield
         finally:
             self._in_body = outer
+
+    @contextmanager
+    def in_values(self) -> Iterator[None]:
+        """Raise interrupts in code of others that values call while no cell runs, as when they are pickled; never in ours.
+
+        The run that goes on after it is interrupted, too.
+        """
+        self._in_values = True
+        try:
+            yield
+        finally:
+            self._in_values = False
+
+    def end_values(self) -> None:
+        """Raise an interrupt in such code, and nowhere else. Any thread."""
+        self._ends_values = True
+        interrupt_main_thread()
 
     def fall_due(self) -> None:
         """Interrupt the next body as soon as it begins."""

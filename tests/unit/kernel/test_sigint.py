@@ -2,13 +2,18 @@
 
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from marimo_kernel_bridge.kernel.messaging import sigint
 from marimo_kernel_bridge.kernel.messaging.sigint import LOADING, Interrupts
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 class Runtime:
@@ -48,6 +53,38 @@ def test_a_body_is_interrupted(interrupts: Interrupts) -> None:
         send(interrupts)
     send(interrupts)  # no body any more: nobody to interrupt
     assert not interrupts.take_due()
+
+
+def test_code_of_values_is_interrupted_though_no_cell_runs_and_never_code_of_this_package(
+    interrupts: Interrupts, runtime: Runtime
+) -> None:
+    frames: list[FrameType] = []
+    exec("frames.append(sys._getframe())", {"frames": frames, "sys": sys, "__name__": sigint.__name__})
+    with interrupts.in_values():
+        interrupts.on_sigint(signal.SIGINT, frames[0])
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.on_sigint(signal.SIGINT, sys._getframe())
+        assert not interrupts.take_due()
+        runtime.running = True
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.on_sigint(signal.SIGINT, sys._getframe())
+    assert interrupts.take_due(), "the run that goes on is interrupted as well"
+
+
+def _on_a_thread(work: Callable[[], None]) -> None:
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+def test_what_ends_code_of_values_ends_nothing_else(interrupts: Interrupts, runtime: Runtime) -> None:
+    interrupts.take_signal()
+    runtime.running = True
+    with interrupts.body():
+        _on_a_thread(interrupts.end_values)
+    with pytest.raises(KeyboardInterrupt), interrupts.in_values():
+        _on_a_thread(interrupts.end_values)
+    assert (runtime.interrupted, interrupts.take_due()) == (0, False)
 
 
 def test_a_body_that_awaits_is_cancelled_instead(interrupts: Interrupts, runtime: Runtime) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic, choice, one_save
+from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic, choice, one_save, own_code
 from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
 from marimo_kernel_bridge.kernel.checkpoints.pickling import Pickling
+from marimo_kernel_bridge.kernel.messaging.sigint import interrupt_main_thread
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 from tests.inputs import inputs
@@ -167,6 +168,53 @@ def test_a_save_that_is_given_up_waits_for_the_thread_that_writes() -> None:
 
     asyncio.run(give_up())
     assert order == ["written", "given up"]
+
+
+@pytest.mark.parametrize("by", ["a person", "the watch"])
+def test_a_value_that_does_not_come_back_is_left_out_until_a_cell_makes_it_anew(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """No cell runs that could be interrupted, and the kernel would answer nobody for ever."""
+    monkeypatch.setattr(own_code, "LONGEST", 0.05 if by == "the watch" else 3600)
+    tried: list[None] = []
+
+    def begin() -> bool:
+        """Called by the value's own code; return whether it may come back."""
+        tried.append(None)
+        if by == "a person":
+            threading.Thread(target=interrupt_main_thread).start()
+        return len(tried) > 1
+
+    monkeypatch.setattr(own_code, "begin", begin, raising=False)
+    lives.run({
+        "class": f"import time, {own_code.__name__} as own\nclass Never:\n def __reduce__(self):\n"
+        "  while not own.begin():\n   while True: time.sleep(0.001)\n  return int, ()",
+        "load": f"time.sleep({COSTLY})\nstuck, loaded = Never(), [1]",
+    })  # fmt: skip
+    wait(lives, lambda: bool(checkpoints(lives)) and not saving(lives).busy)
+    why = "its own code did not pickle it within 0.05 s" if by == "the watch" else "was interrupted"
+    assert [(lost.name, lost.reason) for lost in checkpoints(lives)[0].lost] == [("stuck", why)]
+    lives.run({"other": f"time.sleep({COSTLY}); other = 1"})
+    wait(lives, lambda: len(checkpoints(lives)) == 2 and not saving(lives).busy)
+    assert len(tried) == 1
+    lives.kernel.kernel.checkpointing.automatic.left.clear()  # as for a value of another run
+    monkeypatch.setattr(own_code, "begin", lambda: True)
+    lives.run({"load": f"time.sleep({COSTLY})\nstuck, loaded = Never(), [1]"})
+    wait(lives, lambda: len(checkpoints(lives)) == 3 and not saving(lives).busy)
+    assert checkpoints(lives)[0].lost == ()
+
+
+def test_a_kernel_that_ends_itself_does_not_wait_for_a_value_that_does_not_come_back(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(own_code, "LONGEST", 0.05)
+    lives.run({
+        "stuck": "class Never:\n def __reduce__(self):\n  while True: pass\nstuck = Never()",
+        "kept": "kept = [1]",
+    })  # fmt: skip
+    lives.kernel._loop.run_until_complete(lives.kernel.kernel.checkpointing.save_before_end())
+    lives.die()
+    assert lives.named(lives.restore().fresh) == ["kept"]
 
 
 def test_saving_while_threads_compute_never_hangs(lives: Lives) -> None:

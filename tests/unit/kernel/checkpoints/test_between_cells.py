@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic, between_cells, choice, one_save
+from marimo_kernel_bridge.kernel.checkpoints import (
+    after_runs,
+    automatic,
+    between_cells,
+    choice,
+    one_save,
+    own_code,
+)
+from marimo_kernel_bridge.kernel.messaging.sigint import interrupt_main_thread
 from marimo_kernel_bridge.kernel.recording import Recording
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
@@ -47,9 +55,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     seconds: list[float] = []
     begin = between_cells.BetweenCells.__init__
 
-    def noted(self: between_cells.BetweenCells, *args: object) -> None:
+    def noted(self: between_cells.BetweenCells, *args: object, **more: object) -> None:
         seconds.append(args[-1])  # type: ignore[arg-type]  # as the signature has it
-        begin(self, *args)  # type: ignore[arg-type]  # the same
+        begin(self, *args, **more)  # type: ignore[arg-type]  # the same
 
     monkeypatch.setattr(between_cells.BetweenCells, "__init__", noted)
     return seconds
@@ -132,14 +140,14 @@ def test_what_there_is_no_time_for_is_left_out_and_the_rest_is_saved(
     if late == "pickled":
         tried = choice.Choice._tried
 
-        def never_rows(self: choice.Choice, work: Callable[[], object]) -> object:
+        def never_rows(self: choice.Choice, work: Callable[[], object], names: list[str]) -> object:
             if "rows" in str(getattr(work, "args", "")):
                 monkeypatch.setattr(self, "_give_up", lambda: True)
                 try:
-                    return tried(self, work)
+                    return tried(self, work, names)
                 finally:
                     monkeypatch.setattr(self, "_give_up", lambda: False)
-            return tried(self, work)
+            return tried(self, work, names)
 
         monkeypatch.setattr(choice.Choice, "_tried", never_rows)
     else:
@@ -220,3 +228,29 @@ def test_a_kernel_without_memory_for_a_checkpoint_says_so_and_goes_on(
     replies = lives.lab.run_all({"load": f"{LOAD}loaded = [1]", "next": "y = loaded"})
     assert all(reply.ok for reply in replies)
     assert "No automatic checkpoint: no memory is left" in caplog.text
+
+
+@pytest.mark.parametrize("by", ["a person", "the watch"])
+def test_a_value_that_does_not_come_back_holds_no_run_up(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """An interrupt of the person ends the run as well, as between any two cells; that of the watch does not."""
+    if by == "the watch":
+        monkeypatch.setattr(own_code, "LONGEST", 0.05)
+    else:
+        interrupt = threading.Thread(target=interrupt_main_thread)
+        monkeypatch.setattr(own_code, "sent", interrupt.start, raising=False)
+    never = (
+        "import time\nclass Never:\n def __reduce__(self):\n"
+        "  import sys; getattr(sys.modules[%r], 'sent', int)()\n  while True: time.sleep(0.001)"
+    )
+    lives.lab.run("never", never % own_code.__name__)
+    replies = lives.lab.run_all({"load": f"{LOAD}stuck, loaded = Never(), [1]", "train": LOOK})
+    assert [reply.ok for reply in replies] == ([True, True] if by == "the watch" else [True, False])
+    finish(lives)
+    (saved, *_) = checkpoints(lives)
+    why = "its own code did not pickle it within 0.05 s" if by == "the watch" else "was interrupted"
+    assert ("stuck", why) in [(lost.name, lost.reason) for lost in saved.lost]
+    lives.die()
+    lives.restore()
+    assert "stuck" not in lives.values
