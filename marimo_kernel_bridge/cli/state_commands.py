@@ -153,6 +153,8 @@ async def _ask_kernel(notebook: str, name: str | None, *, restores: bool) -> Non
             click.echo(f"Saved {saved.cells} cells as {saved.name}: {_size(saved.bytes_written)} are new.")
             for lost in saved.lost:
                 click.echo(f"  without {lost.name} ({lost.type}): {lost.reason}")
+            for sentence in saved.told:
+                click.echo(sentence)
 
 
 async def _kernel_of(notebook: str) -> str | Path:
