@@ -6,6 +6,7 @@ messages come from ipykernel's iopub thread, reads from the control thread.
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from dataclasses import dataclass, field
@@ -84,10 +85,10 @@ _ENTRY: Final = 500
 """What an output takes besides its characters, as characters: for the bound of a log."""
 
 
-def _weight(content: Any) -> int:  # JSON
-    """Return about how many characters a JSON value has."""
-    total, left = _ENTRY, [content]
-    while left:
+def size_of(content: Any, most: float = math.inf) -> int:  # JSON
+    """Return about how many characters a JSON value has; where they are more than `most`, any number beyond that."""
+    total, left = 0, [content]
+    while left and total <= most:
         match left.pop():
             case str() as text:
                 total += len(text)
@@ -188,7 +189,7 @@ class OutputLog:
         """Count what an entry is about to show, if there is room for it."""
         if self.most is None:
             return True
-        weight = _weight(content)
+        weight = _ENTRY + size_of(content)
         if self.size - entry.weight + weight > self.most:
             self.dropped += weight
             return False

@@ -4,7 +4,6 @@ One kernel process may have several.
 """
 
 import time
-from dataclasses import dataclass, field
 from queue import Empty
 from typing import Any
 
@@ -14,37 +13,9 @@ from marimo_kernel_bridge.client.page import Page, execute_content, execute_meta
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.names import Dialect
 from marimo_kernel_bridge.protocol.notebook import KernelDescription
-from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog
-from marimo_kernel_bridge.protocol.output_text import shown_text
+from tests.front_end_reply import Reply
 
 BOUND = 60.0  # seconds for any single wait
-
-
-@dataclass
-class Reply:
-    """The answer to a request, once it is idle, and the iopub messages until then, oldest first."""
-
-    msg_id: str
-    content: dict[str, Any]
-    messages: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return bool(self.content["status"] == "ok")
-
-    @property
-    def text(self) -> str:
-        """What a person sees that is addressed to this very request."""
-        log = OutputLog()
-        for message in self.messages:
-            if message["parent_header"].get("msg_id") == self.msg_id and message["msg_type"] in OUTPUT_TYPES:
-                log.apply(message["msg_type"], message["content"])
-        return as_text(log)
-
-
-def as_text(log: OutputLog) -> str:
-    """Outputs as one text: streams, plain text of displays and results, `Name: value` of errors."""
-    return shown_text(log.outputs()).strip()
 
 
 class FrontEnd:

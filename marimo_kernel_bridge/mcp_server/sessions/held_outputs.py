@@ -6,7 +6,9 @@ A cell that is listed as it was may have other outputs nevertheless (of threads,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from marimo_kernel_bridge.protocol.output_log import size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,26 +53,10 @@ class HeldOutputs:
             held = known.get(cell.cell_id)
             if held is None or held.listed != cell or cell.status in _AT_WORK:
                 read = await reads.read_cell(cell.cell_id)
-                held = _Held(cell, read, _size(read.outputs, left))
+                held = _Held(cell, read, size_of(list(read.outputs), left))
             found.append(held.read)
             if held.size <= left:
                 left -= held.size
                 holding[cell.cell_id] = held
         self._held = holding
         return found
-
-
-def _size(outputs: Iterable[Any], most: int) -> int:  # JSON
-    """Return about how many characters outputs have; where they are more than `most`, any number above that."""
-    total, left = 0, list(outputs)
-    while left and total <= most:
-        match left.pop():
-            case str() as text:
-                total += len(text)
-            case dict() as members:
-                left += members.values()
-            case list() as items:
-                left += items
-            case _:
-                total += 8
-    return total

@@ -29,7 +29,7 @@ from marimo_kernel_bridge.viewing.tables.plain_values import plain
 from marimo_kernel_bridge.viewing.tables.whole_table import WholeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from marimo_kernel_bridge.protocol.views import Filter
@@ -44,7 +44,6 @@ _FEW: Final = 1000
 _WIDE: Final = 200
 """So many rows of more columns than that are searched as Python's values: each column for itself takes a library longer."""
 _SAMPLED: Final = 5000
-_CHUNK: Final = 4096
 _ROW: Final = "row"
 _SAMPLED_COLUMNS: Final = 50
 _SAMPLED_ROWS: Final = 64
@@ -150,16 +149,13 @@ class FrameTable(WholeTable):
         cancellation: Cancellation,
     ) -> None:
         order = self._order(query, cancellation)
-
-        def rows() -> Iterator[tuple[Any, ...]]:
-            length = self._length if order is None else len(order)
-            for start in range(0, length, _CHUNK):
-                cancellation.check()
-                end = min(start + _CHUNK, length)
-                ids = range(start, end) if order is None else order[start:end].to_list()
-                yield from zip(*(self._values(column, ids) for column in columns), strict=True)
-
-        writing.write(rows(), [self._columns[column] for column in columns], format, target)
+        rows = writing.rows_of(
+            range(self._length) if order is None else order,
+            columns,
+            lambda column, ids: self._values(column, ids if isinstance(ids, range) else ids.to_list()),
+            cancellation,
+        )
+        writing.write(rows, [self._columns[column] for column in columns], format, target)
 
     def altered(self) -> Literal["", "changed", "gone"]:
         return self._altered()

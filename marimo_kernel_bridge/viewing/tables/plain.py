@@ -15,12 +15,11 @@ from marimo_kernel_bridge.viewing.tables.plain_values import is_builtin, plain
 from marimo_kernel_bridge.viewing.tables.whole_table import WholeTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from marimo_kernel_bridge.viewing.tables.file_state import FileState
 
-_CHECKED_EACH: Final = 4096
 _HASHED_MAX: Final = 2**26
 _HASHED_EACH: Final = 1024 * 1024  # bytes
 """Bytes of an array that are compared, to see whether it was changed; of larger ones that many."""
@@ -236,15 +235,8 @@ class PlainTable(WholeTable):
         target: Path,
         cancellation: Cancellation,
     ) -> None:
-        order = self._order(query, cancellation)
-
-        def rows() -> Iterator[tuple[Any, ...]]:
-            for start in range(0, len(order), _CHECKED_EACH):
-                cancellation.check()
-                ids = order[start : start + _CHECKED_EACH]
-                yield from zip(*(self._source.values(column, ids) for column in columns), strict=True)
-
-        writing.write(rows(), [self._columns[column] for column in columns], format, target)
+        rows = writing.rows_of(self._order(query, cancellation), columns, self._source.values, cancellation)
+        writing.write(rows, [self._columns[column] for column in columns], format, target)
 
     def altered(self) -> Literal["", "changed", "gone"]:
         present = self._source.fingerprint()

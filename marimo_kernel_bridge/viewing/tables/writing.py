@@ -5,18 +5,35 @@ from __future__ import annotations
 import csv
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.viewing.tables.cells import DETAIL_MAX, bounded_text, json_value
 from marimo_kernel_bridge.viewing.tables.plain_values import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from marimo_kernel_bridge.protocol.views import Column
-    from marimo_kernel_bridge.viewing.table import ExportFormat
+    from marimo_kernel_bridge.viewing.table import Cancellation, ExportFormat
+
+
+_PART: Final = 4096
+"""Rows that are read at once."""
+
+
+def rows_of(
+    ids: Any,  # or a series of a frame
+    columns: Sequence[int],
+    values: Callable[[int, Any], Iterable[Any]],
+    cancellation: Cancellation,
+) -> Iterator[tuple[Any, ...]]:
+    """Yield rows in an order of their ids; `values` returns those of a column in some rows. Raises `CancelledError`."""
+    for start in range(0, len(ids), _PART):
+        cancellation.check()
+        part = ids[start : start + _PART]
+        yield from zip(*(values(column, part) for column in columns), strict=True)
 
 
 def write(

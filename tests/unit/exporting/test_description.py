@@ -1,5 +1,7 @@
 """A notebook as JSON for programs."""
 
+from typing import Any
+
 from marimo_kernel_bridge.exporting.description import (
     CellGraph,
     description_of,
@@ -8,6 +10,7 @@ from marimo_kernel_bridge.exporting.description import (
 )
 from marimo_kernel_bridge.notebooks.marimo_file import FileCell
 from marimo_kernel_bridge.protocol.notebook import Cell, CellStatus
+from tests.unit.made_cells import made_cell
 
 DOCUMENT = {
     "cells": [
@@ -33,8 +36,8 @@ DOCUMENT = {
 }
 
 
-def cell(cell_id: str, status: CellStatus, *, stale: bool, **names: tuple[str, ...]) -> Cell:
-    return Cell(cell_id, None, "", 1, status, stale, None, "person", None, None, None, None, **names)
+def cell(cell_id: str, status: CellStatus, *, stale: bool, **names: Any) -> Cell:
+    return made_cell(cell_id, status=status, stale=stale, **names)
 
 
 def test_cells_have_their_source_outputs_as_text_and_place_in_the_graph() -> None:

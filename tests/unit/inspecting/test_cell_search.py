@@ -8,25 +8,12 @@ import pytest
 
 from marimo_kernel_bridge.inspecting import cell_search
 from marimo_kernel_bridge.inspecting.cell_search import search
-from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
+from marimo_kernel_bridge.protocol.notebook import CellWithOutputs
+from tests.unit.made_cells import made_cell
 
 
 def cell(cell_id: str, code: str, *outputs: dict[str, Any]) -> CellWithOutputs:
-    made = Cell(
-        cell_id=cell_id,
-        notebook_cell_id=None,
-        code=code,
-        version=1,
-        status="ok",
-        stale=False,
-        execution_count=1,
-        edited_by="notebook",
-        last_run_by=None,
-        last_run_at=None,
-        duration=None,
-        error=None,
-    )
-    return CellWithOutputs(made, outputs)
+    return CellWithOutputs(made_cell(cell_id, code), outputs)
 
 
 def printed(text: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.inspecting import packages
 from marimo_kernel_bridge.inspecting.packages import environment, imports, install
 from marimo_kernel_bridge.protocol.environment import MissingImport, PackageChange
-from marimo_kernel_bridge.protocol.notebook import Cell, CellError
+from marimo_kernel_bridge.protocol.notebook import CellError
+from tests.unit.made_cells import made_cell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,25 +59,11 @@ def test_the_environment_of_this_process_has_an_installer() -> None:
     assert found.kind in {"venv", "uv", "conda", "system"}
 
 
-def cell(cell_id: str, code: str) -> Cell:
-    return Cell(
-        cell_id=cell_id,
-        notebook_cell_id=None,
-        code=code,
-        version=1,
-        status="ok",
-        stale=False,
-        execution_count=1,
-        edited_by="notebook",
-        last_run_by=None,
-        last_run_at=None,
-        duration=None,
-        error=None,
-    )
-
-
 def test_imports_that_lead_nowhere_are_listed_with_their_cells() -> None:
-    cells = [cell("aaaa", "import json, nosuch_a"), cell("bbbb", "from nosuch_a.b import c\nimport nosuch_b")]
+    cells = [
+        made_cell("aaaa", "import json, nosuch_a"),
+        made_cell("bbbb", "from nosuch_a.b import c\nimport nosuch_b"),
+    ]
     found = environment(cells, lambda module: module.replace("_", "-"))
     assert found.missing == (
         MissingImport("nosuch_a", "nosuch-a", ("aaaa", "bbbb")),
@@ -87,7 +74,7 @@ def test_imports_that_lead_nowhere_are_listed_with_their_cells() -> None:
 
 def test_a_module_whose_finder_fails_is_not_called_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [BrokenFinder(), *sys.meta_path])
-    assert environment([cell("aaaa", "import nosuch_a")], str).missing == ()
+    assert environment([made_cell("aaaa", "import nosuch_a")], str).missing == ()
 
 
 class BrokenFinder:
@@ -208,7 +195,7 @@ def test_what_the_installer_prints_is_passed_on_and_what_changed_is_told(
         f"cp -r {shelf}/* {site_packages}",
     )
     failed = replace(
-        cell("aaaa", ""), error=CellError("ModuleNotFoundError", "No module named 'brdg_new.sub'")
+        made_cell("aaaa", ""), error=CellError("ModuleNotFoundError", "No module named 'brdg_new.sub'")
     )
     lacking = replace(
         failed, cell_id="bbbb", error=CellError("ModuleNotFoundError", "No module named 'nosuch'")
@@ -217,7 +204,7 @@ def test_what_the_installer_prints_is_passed_on_and_what_changed_is_told(
 
     report = install(
         ["brdg-new", "brdg-kept>1"],
-        lambda: [failed, lacking, cell("cccc", "")],
+        lambda: [failed, lacking, made_cell("cccc", "")],
         printed.append,
         dict(os.environ),
     )

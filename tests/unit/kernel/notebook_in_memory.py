@@ -18,7 +18,6 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -46,10 +45,9 @@ from marimo_kernel_bridge.kernel.messaging.shell_stream import Listener, ShellSt
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.document import DOCUMENT, DOCUMENT_REQUEST
 from marimo_kernel_bridge.protocol.notebook import Cell, KernelDescription
-from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog
-from marimo_kernel_bridge.protocol.output_text import shown_text
 from marimo_kernel_bridge.zmq_kernel import MarimoKernel
 from tests.front_end_document import FrontEndDocument
+from tests.front_end_reply import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
@@ -303,28 +301,6 @@ class KernelInMemory:
             for stream in self._streams:
                 stream.flush()
             sys.stdout, sys.stderr = outer
-
-
-@dataclass
-class Reply:
-    """The answer to a request, once it is idle, and the iopub messages until then, oldest first."""
-
-    msg_id: str
-    content: dict[str, Any]
-    messages: list[Message] = field(default_factory=list)
-
-    @property
-    def ok(self) -> bool:
-        return bool(self.content["status"] == "ok")
-
-    @property
-    def text(self) -> str:
-        """What a person sees that is addressed to this very request."""
-        log = OutputLog()
-        for message in self.messages:
-            if message["parent_header"].get("msg_id") == self.msg_id and message["msg_type"] in OUTPUT_TYPES:
-                log.apply(message["msg_type"], message["content"])
-        return shown_text(log.outputs()).strip()
 
 
 class FrontEnd:

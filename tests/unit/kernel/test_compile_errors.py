@@ -12,7 +12,8 @@ import pytest
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import AddCell, EditReport
 from marimo_kernel_bridge.protocol.output_log import strip_ansi
-from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd, Reply
+from tests.front_end_reply import Reply
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
 ONE_STATEMENT = [
     "return 5",

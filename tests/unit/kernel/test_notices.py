@@ -9,12 +9,13 @@ from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.names import agent_name
 from marimo_kernel_bridge.protocol.notebook import Cell
+from tests.unit.made_cells import made_cell
 
 HTML = "<img src=x onerror=alert(1)>"
 
 
 def cell(code: str, author: str = "ann") -> Cell:
-    return Cell("c", "c", code, 1, "ok", False, 1, author, author, 0.0, 0.5, None)  # noqa: FBT003  # `stale`
+    return made_cell(code=code, edited_by=author)
 
 
 class _Elements(HTMLParser):

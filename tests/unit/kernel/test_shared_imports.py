@@ -6,7 +6,8 @@ from types import ModuleType
 import pytest
 
 from marimo_kernel_bridge.protocol.notebook import Cell
-from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd, Reply
+from tests.front_end_reply import Reply
+from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 
 IMPORTS = (
     "import json as js, textwrap\nfrom string import digits, hexdigits as hx\nimport os.path\nimport xml.dom\n"
