@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -201,6 +202,26 @@ def test_the_sdist_has_text_and_the_built_extension_and_neither_pictures_nor_ben
         "tests",
     }
     assert [name for name in names if name.startswith("docs/images/")] == []
+
+
+def test_the_tests_of_the_sdist_have_what_they_import(built):
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        texts = {
+            member.name.partition("/")[2]: archive.extractfile(member).read().decode()
+            for member in archive.getmembers()
+            if member.name.endswith(".py")
+        }
+    tests = [text for name, text in texts.items() if name.startswith("tests/")]
+    imports = re.compile(r"(?m)^\s*from ((?:tests|docs)(?:\.\w+)*) import (\w+)")
+    needed = {match for text in tests for match in imports.findall(text)}
+    lacking = {
+        (module, name)
+        for module, name in needed
+        if not {f"{place.replace('.', '/')}.py" for place in (module, f"{module}.{name}")} & texts.keys()
+    }
+    assert len(needed) > 20
+    assert lacking == set()
 
 
 @installed
