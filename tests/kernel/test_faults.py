@@ -1,7 +1,6 @@
 """What user code and the world can do to the kernel process: it survives what ipykernel survives, and tells the truth."""
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from IPython.core.profiledir import ProfileDir
 from jupyter_client import KernelManager
 
 from marimo_kernel_bridge.protocol import messages as wire
+
+resource = pytest.importorskip("resource", reason="Windows has none")
 
 
 def wait_until(condition, what: str, bound: float = BOUND) -> None:

@@ -1,6 +1,5 @@
 """The quota of checkpoints, and blobs that none needs any more."""
 
-import fcntl
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from marimo_kernel_bridge.checkpoints import space
 from marimo_kernel_bridge.checkpoints.manifest import FORMAT
 from marimo_kernel_bridge.checkpoints.store import Store
 from tests.unit.checkpoints.saved import SHELF, contents, save, written
+
+fcntl = pytest.importorskip("fcntl", reason="Windows has none")
 
 
 def names(store: Store) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import faulthandler
 import os
-import resource
 import signal
 import tempfile
 import time
@@ -35,6 +34,8 @@ from tests.unit.kernel.notebook_in_memory import KernelInMemory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+resource = pytest.importorskip("resource", reason="Windows has none")
 
 ALL = limits_of(
     "memory=2GB,cpu_seconds=60,cell_seconds=30,processes=64,open_files=256,file_size=1GB,temporary=1GB,idle_seconds=2h"

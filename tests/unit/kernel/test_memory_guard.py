@@ -1,6 +1,5 @@
 """What the guard of memory decides: which limit holds, how much may be allocated under it, and when to warn."""
 
-import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ from marimo_kernel_bridge.kernel.memory_guard import (
 )
 from marimo_kernel_bridge.protocol import cgroups
 from tests.unit.kernel.notebook_in_memory import KernelInMemory
+
+resource = pytest.importorskip("resource", reason="Windows has none")
 
 GB = 1_000_000_000
 

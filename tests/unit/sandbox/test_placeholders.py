@@ -1,7 +1,6 @@
 """Names that code must not make are held by empty folders, which go when nobody holds them."""
 
 import errno
-import fcntl
 import os
 from collections.abc import Callable
 from contextlib import suppress
@@ -13,6 +12,8 @@ import pytest
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.sandbox import light, placeholders
 from marimo_kernel_bridge.sandbox.namespaces import processes_can_be_shown
+
+fcntl = pytest.importorskip("fcntl", reason="Windows has none")
 
 
 def test_only_what_is_not_there_is_held_and_it_goes_at_the_end(tmp_path: Path) -> None:
