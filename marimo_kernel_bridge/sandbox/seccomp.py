@@ -62,11 +62,6 @@ def confine(*, own_ipc: bool) -> None:
     _install(program(machine(), own_ipc=own_ipc))
 
 
-def refuse_sockets() -> None:
-    """Let no thread of this process open another socket: for a kernel without a network where no namespace keeps it from one."""
-    _install(_filter(machine(), [_refused(number("socket"), errno.EACCES)]))
-
-
 def program(architecture: str, *, own_ipc: bool) -> list[Instruction]:
     """Return the filter for a processor. `own_ipc`: a namespace keeps System V's memory and queues apart."""
 

@@ -6,7 +6,7 @@ It shows an address and opens no browser: the person's may be on another machine
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from IPython.core.error import UsageError
 from IPython.display import display
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marimo_kernel_bridge.protocol.views import OpenedView, ViewDescription
-
-OPTIONS: Final = ("--close", "--list")
 
 
 class Views(Protocol):

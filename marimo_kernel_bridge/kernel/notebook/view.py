@@ -128,10 +128,6 @@ class NotebookView:
         node = self._graph.node(cell_id)
         return frozenset() if node is None else node.names.defines
 
-    def is_stale(self, cell_id: str) -> bool:
-        """Return whether a cell's inputs changed since it ran."""
-        return cell_id in self._graph.stale
-
     @property
     def stale(self) -> tuple[str, ...]:
         """Ids of the stale cells."""
