@@ -101,7 +101,7 @@ class Buckaroo(Peer):
             json.dumps(body).encode(),
             {"Content-Type": "application/json"},
         )
-        urllib.request.urlopen(request, timeout=120).close()  # noqa: S310  # as above
+        urllib.request.urlopen(request, timeout=120).close()  # noqa: S310  # an address of this machine
         self.page.goto(f"http://127.0.0.1:{self.PORT}/s/s", timeout=BOUND)
         until_shown(self.page, first)
 

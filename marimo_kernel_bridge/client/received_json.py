@@ -30,7 +30,7 @@ def read_json(data: bytes) -> Any:  # any JSON
         return _read(data, is_small=False)
 
 
-def _read(data: bytes, *, is_small: bool) -> Any:  # as above
+def _read(data: bytes, *, is_small: bool) -> Any:  # any JSON
     parse = from_json if is_small or not _is_mostly_brackets(data) else _parse_in_python
     try:
         return parse(data)
@@ -48,7 +48,7 @@ def _is_mostly_brackets(data: bytes) -> bool:
     return (data.count(b"[") + data.count(b"{")) * _BRACKETS > len(data)
 
 
-def _parse_in_python(data: bytes) -> Any:  # as above
+def _parse_in_python(data: bytes) -> Any:  # any JSON
     try:
         return json.loads(data)
     except RecursionError:

@@ -29,14 +29,14 @@ _SETTINGS: Final = frozenset(
 )
 _NOT_SHOWN: Final = frozenset(
     """hist hist2d axis xlim ylim xticks yticks set_xlim set_ylim set_xticks set_yticks set_xticklabels set_yticklabels
-    boxplot violinplot pie errorbar stem streamplot colorbar thetagrids rgrids""".split()  # noqa: SIM905  # as above
+    boxplot violinplot pie errorbar stem streamplot colorbar thetagrids rgrids""".split()  # noqa: SIM905  # a list of words
 )
 """Functions and methods whose value is no part of a figure, so that marimo shows the value alone."""
 _NOTHING: Final = frozenset(
     """autofmt_xdate autoscale autoscale_view box cla clim draw grid invert_xaxis invert_yaxis locator_params margins
     minorticks_off minorticks_on set_aspect set_axis_off set_axis_on set_axisbelow set_facecolor set_size_inches
     set_xscale set_yscale set_zlim subplots_adjust tick_params ticklabel_format tight_layout view_init xscale
-    yscale""".split()  # noqa: SIM905  # as above
+    yscale""".split()  # noqa: SIM905  # a list of words
 )
 """Those that return nothing."""
 _DRAWING: Final = frozenset({"plot", "hist", "boxplot", "plot_forest", "plot_diagnostics"})

@@ -20,8 +20,8 @@ def copies_on_write(requirements: Iterable[str]) -> bool:
     the pandas that is installed. Without any it is not known, and taken for no.
     """
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415  # for notebooks that declare some
-    from packaging.utils import canonicalize_name  # noqa: PLC0415  # as above
-    from packaging.version import Version  # noqa: PLC0415  # as above
+    from packaging.utils import canonicalize_name  # noqa: PLC0415  # for notebooks that declare some
+    from packaging.version import Version  # noqa: PLC0415  # for notebooks that declare some
 
     for text in requirements:
         try:
@@ -47,7 +47,7 @@ def copies_on_write(requirements: Iterable[str]) -> bool:
 
 def _at_and_above(text: str) -> list[Version]:
     """Return the version that a specifier has, and the nearest ones above it."""
-    from packaging.version import InvalidVersion, Version  # noqa: PLC0415  # as above
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415  # for notebooks that declare some
 
     try:
         version = Version(text.removesuffix(".*"))

@@ -190,7 +190,7 @@ class ReadTable(_Request, frozen=True, tag="read_table"):
     name: Annotated[str, Meta(max_length=1000)]
     columns: Annotated[list[str], Meta(max_length=50)] = []  # noqa: RUF012  # a struct copies it
     rows: int = 1000
-    by: Annotated[list[str], Meta(max_length=3)] = []  # noqa: RUF012  # as above
+    by: Annotated[list[str], Meta(max_length=3)] = []  # noqa: RUF012  # a struct copies it
     how: How = "count"
     bins: bool = False
     edges: bool = False

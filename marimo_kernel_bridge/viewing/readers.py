@@ -115,7 +115,7 @@ class Readers:
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOES_FIRST):
                 while busy := [one for one in self.first if one._reading]:  # noqa: SLF001  # of this class
-                    await busy[0]._idle.wait()  # noqa: SLF001  # as above
+                    await busy[0]._idle.wait()  # noqa: SLF001  # of this class
 
     def _since_the_last(self) -> float:
         """Return the processor time of the loop's own thread since the last read: requests and answers cost some, too."""

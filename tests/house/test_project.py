@@ -95,3 +95,20 @@ def test_no_class_but_implementations_of_protocols_and_visitors_has_more_than_25
         and sum(isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) for part in node.body) > 25
     }
     assert large == {"Engine", "NameReader"}
+
+
+POINTS_ELSEWHERE = re.compile(
+    r"(?i)#.*\b(?:as|see|like|lines?|classes|functions?|comments?) (?:above|below)\b|\bsee the module\b"
+)
+
+
+def test_no_comment_points_to_another_line_for_its_reason():
+    pointing = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for folder in ("marimo_kernel_bridge", "tests", "benchmarks", "distribution", "docs")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if path != Path(__file__) and "node_modules" not in path.parts
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if POINTS_ELSEWHERE.search(line)
+    ]
+    assert pointing == []

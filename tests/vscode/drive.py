@@ -144,7 +144,7 @@ def test_changes_show_and_agents_are_paused_while_a_cell(opened: Callable[..., O
         assert edit.result().outcome == "applied"
     for _ in range(10):
         paused += [window.click_status(), window.click_status()]
-    print(f"while a cell runs: shown {spread(shown)}, paused {spread(paused)}")  # noqa: T201  # as above
+    print(f"while a cell runs: shown {spread(shown)}, paused {spread(paused)}")  # noqa: T201  # a figure for who runs it
     assert (statistics.median(shown) < 0.5, statistics.median(paused) < 0.5) == (True, True)
     window.click_status()
     with pytest.raises(BridgeError) as refused:

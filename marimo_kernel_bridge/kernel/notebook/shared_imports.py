@@ -33,7 +33,7 @@ class SharedImports:
         """
         if entry.live or entry.address.dialect == "batch":
             return body
-        from marimo_kernel_bridge.kernel.notebook.imported_names import without_imports  # noqa: PLC0415  # as below
+        from marimo_kernel_bridge.kernel.notebook.imported_names import without_imports  # noqa: PLC0415  # a client waits for the sockets
 
         whole = body.whole or body.code
         shared = frozenset(

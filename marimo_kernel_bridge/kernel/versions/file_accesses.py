@@ -215,7 +215,7 @@ class FileWatch:
 
     def end(self, values: Iterable[object], mutated: Iterable[object] = ()) -> FileUse:
         """Return what the body has done. `values`: as in the beginning, now; `mutated` are those that it mutated."""
-        global _current  # noqa: PLW0603  # as above
+        global _current  # noqa: PLW0603  # an audit hook stays, so there is one
         _current = None
         _of_context.reset(self._token)
         seen = self._recording

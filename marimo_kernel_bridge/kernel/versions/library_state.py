@@ -56,7 +56,7 @@ class LibraryState:
         """Set the state to a value of `now`. Return whether that was possible."""
         try:
             self.restore(sys.modules[self.module], value)
-        except Exception:  # noqa: BLE001  # as above
+        except Exception:  # noqa: BLE001  # whatever another version of the library raises
             return False
         return True
 
@@ -74,7 +74,7 @@ def same(one: Any, other: Any) -> bool:
 def _text(value: Any) -> str | None:
     try:
         return repr(value)
-    except Exception:  # noqa: BLE001  # as above
+    except Exception:  # noqa: BLE001  # whatever the text of a foreign object raises
         return None
 
 
@@ -200,7 +200,7 @@ STATES: Final = (
         _pandas_options,
         _set_pandas_options,
         readers=frozenset({"pandas"}),
-        original=lambda m: {name: option.defval for name, option in m._registered_options.items()},  # noqa: SLF001  # as above
+        original=lambda m: {name: option.defval for name, option in m._registered_options.items()},  # noqa: SLF001  # pandas tells no defaults otherwise
     ),
     LibraryState(
         "numpy",

@@ -342,7 +342,7 @@ def is_copy(originals: Sequence[object], copies: Sequence[object]) -> bool:
     """
     try:
         before, after = [[_copied_from(each) for each in values] for values in (originals, copies)]
-    except Exception:  # noqa: BLE001  # as above
+    except Exception:  # noqa: BLE001  # classes of other packages may raise anything
         return True  # beyond the bounds
     was, now = set().union(*before), set().union(*after)
     return (

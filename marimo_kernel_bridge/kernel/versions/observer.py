@@ -71,12 +71,12 @@ class CellObserver:
             if self._watch.unwatched:
                 self.unwatched[cell_id] = self._watch.unwatched
         if calls_something(code) or (self._files is not None and _IMPORTS.search(code)):
-            from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # as above
-            from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates, uses  # noqa: PLC0415  # as above
-            from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch  # noqa: PLC0415  # as above
+            from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # a client waits for the sockets
+            from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates, uses  # noqa: PLC0415  # a client waits for the sockets
+            from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch  # noqa: PLC0415  # a client waits for the sockets
 
             if self._files is None or self._live is None:
-                from marimo_kernel_bridge.kernel.versions.file_contents import FileContents  # noqa: PLC0415  # as above
+                from marimo_kernel_bridge.kernel.versions.file_contents import FileContents  # noqa: PLC0415  # a client waits for the sockets
 
                 self._files, self._live = FileContents(), LiveStates()
             files = FileWatch(code, self._at_hand(mentioned))

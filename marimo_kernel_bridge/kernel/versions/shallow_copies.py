@@ -30,7 +30,7 @@ class ShallowCopies:
         """Return the copies whose items the body has mutated, through another name, and forget all."""
         if not self._before:
             return []
-        from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint  # noqa: PLC0415  # as above
+        from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint  # noqa: PLC0415  # a client waits for the sockets
 
         noted, self._before = self._before, []
         changed = []

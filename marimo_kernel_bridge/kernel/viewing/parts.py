@@ -231,7 +231,7 @@ _LIBRARIES: Final[tuple[tuple[str, str, Callable[[Any], Any], Callable[[Any, int
 def _length(value: object) -> int:
     if type(value) is dict:
         return len(next(iter(value.values())))
-    return len(value)  # type: ignore[arg-type]  # one of the classes above
+    return len(value)  # type: ignore[arg-type]  # a class of `_LIBRARIES`, or a list
 
 
 def _thinned(value: Any, total: int, most: int) -> tuple[Any, int]:

@@ -111,7 +111,7 @@ async def _names_in(kernel: Kernel, cell_id: str) -> Sequence[str] | None:
 
 
 def _shape(wanted: Shape, seen: Table, options: Options) -> Shape:
-    from marimo_kernel_bridge.plugins.visualizing import charts, graphs  # noqa: PLC0415  # as above
+    from marimo_kernel_bridge.plugins.visualizing import charts, graphs  # noqa: PLC0415  # a server starts without them
 
     if wanted != "auto":
         return wanted

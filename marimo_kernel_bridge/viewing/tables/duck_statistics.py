@@ -83,7 +83,7 @@ def statistics_of(  # noqa: PLR0917  # each is a part of the statement
     )
 
 
-def _below(  # noqa: PLR0917  # as above
+def _below(  # noqa: PLR0917  # each is a part of the question
     name: str,
     run: Callable[[str, Sequence[Any]], list[Any]],
     source: str,
@@ -115,7 +115,7 @@ def _below(  # noqa: PLR0917  # as above
     return list(itertools.accumulate(int(counted.get(number, 0)) for number in range(len(inner))))
 
 
-def _counted(  # noqa: PLR0917  # as above
+def _counted(  # noqa: PLR0917  # each is a part of the question
     column: Column,
     name: str,
     run: Callable[[str, Sequence[Any]], list[Any]],

@@ -290,7 +290,7 @@ def _relation(relation: Any) -> Table:
     import duckdb  # noqa: PLC0415  # imported: the value is DuckDB's
 
     from marimo_kernel_bridge.viewing.tables.duck import Database  # noqa: PLC0415  # needs DuckDB
-    from marimo_kernel_bridge.viewing.tables.duck_table import loaded_table  # noqa: PLC0415  # as above
+    from marimo_kernel_bridge.viewing.tables.duck_table import loaded_table  # noqa: PLC0415  # needs DuckDB
 
     database = Database()
     try:
@@ -365,7 +365,7 @@ def _interchanged(value: Any, kind: str) -> Table:
         return _pandas_frame(from_dataframe(value), kind)
     if _installed("pyarrow"):
         with own_imports():
-            from pyarrow import interchange  # noqa: PLC0415  # as above
+            from pyarrow import interchange  # noqa: PLC0415  # only where such a value is read
 
         return _arrow_table(interchange.from_dataframe(value))
     raise BridgeError("not_installed", f"A {kind} is read with pandas or pyarrow, and neither is installed.")
@@ -385,7 +385,7 @@ def frame_table(  # noqa: PLR0917  # as FrameTable
     with own_imports():
         import narwhals as nw  # noqa: PLC0415  # only where frames are shown
 
-        from marimo_kernel_bridge.viewing.tables.frames import FrameTable  # noqa: PLC0415  # as above
+        from marimo_kernel_bridge.viewing.tables.frames import FrameTable  # noqa: PLC0415  # only where frames are shown
 
     frame = nw.from_native(native, eager_only=True)
     return FrameTable(kind, frame, names, dtypes, objects, notes, fingerprint, altered)

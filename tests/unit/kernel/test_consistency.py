@@ -133,7 +133,7 @@ class Notebook:
     # -- looking --------------------------------------------------------------------------------------------------------
 
     def compare(self, *, may_be_stale: bool) -> None:
-        """Compare with a fresh run; see the module."""
+        """Compare each fresh cell with a fresh run of the notebook."""
         cells = self.cells()
         fresh = fresh_run({name: self._codes[cell.code] for name, cell in cells.items()})
         values = literal_eval(self.hidden(f"{{n: globals()[n] for n in {NAMES} if n in globals()}}"))

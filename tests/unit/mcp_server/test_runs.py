@@ -275,7 +275,7 @@ async def test_cancelling_the_call_stops_the_run(connected: Agent, kernel: FakeK
             await asyncio.sleep(0)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        while kernel.busy:  # noqa: ASYNC110  # as above: the server hears of it a little later
+        while kernel.busy:  # noqa: ASYNC110  # the server hears of it a little later
             await asyncio.sleep(0)
 
 

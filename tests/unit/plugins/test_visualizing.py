@@ -226,7 +226,7 @@ def test_its_answer_without_a_picture_says_why() -> None:
     class Undrawn(Fake):
         async def draw(self, spec: Mapping[str, Any]) -> Drawn:
             self.specs.append(spec)
-            return Drawn(False, "[Vega-Lite chart] it can be drawn with vl-convert-python")  # noqa: FBT003  # as above
+            return Drawn(False, "[Vega-Lite chart] it can be drawn with vl-convert-python")  # noqa: FBT003  # whether it is drawn
 
     assert "vl-convert-python" in drawn(Undrawn(df=SALES), data="df").said
 
