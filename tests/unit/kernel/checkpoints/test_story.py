@@ -9,7 +9,7 @@ import pytest
 
 from marimo_kernel_bridge.checkpoints.store import Store
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.kernel.checkpoints import capture
+from marimo_kernel_bridge.kernel.checkpoints import capture, planning
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 from tests.unit.kernel.checkpoints.lives import Lives
@@ -370,3 +370,15 @@ def test_the_notebook_goes_on_after_a_failure_that_was_expected_before_the_resto
     assert lives.ran_by("function", "g = 1") == ["make", "read", "function"]
     assert lives.cells()["make"].status == "error"
     assert lives.cells()["read"].status == "ok"
+
+
+def test_a_cell_that_takes_long_is_not_run_for_its_ui_elements(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lives.run({"mo": "import marimo as mo", "s": "s = mo.ui.slider(0, 9)", "read": "twice = s.value * 2"})
+    lives.save()
+    lives.die()
+    monkeypatch.setattr(planning, "LONG", 0.0)
+    restored = lives.restore()
+    assert lives.fresh() == {"mo"}
+    assert lives.why(restored)["s"] == "its UI elements are made by running it, which takes long"
