@@ -129,11 +129,20 @@ def runtime_dir() -> Path:
     return Path(jupyter_runtime_dir())
 
 
-def new_connection_file() -> Path:
-    """Return a path for a new kernel's connection file, in the directory that Jupyter servers use."""
+def new_connection_file(mark: str = "") -> Path:
+    """Return a path for a new kernel's connection file, in the directory that Jupyter servers use.
+
+    `marked_files` finds it by its `mark`, up to twelve hexadecimal digits at the end of the kernel's id.
+    """
     directory = runtime_dir()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return directory / f"kernel-{uuid.uuid4()}.json"
+    drawn = uuid.uuid4().hex
+    return directory / f"kernel-{uuid.UUID(drawn[: len(drawn) - len(mark)] + mark)}.json"
+
+
+def marked_files(mark: str) -> list[Path]:
+    """Return the connection files in that directory with a mark."""
+    return sorted(runtime_dir().glob(f"kernel-*{mark}.json"))
 
 
 def connection_files() -> list[Path]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions import connection_copies
 from marimo_kernel_bridge.launch.sessions.entries import is_id
 from marimo_kernel_bridge.mcp_server.attached import UNUSED_AFTER, Attached
 from marimo_kernel_bridge.mcp_server.callers import mark_of
@@ -185,6 +186,7 @@ class Kernels:
         from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
 
         assert session.kernel is not None
+        await asyncio.to_thread(connection_copies.bring_back, self.sessions.registry.folder, session)
         attached = await self.connect(
             read_connection(session.kernel.connection_file), client_name, session.id
         )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from person import BOUND
@@ -50,6 +51,16 @@ async def test_a_session_survives_its_server_and_two_others_share_its_kernel_whi
         assert {(await server.call("kernel_status", kernel=handle))["pid"] for server in others} == {
             kernel.pid
         }
+
+        path = tmp_path / "data" / "marimo_kernel_bridge" / "sessions" / f"{handle}.json"
+        path.write_bytes(path.read_bytes()[:40])  # half of an entry, and no connection file
+        third = Server(tmp_path, 3, environment)
+        servers.append(third)
+        await third.start()
+        assert "joined" in (await third.call("open_notebook", notebook=str(tmp_path / "kept.ipynb")))["text"]
+        await asyncio.to_thread(Path(kernel.connection_file).unlink)
+        assert "42" in (await third.call("execute_code", code="x + 1", kernel=handle))["text"]
+        assert registry.get(handle).kernel == kernel
 
         short = (await others[0].call("create_notebook", name="short", ttl=1))["kernel"]
         ended = registry.get(short).kernel

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from jupyter_client.manager import AsyncKernelManager
 
-from marimo_kernel_bridge.client.connection import new_connection_file
+from marimo_kernel_bridge.client.client import KernelClient
+from marimo_kernel_bridge.client.connection import listens, marked_files, new_connection_file, read_connection
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.owned_kernels import (
     arguments_for,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.sessions.entries import Session
 
 _END_BOUND: Final = 10.0
+_FIND_BOUND: Final = 10.0
 _PAUSE: Final = 0.02
 
 
@@ -53,7 +55,7 @@ async def start(session: Session) -> SessionKernel:
     folder = Path(session.path).parent
     spec = await spec_of(None, session.interpreter)
     with needs_runtime_folder():
-        path = await asyncio.to_thread(new_connection_file)
+        path = await asyncio.to_thread(new_connection_file, session.id)
         manager = manager_for(spec, KERNELSPEC, path, _LeavingManager)
         await manager.start_kernel(
             cwd=str(folder),
@@ -74,6 +76,31 @@ async def start(session: Session) -> SessionKernel:
     if since is None:
         raise BridgeError("kernel_dead", f"The kernel of {session.path} ended as soon as it had started.")
     return SessionKernel(str(path.resolve()), pid, since)
+
+
+async def find(session: Session) -> tuple[SessionKernel, bool] | None:
+    """Return a kernel of a session that runs though no entry has it, and whether anything is in it; None if there is none.
+
+    A server was killed before it had noted what it had started, or the entry was lost. The kernel says which process it is: that is
+    not asked of one in a sandbox, whose code might name another one. Unknown, it ends itself.
+    """
+    if session.bounds.sandbox is not None:
+        return None
+    for path in await asyncio.to_thread(marked_files, session.id):
+        with suppress(BridgeError, TimeoutError):
+            connection = await asyncio.to_thread(read_connection, path)
+            if not await listens(connection):
+                continue
+            async with asyncio.timeout(_FIND_BOUND):
+                client = await KernelClient.attach(connection, bound=_FIND_BOUND)
+                try:
+                    known = await client.reads.describe()
+                finally:
+                    await client.close()
+            since = started(known.pid)
+            if since is not None and not known.sandbox:
+                return SessionKernel(str(path.resolve()), known.pid, since), known.cells > 0
+    return None
 
 
 async def end(kernel: SessionKernel, *, asked: bool) -> None:

@@ -18,6 +18,7 @@ import msgspec
 
 from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions import connection_copies
 from marimo_kernel_bridge.launch.sessions.called import the_session_called
 from marimo_kernel_bridge.launch.sessions.entries import DEFAULT_TTL, Session, digest, id_of, is_id
 from marimo_kernel_bridge.launch.sessions.registry import Registry
@@ -37,6 +38,10 @@ _SUFFIX: Final = ".ipynb"
 
 StartKernel = Callable[[Session], Awaitable["SessionKernel"]]
 """A function that starts the kernel of a session. Raises `BridgeError`."""
+
+
+FindKernel = Callable[[Session], Awaitable["tuple[SessionKernel, bool] | None"]]
+"""A function that finds a kernel of a session that no entry has, and says whether anything is in it."""
 
 
 class EndKernel(Protocol):
@@ -72,6 +77,17 @@ async def start_kernel(session: Session) -> SessionKernel:
     return await start(session)
 
 
+async def find_kernel(session: Session) -> tuple[SessionKernel, bool] | None:
+    """Return a kernel of a session that runs though no entry has it, and whether anything is in it."""
+    from marimo_kernel_bridge.client.connection import marked_files  # noqa: PLC0415  # with jupyter_core
+
+    if not await asyncio.to_thread(marked_files, session.id):
+        return None
+    from marimo_kernel_bridge.launch.sessions.kernels import find  # noqa: PLC0415  # a server starts without jupyter_client
+
+    return await find(session)
+
+
 class Sessions:
     """The sessions in a registry. `folder` is where new notebooks go; without, the working directory.
 
@@ -84,11 +100,14 @@ class Sessions:
         folder: Path | None = None,
         start: StartKernel = start_kernel,
         end: EndKernel = end_kernel,
+        *,
+        find: FindKernel = find_kernel,
         most: int | None = None,
     ) -> None:
         self._registry = registry
         self._folder = folder
         self._start = start
+        self._find = find
         self._end = end
         self._most = most
         self.others: Callable[[], int] = lambda: 0
@@ -232,7 +251,8 @@ class Sessions:
             )
             try:
                 content = await asyncio.to_thread(_content, session)
-                kernel = await self._start(session)
+                found = await self._find(session)
+                kernel, used = found or (await self._start(session), False)
             except BridgeError as refusal:
                 registry.put(msgspec.structs.replace(session, kernel=None, why=refusal.message))
                 raise
@@ -244,7 +264,8 @@ class Sessions:
             except BridgeError:  # nobody would find the kernel
                 await self._end(kernel, asked=False)
                 raise
-            return session, True
+            await asyncio.to_thread(connection_copies.keep, registry.folder, session)
+            return session, not used
 
     async def closed(self, session_id: str, why: str, *, asked: bool) -> Session:
         """End the kernel of a session, if it has one; `asked`: it was told to end itself."""
@@ -252,6 +273,7 @@ class Sessions:
             session = self.named(session_id)
             if session.kernel is not None:
                 await self._end(session.kernel, asked=asked)
+            connection_copies.forget(self.registry.folder, session_id)
             session = msgspec.structs.replace(session, kernel=None, why=why, used=time.time())
             self.registry.put(session)
             return session
@@ -269,6 +291,7 @@ class Sessions:
                         "Without file=true it is forgotten, and the file stays.",
                     ) from error
             self.registry.forget(session.id)
+            connection_copies.forget(self.registry.folder, session.id)
 
     def require_room(self) -> None:
         """Raise `BridgeError` too_many_sessions if there may be no more kernels."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from marimo_kernel_bridge.checkpoints.store import Store, shelf_of
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.document import Document
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions import connection_copies
 from marimo_kernel_bridge.launch.sessions.entries import Session, SessionKernel, id_of
 from marimo_kernel_bridge.launch.sessions.processes import started
 from marimo_kernel_bridge.launch.sessions.registry import Registry
@@ -51,6 +53,8 @@ class Machine:
         self.started: list[Session] = []
         self.ended: list[bool] = []
         self.refusal: BridgeError | None = None
+        self.lost: tuple[SessionKernel, bool] | None = None
+        """A kernel that no entry has, and whether anything is in it."""
 
     async def start(self, session: Session) -> SessionKernel:
         await asyncio.sleep(0.01)
@@ -58,6 +62,10 @@ class Machine:
         if self.refusal is not None:
             raise self.refusal
         return SessionKernel(str(self.connection_file), os.getpid(), started(os.getpid()) or "")
+
+    async def find(self, session: Session) -> tuple[SessionKernel, bool] | None:
+        assert session.kernel is None or not session.kernel.runs
+        return self.lost
 
     async def end(self, kernel: SessionKernel, *, asked: bool) -> None:
         assert kernel.pid == os.getpid()
@@ -93,7 +101,7 @@ async def serve(kernel: FakeKernel, machine: Machine, folder: Path) -> AsyncIter
                 return answer
 
             asked: Any = ask if answer is not None else None
-            own = Sessions(start=machine.start, end=machine.end)
+            own = Sessions(start=machine.start, end=machine.end, find=machine.find)
             server = build_server(allow, attach=kernel.attach, sessions=own)
             client = Client(
                 server,
@@ -406,6 +414,49 @@ async def test_a_kernel_that_ended_leaves_a_suspended_session_that_can_be_opened
     assert len(machine.started) == 2
 
 
+@pytest.mark.parametrize("used", [True, False], ids=["in use", "just started"])
+async def test_a_kernel_that_no_entry_has_is_taken_and_no_second_one_started(
+    serve: Serve, agent: Agent, machine: Machine, used: bool
+) -> None:
+    """The entry was lost in the middle of a write, or the server was killed before it had noted what it had started."""
+    made = await created(agent)
+    entry = Registry().get(made["kernel"])
+    assert entry is not None
+    assert entry.kernel is not None
+    machine.lost = entry.kernel, used
+    if used:
+        (Registry().folder / f"{entry.id}.json").write_bytes(b'{"id": "01')
+    else:
+        Registry().put(msgspec.structs.replace(entry, kernel=None))
+    other = await serve(name="ada")
+    opened = await other("open_notebook", notebook=made["path"])
+    assert not opened.failed, opened.text
+    assert ("joined the kernel that it has" in opened.text) == used
+    assert len(machine.started) == 1
+    again = Registry().get(entry.id)
+    assert again is not None
+    assert again.kernel == entry.kernel
+
+
+async def test_a_running_kernel_whose_connection_file_was_removed_is_reached_again(
+    serve: Serve, agent: Agent, machine: Machine
+) -> None:
+    """Before, its process was taken for one that ends, and killed with all variables."""
+    handle = (await created(agent))["kernel"]
+    content = machine.connection_file.read_bytes()
+    machine.connection_file.unlink()
+    other = await serve(name="ada")
+    opened = await other("open_notebook", notebook=handle)
+    assert "joined the kernel that it has" in opened.text
+    assert (len(machine.started), machine.ended) == (1, [])
+    assert machine.connection_file.read_bytes() == content
+    assert stat.S_IMODE(machine.connection_file.stat().st_mode) == 0o600
+    (copy,) = Registry().folder.glob("*.connection")
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    await other("close_notebook", notebook=handle)
+    assert not copy.exists()
+
+
 async def test_a_kernel_whose_sockets_are_closed_and_whose_process_still_ends_is_waited_for(
     serve: Serve, agent: Agent, machine: Machine
 ) -> None:
@@ -416,6 +467,7 @@ async def test_a_kernel_whose_sockets_are_closed_and_whose_process_still_ends_is
     assert entry.kernel is not None
     closing = msgspec.structs.replace(entry.kernel, connection_file=str(machine.connection_file))
     Registry().put(msgspec.structs.replace(entry, kernel=closing))
+    connection_copies.forget(Registry().folder, handle)  # with it, the sockets would be tried
     machine.connection_file = good
     other = await serve(name="ada")
     opened = await other("open_notebook", notebook=handle)
