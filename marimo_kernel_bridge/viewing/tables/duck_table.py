@@ -64,7 +64,7 @@ class DuckTable(WholeTable):
         self._read_again = read_again
         self._notes = tuple(notes)
         renamed = shown or {}
-        described = [(name, dtype) for name, dtype in database.described(f"SELECT * FROM {source}")]
+        described = [(name, dtype) for name, dtype in database.described(source)]
         if read_again:
             described = [one for one in described if one[0] != row.strip('"')]
         self._columns = tuple(
@@ -258,7 +258,7 @@ def loaded_table(
     headings: Mapping[str, str] = {},  # it is not changed
 ) -> DuckTable:
     """Return the table "loaded" of a database of ours. Its rows have DuckDB's own numbers. `headings` are shown for some names."""
-    names = [name for name, _ in database.described("SELECT * FROM loaded")]
+    names = [name for name, _ in database.described("loaded")]
     shown = dict(headings)
     for name in names:
         if name.lower() == "rowid":  # it would hide the numbers

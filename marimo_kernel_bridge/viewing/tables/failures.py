@@ -34,21 +34,33 @@ _LINES: Final = (
         r"[A-Z][A-Za-z ]+: (?P<broken>Malformed JSON) in file \"[^\"]*\", at byte \d+ in line (?P<line>\d+):"
     ),
     re.compile(r"[A-Z][A-Za-z ]+: JSON transform error in file \"[^\"]*\", in line (?P<line>\d+):"),
+    re.compile(r"[A-Z][A-Za-z ]+: JSON transform error in file \"[^\"]*\", in record/value (?P<record>\d+):"),
     re.compile(r"[A-Z][A-Za-z ]+: (?P<broken>Malformed JSON) in file \"[^\"]*\", at byte \d+ in "),
 )
 """How messages of DuckDB begin. The files are those of `Database.link`, whose names have no quotation mark."""
+_TWICE: Final = ' has duplicate key "'
+"""In DuckDB's message behind the object; a value with these words makes the reason wrong, and tells nothing of itself."""
 
 
 def reason(error: BaseException | None) -> str:
-    """Return why data cannot be read: words for the class of the error, and the line if it is told."""
+    """Return why data cannot be read: words for the class of the error, and the line or record if it is told."""
     if error is None:
         return "nothing in it is a table"
     kind = type(error).__name__
     found = next(filter(None, (pattern.match(str(error)) for pattern in _LINES)), None)
     groups = {} if found is None else found.groupdict()
     words = "it is not valid JSON" if groups.get("broken") else _WORDS.get(kind, f"the reader fails ({kind})")
-    line = groups.get("line")
-    return f"{words}, in line {line}" if line else words
+    if _TWICE in str(error):
+        words = "an object has one key twice"
+    place = next(
+        (f", in {name} {number}" for name, number in groups.items() if name != "broken" and number), ""
+    )
+    return f"{words}{place}"
+
+
+def remedy(error: BaseException | None) -> str:
+    """Return what helps; "" if that is not known."""
+    return "Rename one of the two in the file, or remove it." if _TWICE in str(error) else ""
 
 
 class PanicError(Exception):

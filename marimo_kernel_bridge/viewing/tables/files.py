@@ -72,9 +72,7 @@ def _parquet(path: Path, _table: str, suffix: str) -> Table:
         file = literal(database.link(suffix))
         source = f"read_parquet({file}, {_ROW}=true, hive_partitioning=false)"
         try:
-            if any(
-                name.lower() == _ROW for name, _ in database.described(f"SELECT * FROM read_parquet({file})")
-            ):
+            if any(name.lower() == _ROW for name, _ in database.described(f"read_parquet({file})")):
                 database.run(f"CREATE TABLE loaded AS SELECT * FROM read_parquet({file})")
                 return loaded_table(database, "Parquet file", state)
             return DuckTable("Parquet file", database, source, _ROW, state, read_again=True)

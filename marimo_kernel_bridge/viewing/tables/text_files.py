@@ -15,7 +15,7 @@ from marimo_kernel_bridge.viewing.table import Cancellation
 from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.duck_sql import literal, quoted
 from marimo_kernel_bridge.viewing.tables.duck_table import loaded_table
-from marimo_kernel_bridge.viewing.tables.failures import reason
+from marimo_kernel_bridge.viewing.tables.failures import reason, remedy
 from marimo_kernel_bridge.viewing.tables.file_state import FileState
 from marimo_kernel_bridge.viewing.tables.loading import LoadingTable
 from marimo_kernel_bridge.viewing.tables.long_lines import (
@@ -151,7 +151,7 @@ def _first_that_reads(  # noqa: PLR0917  # each is a fact of the text
         ):
             continue  # no separator made all first lines of one length
         return arguments, notes, found, rows
-    raise BridgeError("bad_data", f"{state.path.name} cannot be read: {reason(failure)}.")
+    raise BridgeError("bad_data", f"{state.path.name} cannot be read: {reason(failure)}.", remedy(failure))
 
 
 def _headings(database: Database, source: str, arguments: str, names: list[str]) -> dict[str, str]:
@@ -266,12 +266,12 @@ def _load(  # noqa: PLR0917  # each is a fact of the text
         if function != "read_csv":
             _keep_digits(database, select, cancellation)
         return (*notes, *_rejected(rejected))
-    raise BridgeError("bad_data", f"The file cannot be read: {reason(failure)}.")
+    raise BridgeError("bad_data", f"The file cannot be read: {reason(failure)}.", remedy(failure))
 
 
 def _keep_digits(database: Database, select: str, cancellation: Cancellation) -> None:
     """Read the numbers of JSON that no float holds as text: DuckDB makes floats of them."""
-    floats = [quoted(name) for name, dtype in database.described("SELECT * FROM loaded") if dtype == "DOUBLE"]
+    floats = [quoted(name) for name, dtype in database.described("loaded") if dtype == "DOUBLE"]
     if not floats:
         return
     large = ", ".join(f"coalesce(bool_or(abs({name}) >= 9007199254740992), false)" for name in floats)
@@ -280,7 +280,7 @@ def _keep_digits(database: Database, select: str, cancellation: Cancellation) ->
     if chosen:
         types = ", ".join(
             f"{literal(name)}: {literal('VARCHAR' if quoted(name) in chosen else dtype)}"
-            for name, dtype in database.described("SELECT * FROM loaded")
+            for name, dtype in database.described("loaded")
         )
         reading = select.rstrip(")") + f", columns={{{types}}})"
         database.run(f"CREATE OR REPLACE TABLE loaded AS {reading}", (), cancellation)

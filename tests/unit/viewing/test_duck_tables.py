@@ -14,6 +14,7 @@ from marimo_kernel_bridge.protocol.views import Filter, Marked, Operator, SortKe
 from marimo_kernel_bridge.viewing.table import Cancellation, Query, Table
 from marimo_kernel_bridge.viewing.tables import open_value
 from marimo_kernel_bridge.viewing.tables import orders as orders_module
+from marimo_kernel_bridge.viewing.tables.duck import Database
 from marimo_kernel_bridge.viewing.tables.orders import Orders
 from tests.unit.viewing.rows_by_hand import all_ids
 
@@ -176,3 +177,19 @@ print(kept >> 20)
 """
     told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert int(told.stdout) <= 12
+
+
+def test_columns_of_a_loaded_table_are_described_as_those_of_a_query() -> None:
+    database = Database()
+    try:
+        database.run("CREATE TYPE mood AS ENUM ('a', 'b')")
+        database.run(
+            "CREATE TABLE loaded AS SELECT 1::UHUGEINT a, 1.5::DECIMAL(20, 3) b, {'x': 1, 'y y': [1]} c, MAP {'a': 1} d, "
+            "[1, 2]::INT[2] e, NULL f, TIMESTAMPTZ '2020-01-01' g, TIMESTAMP_NS '2020-01-01' h, 'ab'::BLOB i, '101'::BIT j, "
+            'uuid() k, union_value(k := 1) l, \'a\'::mood m, 1 AS "o\'d""d"'
+        )
+        described = database.described("loaded")
+        assert described == database.head("SELECT * FROM loaded", 0)[0]
+        assert len(described) == 14
+    finally:
+        database.close()

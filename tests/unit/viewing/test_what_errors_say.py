@@ -122,6 +122,25 @@ def test_a_late_value_that_fits_no_type_is_told_by_its_line(tmp_path: Path) -> N
     assert "in line 30001" in told.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("a.json", '[{"b": 1}, {"a": "Tops3cret", "a": 2}]', "record 2"),
+        ("a.jsonl", '{"b": 1}\n{"a": "Tops3cret", "a": 2}\n', "line 2"),
+        ("nested.json", '[{"x": {"a": "Tops3cret", "a": 2}}]', "record 1"),
+    ],
+)
+def test_an_object_with_one_key_twice_is_refused_with_its_place_and_what_to_do(
+    tmp_path: Path, name: str, content: str, place: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(BridgeError) as told:
+        open_file(tmp_path / name)
+    assert str(told.value) == (
+        f"{name} cannot be read: an object has one key twice, in {place}. Rename one of the two in the file, or remove it."
+    )
+
+
 def test_no_value_of_a_plan_or_a_relation_that_fails_is_said() -> None:
     frame = pl.DataFrame({"a": [MARKER, "1"]}).lazy()
     relation = duckdb.connect().sql(f"SELECT CAST(x AS INTEGER) AS a FROM (VALUES ('{MARKER}')) t(x)")
