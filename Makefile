@@ -24,6 +24,8 @@ $(BIN)/uv run --no-project --isolated --python $(BIN)/python --with-editable '.[
 endef
 SHARED_BY_TESTS := tests/browser tests/kernel tests/mcp tests/mcp_http tests/pool tests/sandbox
 CORPUS ?= tests/importing/sample
+# What looks at values of pandas, polars and pyarrow
+OF_FRAMES := tests/unit/viewing tests/unit/inspecting tests/unit/kernel/checkpoints tests/unit/kernel/versions tests/unit/kernel/viewing tests/unit/kernel/test_library_state.py tests/unit/kernel/test_observed_changes.py tests/unit/kernel/test_unseen_owners.py tests/unit/plugins
 # What is run with other versions of the packages that we patch
 CONTRACTS := tests/unit/contracts tests/unit/startup tests/unit/runtime/test_engine.py tests/unit/runtime/test_*_like_marimos.py tests/kernel/test_reactivity.py tests/kernel/test_bad_messages.py tests/mcp/test_mcp_stdio.py
 
@@ -35,7 +37,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-long test-hard fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types oom vscode vscode-pictures vscode-jupyter vscode-live site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
+.PHONY: help install check test test-long test-hard pyarrow fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types oom vscode vscode-pictures vscode-jupyter vscode-live site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -70,6 +72,11 @@ fuzz-input: install ## Give malformed input to everything that reads any (ARGS="
 # The oldest JupyterLab and Notebook that work, and those between; `make test` has the newest.
 front-ends: install browser extensions ## The browser tests with each JupyterLab from 4.4 on and its Notebook (fetched from PyPI)
 	$(foreach pair,$(FRONT_ENDS),$(call with_front_end,$(subst /, ,$(pair))))
+
+# Not in `make test`: pandas imports it in each process that has it, which takes 35 MB and more time.
+pyarrow: install ## The tests of frames where pyarrow is installed as well, which pandas then keeps texts in (fetched from PyPI)
+	$(BIN)/uv run --no-project --isolated --python $(BIN)/python --with-editable '.[test]' --with pyarrow \
+		python -m pytest -m 'not long' $(SIDE_BY_SIDE) $(or $(ARGS),$(OF_FRAMES))
 
 check: test ## The same as test
 

@@ -32,6 +32,7 @@ MAY_SKIP: dict[str, str] = {
     "tests/kernel/test_deaths.py::test_memory_runs_out": "only root can make a control group: `make oom`",
     "tests/kernel/test_other_python.py": "not every machine has another Python",
     "tests/sandbox/": "not every machine has what an engine of sandboxes needs; the reason says what",
+    "tests/unit/viewing/test_pyarrow.py": "pandas imports pyarrow in each process that has it: `make pyarrow`",
     "tests/unit/sandbox/test_handed_sockets.py::test_a_socket_with": "some systems allow it to root alone",
 }
 """The beginning of a test's id -> why it may be skipped."""

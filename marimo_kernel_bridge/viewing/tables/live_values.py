@@ -207,7 +207,7 @@ def _polars_series(series: Any) -> Table:
     return _polars_frame(series.to_frame(), "polars Series")
 
 
-def _arrow_table(table: Any) -> Table:
+def _arrow_table(table: Any, kind: str = "pyarrow Table") -> Table:
     if not table.num_columns:
         raise BridgeError("not_a_table", "The table has no columns.")
     import pyarrow as pa  # noqa: PLC0415  # imported: the value is pyarrow's
@@ -217,7 +217,7 @@ def _arrow_table(table: Any) -> Table:
     names = [str(number) for number in range(table.num_columns)]
     dtypes = [str(field.type) for field in table.schema]
     taken = _computable(table.rename_columns(names))
-    return frame_table("pyarrow Table", taken, list(table.column_names), dtypes)
+    return frame_table(kind, taken, list(table.column_names), dtypes)
 
 
 def _computable(table: Any) -> Any:
@@ -347,7 +347,7 @@ def _exchanged(value: Any) -> Table | None:
             with own_imports():
                 import pyarrow as pa  # noqa: PLC0415  # only where another library's value is read
 
-            return _arrow_table(pa.table(value))
+            return _arrow_table(pa.table(value), kind)
         raise BridgeError(
             "not_installed", f"A {kind} is read with polars or pyarrow, and neither is installed."
         )
@@ -367,7 +367,7 @@ def _interchanged(value: Any, kind: str) -> Table:
         with own_imports():
             from pyarrow import interchange  # noqa: PLC0415  # only where such a value is read
 
-        return _arrow_table(interchange.from_dataframe(value))
+        return _arrow_table(interchange.from_dataframe(value), kind)
     raise BridgeError("not_installed", f"A {kind} is read with pandas or pyarrow, and neither is installed.")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import importlib.util
 import sys
 import threading
 import tracemalloc
@@ -182,10 +181,7 @@ def test_ten_thousand_columns_open_and_a_page_has_those_that_are_asked_for() -> 
 
 def test_the_first_rows_of_a_large_sort_are_those_of_the_whole_order() -> None:
     values = np.random.default_rng(3).permutation(120_000) // 3
-    frames: list[Any] = [pd.DataFrame({"a": values, "b": -values}), pl.DataFrame({"a": values, "b": -values})]
-    if importlib.util.find_spec("pyarrow"):
-        frames.append(frames[1].to_arrow())
-    for value in frames:
+    for value in (pd.DataFrame({"a": values, "b": -values}), pl.DataFrame({"a": values, "b": -values})):
         for query in (Query(sort=(SortKey(0),)), Query(sort=(SortKey(1, descending=True), SortKey(0)))):
             table = open_value(value)
             first = table.page(query, 0, 300, [0], Cancellation())
@@ -441,39 +437,6 @@ def test_moments_of_years_that_python_has_not_are_shown_sorted_and_counted() -> 
         found = table.statistics(Query(), column, Cancellation())
         assert (found.rows, found.nulls, found.distinct, found.bins[0].count) == (4, 1, 3, 3)
         assert (found.min, found.max) == (shown(table)[1][column], shown(table)[0][column])
-
-
-if importlib.util.find_spec("pyarrow"):
-
-    def test_durations_of_pyarrow_have_statistics() -> None:
-        import pyarrow as pa  # noqa: PLC0415  # not everywhere
-
-        values = [dt.timedelta(seconds=3), None, dt.timedelta(days=2)]
-        for unit in ("s", "us"):
-            table = open_value(pa.table({"a": pa.array(values, pa.duration(unit))}))
-            found = table.statistics(Query(), 0, Cancellation())
-            assert (found.nulls, found.distinct, sum(each.count for each in found.bins)) == (1, 2, 2)
-            assert (found.min, found.max) == (
-                Marked("00:00:03", "duration"),
-                Marked("2d 00:00:00", "duration"),
-            )
-
-    def test_types_that_pyarrow_does_not_sort_are_sorted_and_searched() -> None:
-        import pyarrow as pa  # noqa: PLC0415  # not everywhere
-
-        table = open_value(
-            pa.table(
-                {
-                    "half": pa.array(np.array([2, 1, 3], "f2")),
-                    "view": pa.array(["b", "a", None], pa.string_view()),
-                    "runs": pa.RunEndEncodedArray.from_arrays([2, 3], [7, 5]),
-                }
-            )
-        )
-        for column, ids in ((0, [1, 0, 2]), (1, [1, 0, 2]), (2, [2, 0, 1])):
-            assert all_ids(table, Query(sort=(SortKey(column),))) == ids
-        assert all_ids(table, Query(search="a")) == [1]
-        assert [one.dtype for one in table.columns][:2] == ["halffloat", "string_view"]
 
 
 def test_a_column_of_another_library_than_pandas_holds_no_texts_of_python() -> None:
