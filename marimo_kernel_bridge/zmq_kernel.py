@@ -510,17 +510,21 @@ class RuntimeLoader:
         kernel, shell = self._kernel, self._kernel.shell
         assert kernel.control_stream is not None
         recording = Recording(
-            connection_file, kernel.notebook, kernel.file, shell.user_ns, shell.user_ns_hidden
+            connection_file,
+            kernel.notebook,
+            kernel.file,
+            shell.user_ns,
+            shell.user_ns_hidden,
+            covered=after_runs.take_offer,
+            hide=kernel.session.as_agents_read,
+            process=kernel.process,
+            sandboxed=kernel.bounds is not None and kernel.bounds.sandbox is not None,
         )
-        recording.covered = after_runs.take_offer
-        recording.process = kernel.process
-        recording.hide = kernel.session.as_agents_read
         beside = kernel.control_stream.io_loop
         if kernel.bounds is not None:
             from marimo_kernel_bridge.kernel.limits.watch import LimitWatch  # noqa: PLC0415  # kernels with limits only
 
             limits = kernel.bounds.limits
-            recording.sandboxed = kernel.bounds.sandbox is not None
             recording.limit(limits.given(), partial(LimitWatch, limits, kernel.interrupts, beside))
         recording.begin(
             kernel.memory_limit,

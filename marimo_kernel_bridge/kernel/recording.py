@@ -62,16 +62,23 @@ class Recording:
         file: File,
         names: Mapping[str, object],
         hidden: Container[str],
+        *,
+        covered: Callable[[], str] = str,
+        hide: Callable[[str], str] = str,
+        process: Process | None = None,
+        sandboxed: bool = False,
     ) -> None:
-        """`names` is the user's namespace, and `hidden` what is in it from the start."""
+        """`names` is the user's namespace, and `hidden` what is in it from the start.
+
+        `covered` returns what a checkpoint has of what is lost, as a sentence. `hide` returns a text without what agents are not told:
+        they may read of a death what was recorded. `process` stands for this one outside of its sandbox.
+        """
         self._folder = folder_of(connection_file)
         self._notebook, self._file, self._names = notebook, file, names
         self._box: BlackBoxWriter | None = None
         self._hidden = hidden
         self._limits: Mapping[str, float] = {}
-        self.sandboxed = False
-        self.process: Process | None = None
-        """The process that stands for this one outside of its sandbox."""
+        self._sandboxed, self._process = sandboxed, process
         self._make_watch: Callable[[IO[bytes]], LimitWatch] | None = None
         self.watch: LimitWatch | None = None
         """The watch over the kernel's limits, if it has any."""
@@ -84,10 +91,7 @@ class Recording:
         self._used_before = 0  # bytes, the least since the body began that runs
         self._show: Callable[[Content, Header], None] = lambda _, __: None
         self._told = False
-        self.hide: Callable[[str], str] = str
-        """Returns a text without what agents are not told: they may read of a death what was recorded."""
-        self.covered: Callable[[], str] = str
-        """Returns what a checkpoint has of what is lost, as a sentence."""
+        self._hide, self._covered = hide, covered
         self.died: Death | None = None
         """How the kernel before this one died, if nobody had asked for its end."""
         self.memory = ""
@@ -116,7 +120,7 @@ class Recording:
         hard = int(self._limits.get("memory", 0))
         lowest = min(filter(None, (memory_limit, hard)), default=0)
         self._show = show
-        self.guard = MemoryGuard(lowest, hard=hard > 0, bounded=self.sandboxed)
+        self.guard = MemoryGuard(lowest, hard=hard > 0, bounded=self._sandboxed)
         if records:
             self._open_box(timers)
         self.guard.protect()
@@ -131,11 +135,11 @@ class Recording:
         )
 
     def _open_box(self, timers: Timers) -> None:
-        box = BlackBoxWriter(self._folder, self._names, self._hidden, self._notebook.view, timers, self.hide)
+        box = BlackBoxWriter(self._folder, self._names, self._hidden, self._notebook.view, timers, self._hide)
         path = self._file.path()
         try:
-            self.died = take_over(self._folder, path, self.process)
-            box.limit, box.limits, box.process = self.guard.limit, self._limits, self.process
+            self.died = take_over(self._folder, path, self._process)
+            box.limit, box.limits, box.process = self.guard.limit, self._limits, self._process
             box.open(path or "")
             box.watch_process()
         except OSError as error:  # a full or read-only disk
@@ -177,7 +181,7 @@ class Recording:
             self._parent = entry.address.parent if entry.delivery is None else entry.delivery.parent
             if self.died is not None and not self._told and _is_persons(entry):
                 self._told = True
-                self.died = replace(self.died, covered=self.covered())
+                self.died = replace(self.died, covered=self._covered())
                 self._notebook.outputs.append(entry, "display_data", notices.died(self.died))
         if self._interrupts and entry is not None:
             self._used_before, _ = self.guard.look()

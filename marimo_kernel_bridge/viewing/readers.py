@@ -66,8 +66,21 @@ class Pace:
 class Readers:
     """A few threads, started when there is something to read. For one event loop."""
 
-    def __init__(self, name: str, count: int, pace: Pace | None = None, *, hurried: bool = False) -> None:
-        """`hurried`: between two cells nothing here rests."""
+    def __init__(  # each is a fact of them
+        self,
+        name: str,
+        count: int,
+        pace: Pace | None = None,
+        *,
+        hurried: bool = False,
+        before: Readers | None = None,
+        leaves_later_to: Readers | None = None,
+    ) -> None:
+        """`hurried`: between two cells nothing here rests.
+
+        `before` begin nothing while something is read here. `leaves_later_to` do what reads here leave for later; else that has threads
+        of its own.
+        """
         self._name = name
         self._count = count
         self._pace = pace
@@ -78,10 +91,11 @@ class Readers:
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop_time = time.thread_time()
-        self.behind: Readers | None = None
-        """Reads what reads here leave to be done later; else that has threads of its own."""
-        self.first: tuple[Readers, ...] = ()
+        self._behind = leaves_later_to
+        self._first: list[Readers] = []
         """What is read there goes first: nothing is begun here meanwhile."""
+        if before is not None:
+            before._first.append(self)  # noqa: SLF001  # of this class
         self._reading = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -114,7 +128,7 @@ class Readers:
         """Wait for what goes first, for a time."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOES_FIRST):
-                while busy := [one for one in self.first if one._reading]:  # noqa: SLF001  # of this class
+                while busy := [one for one in self._first if one._reading]:  # noqa: SLF001  # of this class
                     await busy[0]._idle.wait()  # noqa: SLF001  # of this class
 
     def _since_the_last(self) -> float:
@@ -146,8 +160,8 @@ class Readers:
         self._threads = 0
 
     def _work(self) -> None:
-        if self.behind is not None:
-            set_behind(self.behind.later)
+        if self._behind is not None:
+            set_behind(self._behind.later)
         while (work := self._waiting.get()) is not None:
             if not work[0].cancelled():
                 self._do(*work)

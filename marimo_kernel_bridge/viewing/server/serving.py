@@ -83,11 +83,9 @@ class ViewServer:
                 "A sandbox without a network forbids that. Read the rows by code instead.",
             ) from error
         self.port: int = sockets[0].getsockname()[1]
-        self.rows = Readers("view-rows", 2, pace)
         self.slower = Readers("view-statistics", 2, pace)
-        self.rows.behind = self.slower
-        self.opening = Readers("view-opening", 4, pace, hurried=True)
-        self.slower.first = (self.rows, self.opening)
+        self.rows = Readers("view-rows", 2, pace, before=self.slower, leaves_later_to=self.slower)
+        self.opening = Readers("view-opening", 4, pace, hurried=True, before=self.slower)
         self._closing = Readers("view-closing", 1)
         self._idle = idle
         self._tasks: set[asyncio.Task[None]] = set()
