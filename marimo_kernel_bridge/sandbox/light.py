@@ -23,7 +23,7 @@ from marimo_kernel_bridge.sandbox import environment, landlock, namespaces, secc
 from marimo_kernel_bridge.sandbox.files import DEVICES
 from marimo_kernel_bridge.sandbox.first_process import fork_kernel
 from marimo_kernel_bridge.sandbox.landlock import DEVICE, READ, WRITE
-from marimo_kernel_bridge.sandbox.streams import close_all_but, leave_streams
+from marimo_kernel_bridge.sandbox.streams import close_all_but, leave_streams, opened_here
 from marimo_kernel_bridge.sandbox.supervising import end_with, stand_for
 from marimo_kernel_bridge.sandbox.system_calls import machine
 
@@ -132,9 +132,10 @@ def enter(
 def _fork(held: Placeholders, parent: int | None) -> None:
     """Return in the process that becomes the kernel. This one, which whoever started it knows, ends when that does, and the other way round."""
     outside, inside = socket.socketpair()
+    opened = opened_here()  # the kernel shows a /proc without this process as soon as it runs
     first = os.fork()
     if first:
-        close_all_but({outside.fileno(), *held.descriptors()})
+        close_all_but({outside.fileno(), *held.descriptors()}, opened)
         if parent is not None:
             end_with(parent, first)
         stand_for(outside, first, at_end=partial(_give_back, held))

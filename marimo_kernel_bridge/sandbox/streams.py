@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container
+    from collections.abc import Collection, Container, Iterable
 
 
 def leave_streams(kept: Collection[int] | None = None) -> None:
@@ -23,7 +23,7 @@ def leave_streams(kept: Collection[int] | None = None) -> None:
         os.dup2(nothing, 2)
     os.dup2(2, 1)
     if kept is not None:
-        for descriptor in set(_opened()) - {0, 1, 2, nothing, *kept}:
+        for descriptor in set(opened_here()) - {0, 1, 2, nothing, *kept}:
             with suppress(OSError):  # that of the list itself
                 os.fstat(descriptor)
                 # Not closed: what Python's start has opened may be written to, when the number is that of something else.
@@ -31,14 +31,17 @@ def leave_streams(kept: Collection[int] | None = None) -> None:
     os.close(nothing)
 
 
-def close_all_but(kept: Container[int]) -> None:
-    """Close all descriptors of this process but some, and but its standard streams."""
-    for descriptor in _opened():
+def close_all_but(kept: Container[int], opened: Iterable[int] | None = None) -> None:
+    """Close all descriptors of this process but some, and but its standard streams.
+
+    `opened` are those that it has, for a process that /proc may not show.
+    """
+    for descriptor in opened_here() if opened is None else opened:
         if descriptor > 2 and descriptor not in kept:  # noqa: PLR2004  # stderr
             with suppress(OSError):  # that of the list itself
                 os.close(descriptor)
 
 
-def _opened() -> list[int]:
+def opened_here() -> list[int]:
     """Return the descriptors of this process, and that of the list itself."""
     return [int(name) for name in os.listdir("/proc/self/fd")]  # noqa: PTH208  # numbers

@@ -169,3 +169,24 @@ def test_the_first_process_takes_what_ends_and_goes_on(monkeypatch: pytest.Monke
     monkeypatch.setattr(os, "waitpid", lambda *_: next(answers))
     first_process._take_ended(40, None)  # type: ignore[arg-type]  # nothing is sent
     assert next(answers, None) is None
+
+
+def test_the_process_outside_needs_no_proc_after_its_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel may have shown a /proc of its own processes by then, in which this one is not."""
+    process = os.fork()
+    if not process:  # what stands for a kernel never returns, and closes what is not its own
+        listed = os.listdir
+
+        def fork() -> int:
+            monkeypatch.setattr(
+                os, "listdir", lambda place: listed("/proc/none" if place == "/proc/self/fd" else place)
+            )
+            return 1
+
+        monkeypatch.setattr(os, "fork", fork)
+        monkeypatch.setattr(light, "stand_for", lambda *_, **__: os._exit(0))
+        try:
+            light._fork(Placeholders(), None)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 0
