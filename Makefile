@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Processes that run tests side by side, each test module in one of them. One mostly waits for the browser.
-WORKERS ?= 3
+WORKERS ?= 4
 # Further arguments: make lab ARGS=analysis.ipynb, make test ARGS=tests/house
 ARGS ?=
 # What the probes of tests/probes.py find

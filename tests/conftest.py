@@ -106,7 +106,7 @@ def home(_homes_of_tests: Homes) -> Iterator[Home]:
 # The session
 
 
-LONG_FIRST = ["browser", "house", "mcp", "kernel", "mcp_http", "examples", "importing", "pool", "exporting"]
+LONG_FIRST = "browser house mcp kernel mcp_http examples importing pool exporting sandbox".split()  # noqa: SIM905
 """Folders in the order in which workers get their files, so that no worker is left with a long one at the end."""
 SLOW_LATE = "test_random_histories.py"
 """Takes several times as long in a process that has run thousands of tests: the kernel looks at what refers to objects."""

@@ -191,7 +191,7 @@ def work_of_each(size: int, dialect: Dialect, mode: Mode, strict: bool) -> dict[
 def test_a_request_makes_as_much_work_in_a_large_notebook_as_in_a_small_one(
     dialect: Dialect, mode: Mode, strict: bool
 ) -> None:
-    small, large = (work_of_each(size, dialect, mode, strict) for size in (20, 80))
+    small, large = (work_of_each(size, dialect, mode, strict) for size in (15, 45))
     for work in (small, large):  # the places of all cells below are others, and nothing else is
         for where in [where for where in work[TAKING_OVER] if where[0] == "value_flow.py"]:
             del work[TAKING_OVER][where]
@@ -202,7 +202,7 @@ def test_a_request_makes_as_much_work_in_a_large_notebook_as_in_a_small_one(
 @pytest.mark.parametrize("mode", ["autorun", "lazy"])
 def test_each_cell_of_a_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one(mode: Mode) -> None:
     work = {}
-    for length in (40, 120):
+    for length in (20, 60):
         notebook = Notebook()
         notebook.session.commands.switch_mode(mode)
         notebook.run("c0", "v0 = 1")
@@ -213,13 +213,13 @@ def test_each_cell_of_a_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one
         work[length] = notebook.work("c0", "v0 = 3").total()
         assert notebook.ran.total() == (length if mode == "autorun" else 1)
         notebook.close()
-    assert work[120] / 120 <= work[40] / 40
+    assert work[60] / 60 <= work[20] / 20
 
 
 def test_a_cell_of_a_stale_chain_makes_as_much_work_in_a_long_one_as_in_a_short_one() -> None:
     """As in a Run All: those above it have just run, and all below it wait."""
     work = {}
-    for length in (40, 120):
+    for length in (20, 60):
         notebook = Notebook()
         notebook.session.commands.switch_mode("lazy")
         codes = ["v0 = 1", *(f"v{number} = v{number - 1} + 1" for number in range(1, length))]
@@ -232,7 +232,7 @@ def test_a_cell_of_a_stale_chain_makes_as_much_work_in_a_long_one_as_in_a_short_
         work[length] = notebook.work(f"c{cell}", codes[cell])
         assert len(notebook.session.view.stale) == length - cell - 1
         notebook.close()
-    assert work[120] - work[40] == Counter()
+    assert work[60] - work[20] == Counter()
 
 
 def test_a_request_makes_as_much_work_beside_many_cells_that_wait_as_beside_few() -> None:
