@@ -210,14 +210,13 @@ def _table(element: Element, page: Page) -> str:
         how = f"select rows: <code>{escape(HOW_TO_SET.format(name=control.name))}</code>"
     title = f"<div>{head}</div>" if head else ""
     if control is not None and control.content is not None:
-        return title + control.content + (muted(how) if how else "")
+        return title + page.html(control.content) + (muted(how) if how else "")
     parsed = tables.parse(element.attributes.get("data"))
     if parsed is None:
         return f"{title}{muted('a table that marimo shows page by page')}"
     total = element.attributes.get("total-rows")
-    return title + tables.table(
-        *parsed, total if isinstance(total, int | str) else None, _selection(element, page), how
-    )
+    total_rows = total if isinstance(total, int | str) else None
+    return title + page.html(tables.table(*parsed, total_rows, _selection(element, page), how))
 
 
 def _selection(element: Element, page: Page) -> str:

@@ -22,7 +22,10 @@ _ROW_ID: Final = "_marimo_row_id"
 def table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], total_rows: int | str | None, *notes: str
 ) -> str:
-    """Draw a table. `total_rows` is the number of all rows, or a phrase for it; `notes` are HTML."""
+    """Draw a table. `total_rows` is the number of all rows, or a phrase for it; `notes` are HTML.
+
+    marimo's elements in cells stay as they are.
+    """
     columns, given = list(columns), [list(row) for row in rows]
     shown_columns, shown = columns[:MOST_COLUMNS], given[:MOST_ROWS]
     head = "".join(f"<th>{escape(name)}</th>" for name in shown_columns)

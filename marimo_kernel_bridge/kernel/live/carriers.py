@@ -13,6 +13,7 @@ from marimo_kernel_bridge.kernel.live.carrier import LoaderWidget, PageComm, has
 from marimo_kernel_bridge.kernel.live.page_requests import Host as RequestsHost
 from marimo_kernel_bridge.kernel.live.page_requests import PageRequests
 from marimo_kernel_bridge.kernel.live.pages import LivePages
+from marimo_kernel_bridge.kernel.messaging.sigint import on_main_thread
 from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class LiveCarriers:
         router.pages = self.pages
 
     def front_end_of(self, entry: Entry) -> LiveFrontEnd | None:
-        """Return the pages that may show a cell's elements live."""
+        """Return the pages that may show a cell's elements live. On other threads, a widget is used but not opened."""
         dialect = entry.address.dialect
         if dialect not in {"lab", "vscode"} or self._live.fault():
             return None
@@ -71,7 +72,7 @@ class LiveCarriers:
         # With the extension no widget: where there is no widget manager, JupyterLab reports it as an error.
         sure = by_extension or self._widget_open()
         if dialect == "vscode":
-            if not sure:
+            if not sure or not (on_main_thread() or entry.address.session in self._viewed):
                 return None
             self._show_view(entry)
         # In JupyterLab a cell may run before the extension has told that the notebook is open: it finds the placeholders.
@@ -90,7 +91,7 @@ class LiveCarriers:
 
     def _widget_open(self) -> bool:
         if self._widget is None or self._widget.closed:
-            if not has_widgets():
+            if not on_main_thread() or not has_widgets():
                 return False
             try:
                 self._widget = LoaderWidget(self._requests.receive)

@@ -41,9 +41,9 @@ class FrontEndCapabilities:
         entry = self._entry()
         return None if entry is None else entry.address.dialect
 
-    def live(self) -> LiveFrontEnd | None:
-        """Pages of JupyterLab and VS Code may have marimo's own front end."""
-        entry = self._entry()
+    def live(self, cell_id: str) -> LiveFrontEnd | None:
+        """Pages of JupyterLab and VS Code may have marimo's own front end. A thread may show something after its cell has run."""
+        entry = self._cells.get(cell_id) or self._entry()
         return None if entry is None else self._live(entry)
 
     def prefers_markdown(self) -> bool:

@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 
 _TAG: Final = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _MERMAID: Final = re.compile(r"<marimo-mermaid [^<>]*></marimo-mermaid>")
+_ROUTES: Final = re.compile(
+    r"<marimo-ui-element object-id='([^'<>]+)'[^<>]*>\s*<marimo-routes\b.*?</marimo-routes>\s*</marimo-ui-element>",
+    re.DOTALL,
+)
 _MARIMOS_MARKDOWN: Final = re.compile(
     r'<marimo-(?!tex)|<iconify-icon|class="(?:admonition|tabbed|footnote|critic)|<details|<figure'
 )
@@ -75,7 +79,7 @@ def draw_object(
     text = value.text
     if isinstance(text, Shown):
         return Drawing(list(text.outputs))
-    live = live_html(text)
+    live = live_html(_ROUTES.sub(_first_route, text))
     front_end = find_pages() if live else None
     page = RenderedPage(loads=front_end is None or not front_end.attached)
     if isinstance(value, _md):
@@ -170,6 +174,12 @@ def _element(object_id: str) -> UIElement[Any, Any] | None:
         return None
     reference = context.ui_element_registry._objects.get(object_id)  # type: ignore[call-overload]  # a NewType of str
     return None if reference is None else reference()
+
+
+def _first_route(found: re.Match[str]) -> str:
+    """Return what `mo.routes` shows first: it would look for a route in the address of a page that is not the notebook's."""
+    routes = _element(found[1])
+    return found[0] if routes is None else CONTENTS["marimo-routes"](routes)
 
 
 def _name(element: UIElement[Any, Any]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
+from IPython.core.formatters import DisplayFormatter
 from IPython.core.getipython import get_ipython
 from IPython.utils.capture import capture_output
 from IPython.utils.dir2 import get_real_method
@@ -72,12 +73,11 @@ class JupyterFormatters(formatting.FormatterRegistry):
     def outputs(self, value: object) -> list[Bundle]:
         """Return the outputs of displaying `value`."""
         value = _figure_of(value)
-        formatter = _display_formatter()
         if get_real_method(value, "_ipython_display_") is None:
-            data, metadata = formatter.format(value)
+            data, metadata = _formatted(value)
             return [(data, metadata)] if data else []
         with capture_output(stdout=False, stderr=False) as captured:
-            data, metadata = formatter.format(value)
+            data, metadata = _formatted(value)
         shown = [(output.data, output.metadata or {}) for output in captured.outputs]
         return shown + ([(data, metadata)] if data else [])
 
@@ -86,9 +86,12 @@ FORMATTERS: Final = JupyterFormatters()
 """Replaces marimo's registry, which is also global to the process."""
 
 
-def _display_formatter() -> Any:
+def _formatted(value: object) -> Bundle:
+    """Return what IPython makes of a value; marimo's elements in it stay as they are, for the object around it."""
     shell: Any = get_ipython()  # untyped; each process has one
-    return shell.display_formatter
+    format_plainly: Any = DisplayFormatter.format
+    bundle: Bundle = format_plainly(shell.display_formatter, value)
+    return bundle
 
 
 def _format_structure(value: Any) -> tuple[Any, str]:

@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from IPython.display import publish_display_data
 from marimo._output.formatting import Plain
 from marimo._output.hypertext import Html
+from marimo._output.md import md
 from marimo._plugins.stateless.status._progress import spinner
+from marimo._runtime.context import safe_get_context
 
 from marimo_kernel_bridge.runtime.display.shown_elements import ShownElements, ShownObject
 
@@ -25,6 +27,18 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.runtime.display.placeholders import Placeholder
     from marimo_kernel_bridge.runtime.interface import LiveFrontEnd, Redrawn
 
+_ELEMENT: Final = "<marimo-"
+
+
+def _showing_cell() -> str:
+    """Return the id of the cell whose code shows something, also on a thread of its own."""
+    context = safe_get_context()
+    execution = None if context is None else context.execution_context
+    return "" if execution is None else execution.cell_id
+
+
+_publish: Any = publish_display_data  # untyped
+
 
 class Display:
     """The display of marimo's objects in one shell."""
@@ -33,11 +47,11 @@ class Display:
         self,
         shell: InteractiveShell,
         prefers_markdown: Callable[[], bool],
-        live: Callable[[], LiveFrontEnd | None],
+        live: Callable[[str], LiveFrontEnd | None],
     ) -> None:
         """`prefers_markdown` returns whether the front end renders Markdown better than equivalent HTML.
 
-        `live` returns the pages with marimo's own front end that may show the running cell.
+        `live` returns the pages with marimo's own front end that may show a cell, or the running one if there is no such cell.
         """
         formatter: Any = shell.display_formatter  # a trait, typed as optional
         self._formatter = formatter
@@ -55,16 +69,23 @@ class Display:
                     # marimo's own methods return its custom elements, escaped or not.
                     formatter.for_type(kind, lambda _: None)
         self._formatter.formatters["text/plain"].for_type(Html, self._print)
+        self._plain_format = self._formatter.format
+        self._formatter.format = self._format
 
-    def outputs(self, value: object) -> list[Bundle]:
-        """Return the outputs of displaying `value`: one, or more if parts of it need a renderer of the front end."""
+    def outputs(self, value: object, *, keeps: bool = False) -> list[Bundle]:
+        """Return the outputs of displaying `value`: one, or more if parts of it need a renderer of the front end.
+
+        `keeps` keeps the object until its cell runs anew or goes; else it is for its owners to keep.
+        """
         from marimo_kernel_bridge.runtime.display.drawing import draw_object, in_place  # noqa: PLC0415  # see there
 
-        drawing = draw_object(value, self._prefers_markdown, self._live)
-        if drawing.thing is None or not (drawing.element_ids or drawing.live):
+        drawing = draw_object(value, self._prefers_markdown, lambda: self._live(_showing_cell()))
+        thing = drawing.thing
+        if thing is None or not (drawing.element_ids or drawing.live):
             return drawing.outputs
         data = {"text/plain": ""} if drawing.stands_in else drawing.outputs[0][0]
-        shown = ShownObject(weakref.ref(drawing.thing), drawing.element_ids, data, drawing.live)
+        found = (lambda: thing) if keeps else weakref.ref(thing)
+        shown = ShownObject(found, drawing.element_ids, data, drawing.live)
         out = self.shown.note(shown)
         return in_place(drawing, shown, out) if out and drawing.front_end else drawing.outputs
 
@@ -78,6 +99,18 @@ class Display:
 
         return self.shown.redrawn(elements, drawn)
 
+    def _format(self, value: object, include: Any = None, exclude: Any = None) -> Bundle:
+        """Format an object: another's HTML or Markdown with marimo's elements in it, as by an f-string, is drawn like marimo's own."""
+        data, metadata = self._plain_format(value, include, exclude)
+        for mime_type, make in (("text/markdown", md), ("text/html", Html)):
+            text = data.get(mime_type)
+            if isinstance(text, str) and _ELEMENT in text:
+                first, *others = self.outputs(make(text), keeps=True)
+                for bundle in others:
+                    _publish(*bundle)
+                return {**data, **first[0]}, metadata
+        return data, metadata
+
     # -- called by IPython's formatters, in this order ----------------------------------------------------------------
 
     def _show_several(self, value: object) -> None:
@@ -86,9 +119,8 @@ class Display:
         if len(outputs) <= 1:
             self._latest = (weakref.ref(value), outputs)
             raise NotImplementedError  # IPython's way to decline
-        publish: Any = publish_display_data  # untyped
-        for data, metadata in outputs:
-            publish(data, metadata)
+        for bundle in outputs:
+            _publish(*bundle)
 
     def _bundle(self, value: object) -> Bundle:
         outputs = self._formatted(value)

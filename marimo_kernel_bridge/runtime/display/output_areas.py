@@ -43,8 +43,8 @@ class Capabilities(Protocol):
         """Return whether it renders Markdown better than equivalent HTML."""
         ...
 
-    def live(self) -> LiveFrontEnd | None:
-        """Return the pages with marimo's own front end, if it may have any."""
+    def live(self, cell_id: str) -> LiveFrontEnd | None:
+        """Return the pages with marimo's own front end that may show a cell, or the running one if there is no such cell."""
         ...
 
     def updates_displays(self) -> bool:

@@ -27,11 +27,13 @@ _OF_JUPYTER: Final = re.compile(
 _OF_JUPYTER_INSIDE: Final = re.compile(
     r"u003cmarimo-(?:anywidget|mime-renderer|matplotlib|mpl-interactive|panel)\b"
 )
+_SIDEBAR: Final = re.compile(r"<(/?)marimo-sidebar\b[^<>]*>")
+"""marimo's front end shows its content beside the notebook of its own page, which is none here."""
 
 
 _UNLESS_LIVE: Final = """(() => {
   const place = () => document.querySelector('.mkb-live[data-mkb-kernel="KERNEL"][data-mkb-out="OUT"]');
-  const lines = () => globalThis[Symbol.for("marimo_kernel_bridge.live.LOADER")]?.lines;
+  const page = () => globalThis[Symbol.for("marimo_kernel_bridge.live.LOADER")];
   for (const form of document.querySelectorAll('template[data-mkb-native="KERNEL-OUT"]')) {
     if (form.dataset.mkbWaits) continue;
     form.dataset.mkbWaits = "";
@@ -40,14 +42,14 @@ _UNLESS_LIVE: Final = """(() => {
     let left = document.querySelector(".jp-NotebookPanel") || document.body.dataset.vscodeThemeKind ? 20 : 0;
     const look = () => {
       if (!form.isConnected || place()?.shadowRoot) return;
-      if (lines()?.has("KERNEL") || left-- > 0) setTimeout(look, 250);
+      if (page()?.lines.has("KERNEL") || page()?.waits?.(form) || left-- > 0) setTimeout(look, 250);
       else show();
     };
     look();
   }
 })()""".replace("LOADER", str(LIVE_LOADER))
-"""Shows a native form on a page that does not show marimo's: at once, or after five seconds where one may.
-Once the page knows the kernel, it decides, and tells by the event."""
+"""Shows a native form on a page that does not show marimo's: at once, or after five seconds where one may, and no sooner than the page
+knows which kernel the notebook has. If it is the form's own, the page decides, and tells by the event."""
 
 
 @dataclass(frozen=True)
@@ -83,5 +85,5 @@ def live_html(text: str) -> str:
     """Return marimo's HTML for its own front end; empty if there is nothing in it that is alive there."""
     if not _ELEMENT.search(text) or _OF_JUPYTER_INSIDE.search(text):
         return ""
-    kept = _OF_JUPYTER.sub(muted("(shown below)"), text)
+    kept = _SIDEBAR.sub(r"<\1div>", _OF_JUPYTER.sub(muted("(shown below)"), text))
     return kept if _ELEMENT.search(kept) else ""

@@ -16,7 +16,6 @@ from marimo._runtime.context import safe_get_context
 from marimo_kernel_bridge.runtime.interface import Redrawn
 
 if TYPE_CHECKING:
-    import weakref
     from collections.abc import Callable, Iterable, Iterator
 
     from marimo._output.hypertext import Html
@@ -35,7 +34,7 @@ class ShownObject:
     `element_ids` are those of the elements that the static form shows. `place` is where pages show it; None if none does.
     """
 
-    thing: weakref.ref[Html]
+    thing: Callable[[], Html | None]
     element_ids: frozenset[str]
     data: Data
     live: str = ""

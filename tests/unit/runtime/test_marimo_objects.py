@@ -291,6 +291,19 @@ def test_tables_show_the_first_rows_and_the_number_of_all(notebook: FrontEnd) ->
         assert "_marimo_row_id" not in data["text/html"]
 
 
+@pytest.mark.parametrize("kind", ["table", "dataframe", "data_explorer"])
+def test_elements_in_the_cells_of_a_table_have_their_static_form(notebook: FrontEnd, kind: str) -> None:
+    make = (
+        "mo.ui.table([{'knob': inner}])"
+        if kind == "table"
+        else f"mo.ui.{kind}(pd.DataFrame({{'knob': [inner]}}))"
+    )
+    (data,) = show(notebook, f"inner = mo.ui.slider(1, 9, value=7, label='Size')\n{make}")
+    assert "<marimo-" not in data["text/html"]
+    assert "Size" in data["text/html"]
+    assert ">7</span>" in data["text/html"]
+
+
 def test_elements_show_their_present_value_and_how_to_set_it(notebook: FrontEnd) -> None:
     (before,) = show(notebook, "shown_slider = mo.ui.slider(1, 9)\nshown_slider")
     assert before["text/plain"] == "1 (slider · from 1 to 9 · %marimo set shown_slider VALUE)"
