@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -86,31 +87,31 @@ def _day(output: Locator) -> None:
     day.press("Tab")
 
 
-def _brushed(output: Locator) -> None:
-    canvas = output.locator("canvas").first
-    expect(canvas).to_be_visible()
-    canvas.scroll_into_view_if_needed()
-    box = canvas.bounding_box()
+def _dragged(area: Locator, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag over an area, from and to fractions of its width and height, once it lies still with nothing over it."""
+    expect(area).to_be_visible()
+    area.scroll_into_view_if_needed()
+    box = area.bounding_box()
     assert box is not None
-    mouse = output.page.mouse
-    mouse.move(box["x"] + 60, box["y"] + 20)
+    area.hover(position={"x": box["width"] * start[0], "y": box["height"] * start[1]})
+    box = area.bounding_box()  # it may have moved until then
+    assert box is not None
+    mouse = area.page.mouse
     mouse.down()
-    mouse.move(box["x"] + 200, box["y"] + 150, steps=8)
+    mouse.move(box["x"] + box["width"] * end[0], box["y"] + box["height"] * end[1], steps=8)
     mouse.up()
+
+
+def _brushed(output: Locator) -> None:
+    _dragged(output.locator("canvas").first, (0.2, 0.1), (0.7, 0.6))
 
 
 def _boxed(output: Locator) -> None:
-    plot = output.locator(".nsewdrag").first
-    expect(plot).to_be_visible()
-    plot.scroll_into_view_if_needed()
-    output.locator(".modebar-btn[data-val=select]").first.click()
-    box = plot.bounding_box()
-    assert box is not None
-    mouse = output.page.mouse
-    mouse.move(box["x"] + 2, box["y"] + 2)
-    mouse.down()
-    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 2, steps=8)
-    mouse.up()
+    expect(output.locator(".nsewdrag").first).to_be_visible()
+    select = output.locator(".modebar-btn[data-val=select]").first
+    select.click()
+    expect(select).to_have_class(re.compile(r"\bactive\b"))  # until then, a drag zooms
+    _dragged(output.locator(".nsewdrag").first, (0.01, 0.01), (0.5, 0.99))
 
 
 def _row(output: Locator) -> None:

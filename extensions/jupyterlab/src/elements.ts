@@ -16,10 +16,13 @@ export class Elements {
   private readonly observer = new MutationObserver(() => this.look());
   private kernel: Kernel.IKernelConnection | null = null;
   private frontEnd = '';
+  private none = false;
   /** The connection to the present kernel, also while it is made. */
   private connection: object | null = null;
   private timer = 0;
   private end = () => {};
+  /** Tells the loader that it is known which kernel there is. */
+  private known = () => {};
 
   constructor(
     private readonly panel: NotebookPanel,
@@ -50,8 +53,15 @@ export class Elements {
   /** The person opens a notebook with elements: much of their front end can be ready before there is a kernel. */
   private async warmUp(): Promise<void> {
     if (this.panel.isDisposed || !this.expectsElements()) return;
-    const { warmUp } = await this.loader();
+    const { warmUp, expectKernel } = await this.loader();
+    if (!this.kernel && !this.none) this.known = expectKernel(this.panel.content.node);
     await warmUp();
+  }
+
+  /** There is no kernel, or none that has elements. */
+  miss(): void {
+    this.none = true;
+    this.known();
   }
 
   private watch(): void {
@@ -104,6 +114,8 @@ export class Elements {
     if (connection !== this.connection) return; // the kernel went away meanwhile
     if (this.frontEnd) loader.expect(this.frontEnd);
     const comm = kernel.createComm(TARGET);
+    this.known();
+    this.known = loader.expectKernel(this.panel.content.node);
     let opened = false;
     const line = loader.connect({
       send: message => {
@@ -115,10 +127,17 @@ export class Elements {
       notebook: () => this.panel.content.model,
       expects: true
     });
-    comm.onMsg = ({ content, buffers }) => line.receive(content.data as { type: string }, buffers);
-    comm.onClose = line.close; // a kernel that does not know the target closes it at once
+    comm.onMsg = ({ content, buffers }) => {
+      line.receive(content.data as { type: string }, buffers);
+      this.known(); // the first is the welcome
+    };
+    comm.onClose = () => {
+      line.close(); // a kernel that does not know the target closes it at once
+      this.known();
+    };
     this.end = () => {
       line.close();
+      this.known();
       if (!comm.isDisposed) comm.close();
     };
   }

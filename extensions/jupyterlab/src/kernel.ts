@@ -2,6 +2,7 @@
 import type { ISessionContext } from '@jupyterlab/apputils';
 import { KernelMessage } from '@jupyterlab/services';
 import { Greeting } from './greeting.js';
+import { StatusQuestion } from './status.js';
 
 const IMPLEMENTATION = 'marimo_kernel_bridge';
 const REQUEST = 'marimo_bridge_document_request';
@@ -18,6 +19,8 @@ export interface Message {
 export interface Listener {
   /** A kernel of ours is there, for the first time or again. */
   ready(): void;
+  /** There is none, or one that is not ours. */
+  foreign(): void;
   /** It is gone, restarts, or cannot be reached. */
   gone(): void;
   /** An order that the kernel gave `age` milliseconds ago. */
@@ -28,6 +31,7 @@ export interface Listener {
 
 export class Kernel {
   private readonly greeting: Greeting<KernelMessage.IInfoReply>;
+  private readonly statusQuestion: StatusQuestion;
   private ready = false;
   private offset = Infinity; // ms from the kernel's clock to this one, with the shortest way of a reply
 
@@ -39,8 +43,10 @@ export class Kernel {
     context.kernelChanged.connect(this.onChanged, this);
     context.connectionStatusChanged.connect(this.onConnection, this);
     context.statusChanged.connect(this.onStatus, this);
+    this.statusQuestion = new StatusQuestion(() => this.context.session?.kernel);
     this.greeting = new Greeting(() => this.context.session?.kernel, info => this.greeted(info));
     this.greet();
+    void this.context.ready.then(() => this.context.session?.kernel || this.listener.foreign());
   }
 
   /** Send a request; return the content of its reply, or null if none comes. */
@@ -72,6 +78,7 @@ export class Kernel {
 
   dispose(): void {
     this.greeting.stop();
+    this.statusQuestion.stop();
     this.context.iopubMessage.disconnect(this.onMessage, this);
     this.context.kernelChanged.disconnect(this.onChanged, this);
     this.context.connectionStatusChanged.disconnect(this.onConnection, this);
@@ -109,9 +116,11 @@ export class Kernel {
   }
 
   private greeted({ implementation }: KernelMessage.IInfoReply): void {
-    if (implementation !== IMPLEMENTATION || this.ready) return;
+    if (implementation !== IMPLEMENTATION) return this.listener.foreign();
+    if (this.ready) return;
     this.ready = true;
     this.offset = Infinity;
+    this.statusQuestion.begin();
     this.listener.ready();
   }
 }

@@ -90,6 +90,10 @@ export class LiveNotebook implements Document, Decisions, Listener {
     });
   }
 
+  foreign(): void {
+    this.elements.miss();
+  }
+
   gone(): void {
     this.elements.detach();
     this.link.lose();

@@ -13,6 +13,8 @@ const turn = () => new Promise(resolve => setImmediate(resolve));
 /** An open notebook with these cells, a loader that comes or not, and kernels that note their comms. */
 function world(...cells: string[]) {
   const did: string[] = [];
+  const comms: any[] = [];
+  let waits = 0;
   const state = { fails: 0, hold: null as Promise<void> | null };
   const panel: any = {
     isDisposed: false,
@@ -25,6 +27,12 @@ function world(...cells: string[]) {
   };
   const loader: any = {
     warmUp: async () => void did.push('warm up'),
+    expectKernel: (root: unknown) => {
+      assert.equal(root, panel.content.node);
+      let known = false;
+      waits++;
+      return () => void (known || (waits--, (known = true)));
+    },
     expect: (assets: string) => void did.push(`expect ${assets}`),
     connect: (carrier: any) => {
       carrier.send({ type: 'hello' });
@@ -36,8 +44,13 @@ function world(...cells: string[]) {
     if (state.fails-- > 0) throw new Error('The server is away.');
     return loader;
   });
-  const kernel = (name: string): any => ({ createComm: () => ({ isDisposed: false, open: () => did.push(`open ${name}`), send: () => did.push(`send ${name}`), close: () => {} }) });
-  return { did, state, elements, kernel };
+  const kernel = (name: string): any => ({
+    createComm: () => {
+      comms.push({ isDisposed: false, open: () => did.push(`open ${name}`), send: () => did.push(`send ${name}`), close: () => {} });
+      return comms.at(-1);
+    }
+  });
+  return { did, state, elements, kernel, comms, waits: () => waits };
 }
 const SLIDER = 'mo.ui.slider(1, 9)';
 
@@ -96,4 +109,30 @@ test('a loader that comes after the notebook is closed opens nothing', async () 
   mock.timers.tick(100_000);
   await turn();
   assert.deepEqual(did, ['warm up']);
+});
+
+test('native forms wait until a notebook with elements has a kernel that answers, or none that has elements', async () => {
+  const ends: Record<string, (made: ReturnType<typeof world>) => void> = {
+    'it answers': ({ comms }) => comms[0].onMsg({ content: { data: { type: 'welcome' } } }),
+    'it knows no elements': ({ comms }) => comms[0].onClose(),
+    'it goes': ({ elements }) => elements.detach()
+  };
+  for (const [name, end] of Object.entries(ends)) {
+    const made = world(SLIDER);
+    await turn();
+    assert.equal(made.waits(), 1);
+    made.elements.attach(made.kernel('a'));
+    await turn();
+    assert.equal(made.waits(), 1);
+    end(made);
+    assert.equal(made.waits(), 0, name);
+  }
+  const other = world('print(1)');
+  const foreign = world(SLIDER);
+  await turn();
+  foreign.elements.miss();
+  const early = world(SLIDER);
+  early.elements.miss();
+  await turn();
+  assert.deepEqual([other.waits(), foreign.waits(), early.waits()], [0, 0, 0]);
 });

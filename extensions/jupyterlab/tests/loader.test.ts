@@ -3,7 +3,7 @@ import { afterEach, beforeEach, mock, test } from 'node:test';
 import { heldValues } from '../src/loader/frontend.js';
 import { isForElement } from '../src/loader/keys.js';
 import { Line } from '../src/loader/lines.js';
-import { connect } from '../src/loader/loader.js';
+import { connect, expectKernel } from '../src/loader/loader.js';
 import { LOADER, type Message, type Sent } from '../src/loader/messages.js';
 import { saveForms, showOutputs } from '../src/loader/notebooks.js';
 import { rewritten, styles } from '../src/loader/rewriting.js';
@@ -34,17 +34,22 @@ test('with a loader of AMD modules on the page, a chunk does not find it', () =>
   assert.match(chunk(''), /,define=void 0;/);
 });
 
+test('an element that is in none of marimo\'s cells is no warning on the console', () => {
+  assert.match(chunk('if(c&&!i){}else W.warn(`Cell ID ${c} cannot be found`);let l=1'), /else void 0;let l=1$/);
+});
+
 test('nothing is fetched from a CDN', () => {
   assert.match(chunk('load(`https://cdn.jsdelivr.net/npm/mathjax-full@3.2.2/es5/tex-mml-svg.min.js`)'), /load\(`data:text\/javascript,`\)$/);
 });
 
 test('of the style sheet only what a document alone can declare goes into the document', () => {
-  const { properties, elements, outputs } = styles(
-    ':root{--a:1}@property --tw-x{syntax:"*";inherits:false}@font-face{font-family:Lora;src:url(./Lora.woff2)}.b{background:url(./noise.png)}'
+  const { properties, overlays, elements, outputs } = styles(
+    '.gdg-a .b{color:red}:root{--a:1}@property --tw-x{syntax:"*";inherits:false}@font-face{font-family:Lora;src:url(./Lora.woff2)}.b{background:url(./noise.png)}'
   );
   assert.equal(properties, '@property --tw-x{syntax:"*";inherits:false}');
+  assert.equal(overlays, '.gdg-a .b{color:red}');
   assert.doesNotMatch(elements, /font-face|url\(/);
-  assert.match(outputs, /^:host\{--a:1\}/);
+  assert.match(outputs, /\}:host\{--a:1\}/);
 });
 
 test('the theme is that of VS Code, or else that of JupyterLab', () => {
@@ -130,6 +135,18 @@ test('a request goes on when the model of the widget is made anew, and ends with
   assert.equal(await reply, null);
 });
 
+test('a message that is too large for one goes in parts, whose text is ASCII', () => {
+  const { line: one, sent } = line();
+  const file = `Ω${'x'.repeat(3_000_000)}`;
+  one.send({ type: 'set', values: [['e', file]] });
+  assert.deepEqual(sent.map(({ type, page, whole, index, count }) => [type, page, whole, index, count]), [0, 1].map(index => ['part', 'me', '1', index, 2]));
+  const texts = sent.map(({ text }) => text as string);
+  assert.deepEqual(texts.filter(text => text.length > 3_000_000 || /[^ -~]/.test(text)), []);
+  assert.deepEqual(JSON.parse(texts.join('')), { type: 'set', values: [['e', file]], page: 'me' });
+  one.send({ type: 'set', values: [['e', 'small']] });
+  assert.deepEqual(sent.at(-1), { type: 'set', values: [['e', 'small']], page: 'me' });
+});
+
 test('what this page changed is not told to it again', () => {
   const { line: one, received } = line();
   const told = (except: string): Message => ({ type: 'notification', except, op: 'send-ui-element-message', data: '{}' });
@@ -198,6 +215,20 @@ test('a page greets a kernel until it is welcome, and then hears it on the newes
   assert.deepEqual(received, ['new', 'back']);
   one.close();
   assert.equal(shared.lines.size, 0);
+});
+
+test('native forms wait for what is known of the kernel of their own notebook, for a minute at most', () => {
+  const node = (...inside: string[]): any => ({ contains: (form: string) => inside.includes(form) });
+  const [one, two] = [node('a'), node('b')];
+  const known = expectKernel(one);
+  expectKernel(two);
+  const shared = (globalThis as any)[Symbol.for(`marimo_kernel_bridge.live.${LOADER}`)];
+  const waiting = () => ['a', 'b', 'c'].filter(form => shared.waits(form));
+  assert.deepEqual(waiting(), ['a', 'b']);
+  known();
+  assert.deepEqual(waiting(), ['b']);
+  mock.timers.tick(60_000);
+  assert.deepEqual(waiting(), []);
 });
 
 test('where elements are expected, the front end is asked for before there is one, and else not', async () => {

@@ -16,6 +16,9 @@ from marimo_kernel_bridge.protocol import names
 LOADER: Final = names.LIVE_LOADER
 """The version of these messages. A page with another one gets no answer, and keeps the static forms."""
 
+MOST_PARTS: Final = 100
+"""marimo takes files of 100 MB, which are 133 in base64."""
+
 _Id: TypeAlias = Annotated[str, Meta(max_length=200)]
 _Name: TypeAlias = Annotated[str, Meta(max_length=200)]
 _Json: TypeAlias = Any  # what marimo's front end and its elements agree on
@@ -67,7 +70,20 @@ class Failed(Struct, tag="failed", tag_field="type", frozen=True):
     reason: Annotated[str, Meta(max_length=4000)]
 
 
-FromPage: TypeAlias = Hello | Get | Assets | Set | Call | Failed
+Whole: TypeAlias = Hello | Get | Assets | Set | Call | Failed
+
+
+class Part(Struct, tag="part", tag_field="type", frozen=True):
+    """A part of the JSON of a message that is too large for one of Jupyter's. `whole` names that message."""
+
+    page: _Id
+    whole: _Id
+    index: Annotated[int, Meta(ge=0, lt=MOST_PARTS)]
+    count: Annotated[int, Meta(ge=1, le=MOST_PARTS)]
+    text: Annotated[str, Meta(max_length=3_000_000)]
+
+
+FromPage: TypeAlias = Whole | Part
 
 
 class Welcome(Struct, tag="welcome", tag_field="type", frozen=True):
@@ -128,9 +144,18 @@ class LateOutputs(Struct, tag="outputs", tag_field="type", frozen=True, rename={
 ToPage: TypeAlias = Welcome | ShownHtml | Pack | Notification | Static | LateOutputs
 
 
+_WHOLE: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(Whole)
+
+
 def decode(data: object) -> FromPage:
     """Parse a message of a page. Raises `msgspec.ValidationError`."""
     message: FromPage = msgspec.convert(data, FromPage)
+    return message
+
+
+def decode_whole(text: str) -> Whole:
+    """Parse the text of a message that came in parts. Raises `msgspec.DecodeError`."""
+    message: Whole = _WHOLE.decode(text)
     return message
 
 

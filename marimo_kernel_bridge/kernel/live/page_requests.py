@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 import msgspec
 
 from marimo_kernel_bridge.kernel.live import messages, page_ids
+from marimo_kernel_bridge.kernel.live.parts import Parts
 from marimo_kernel_bridge.kernel.messaging.requests import Cause
 from marimo_kernel_bridge.kernel.messaging.sigint import on_main_thread
 from marimo_kernel_bridge.runtime.interface import FunctionResult
@@ -79,6 +80,7 @@ class PageRequests:
         self._host, self._live, self._pages = host, live, pages
         self.greeted: Callable[[str], None] = lambda _: None
         """Called with the session of a page that says hello, on the main thread."""
+        self._parts = Parts()  # on the main thread, as all that changes something
         self._answered = _Newest()  # requests: when
         self._results = _Newest()  # calls: the result's notification; None while it runs
         self._tasks: set[asyncio.Future[None]] = set()
@@ -88,7 +90,12 @@ class PageRequests:
         """Handle a message of a page. Called by a comm, on the main thread or on a subshell's."""
         try:
             message = messages.decode(data)
-        except msgspec.ValidationError as error:
+            if isinstance(message, messages.Part):
+                text = self._parts.add(message)
+                if text is None:
+                    return
+                message = messages.decode_whole(text)
+        except (msgspec.DecodeError, RecursionError) as error:
             self._complain("A page sent a malformed message: %s", error)
             return
         parent = self._host.get_parent("shell")

@@ -1,9 +1,11 @@
 """What live elements take for granted about marimo's front end. A failure here means that marimo's release changed it."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from marimo_kernel_bridge.kernel.live.loader_source import PAGE
 from marimo_kernel_bridge.runtime.live import release_check
 from marimo_kernel_bridge.runtime.live.assets import STATIC, FrontEndFiles
 
@@ -21,6 +23,14 @@ def front_end(tmp_path: Path) -> Path:
 
 def test_the_installed_front_end_has_all_that_pages_rely_on() -> None:
     assert release_check.missing() == []
+
+
+def test_each_change_that_pages_make_to_its_modules_finds_something_to_change() -> None:
+    """Else, a page would get globals, a base address, styles or lines in its console that it does not have now."""
+    patterns = re.findall(r"^  \[/(.+)/g, ", (PAGE / "rewriting.js").read_text(), re.MULTILINE)
+    assert len(patterns) > 10
+    text = "\n".join(path.read_text("utf-8") for path in sorted((STATIC / "assets").glob("*.js")))
+    assert [pattern for pattern in patterns if not re.search(pattern, text)] == []
 
 
 def test_its_modules_import_each_other_without_a_circle() -> None:

@@ -4,7 +4,7 @@
  */
 /** @import {Assets, Buffers, Message} from './messages.js' */
 /** @import {Line} from './lines.js' */
-import { LOADER } from './messages.js';
+import { escaped, LOADER } from './messages.js';
 import { rewritten, SERVER } from './rewriting.js';
 
 const ASSETS_PATIENCE = 8_000; // ms; they are megabytes, and VS Code takes seconds for them
@@ -186,11 +186,6 @@ export async function keepNewest(assets) {
 async function unpacked(packed) {
   const stream = packed.stream().pipeThrough(new DecompressionStream('gzip'));
   return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-/** @param {string} character */
-function escaped(character) {
-  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** @param {string} text */

@@ -76,9 +76,9 @@ export class FrontEnd {
     if (files.dropped) throw new Error(`The page needs no front end of ${this.assets}.`);
     this.runs = true;
     files.ask(head.later);
-    const { properties, elements, outputs } = styles(head.css.map(name => files.css(name)).join('\n'));
+    const { properties, overlays, elements, outputs } = styles(head.css.map(name => files.css(name)).join('\n'));
     this.sheet.replaceSync(outputs);
-    document.head.append(sheet(`${properties}\n${RAISED}`), Object.assign(sheet(elements), { title: 'marimo', media: 'not all' }));
+    document.head.append(sheet(`${properties}\n${overlays}\n${RAISED}`), Object.assign(sheet(elements), { title: 'marimo', media: 'not all' }));
     const body = document.createElement('div'); // in place of the page's, where theme and locks would show
     const root = document.createElement('div');
     const filename = Object.assign(document.createElement('marimo-filename'), { textContent: 'notebook.py' });

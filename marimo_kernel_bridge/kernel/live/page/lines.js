@@ -1,5 +1,6 @@
 /** The line between this page and one kernel: requests that are repeated until they are answered, over the newest of its carriers. */
 /** @import {Buffers, Bundle, Carrier, Message, Sent} from './messages.js' */
+import { inParts } from './messages.js';
 import { saveForms, showOutputs } from './notebooks.js';
 
 const PATIENCE = 1_000; // ms until a request is repeated; doubles each time
@@ -41,6 +42,7 @@ export class Line {
   /** @type {Map<string, (reply: [Message, Buffers] | null) => void>} */
   #waiting = new Map();
   #requests = 0;
+  #sent = 0;
   /** Static forms by placeholder, as they are to be saved. @type {Map<string, Bundle>} */
   forms = new Map();
   /** @type {Map<string, Drawn>} */
@@ -59,7 +61,9 @@ export class Line {
 
   /** @param {Sent} message */
   send(message) {
-    this.carrier?.send({ ...message, page: this.page.id });
+    const { carrier, page } = this;
+    if (!carrier) return;
+    for (const one of inParts({ ...message, page: page.id }, page.id, `${++this.#sent}`)) carrier.send(one);
   }
 
   /**

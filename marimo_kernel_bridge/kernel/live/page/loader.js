@@ -33,6 +33,11 @@ export function expect(assets) {
   sharedPage().prepare(assets);
 }
 
+/** It will be known soon which kernel a notebook has. @param {Node} root what shows it @returns {() => void} to be called when it is known */
+export function expectKernel(root) {
+  return sharedPage().expectKernel(root);
+}
+
 /**
  * Connect this page to a kernel.
  * @param {Carrier} carrier

@@ -2,7 +2,7 @@
 import { newestKept } from './files.js';
 import { FrontEnd } from './frontend.js';
 import { isForElement } from './keys.js';
-import { Line, randomId } from './lines.js';
+import { Line, LONGEST, randomId } from './lines.js';
 
 const SOON = 200; // ms in which the browser may find time by itself
 
@@ -15,6 +15,8 @@ export class Page {
   frontEnd = null;
   /** @type {{assets: string, resolve: (line: Line) => void}[]} */
   #wanted = [];
+  /** What shows notebooks of which it is not known yet which kernel they have. @type {Set<Node>} */
+  #unknown = new Set();
   /** @type {WeakMap<Element, string>} */
   #seen = new WeakMap();
   #placeholders = /** @type {HTMLCollectionOf<HTMLElement>} */ (document.getElementsByClassName('mkb-live'));
@@ -48,6 +50,25 @@ export class Page {
       this.#seen.set(place, shown);
       void this.#draw(place, line, mkbOut);
     }
+  }
+
+  /**
+   * It will be known soon which kernel a notebook has: until then, the native forms of its charts wait.
+   * @param {Node} root @returns {() => void} to be called when it is known
+   */
+  expectKernel(root) {
+    this.#unknown.add(root);
+    const known = () => {
+      clearTimeout(timer);
+      this.#unknown.delete(root);
+    };
+    const timer = setTimeout(known, LONGEST);
+    return known;
+  }
+
+  /** Whether a native form has to wait because it is not known yet whether its chart will be live. @param {Node} form */
+  waits(form) {
+    return [...this.#unknown].some(root => root.contains(form));
   }
 
   /** There is a kernel. @param {Line} line */

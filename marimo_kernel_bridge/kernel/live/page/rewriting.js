@@ -19,6 +19,7 @@ export const PATCHES = [
   [/\bobserve\(document\.body,\{attributes\b/g, 'observe(mkbPage.body,{attributes'],
   [/\bHTMLElement\.prototype,\s*(["'`])focus\1/g, 'HTMLElement.mkbNone??{},"focus"'], // overrides it for the whole page
   [/\.href\.endsWith\((["'`])\.css\1\)/g, '.href.endsWith("\\0")'], // would take the page's style sheets into its elements
+  [/\b[\w$]+\.warn\(`Cell ID \$\{[\w$]+\} cannot be found`\)/g, 'void 0'], // no element is in one of marimo's cells here
   [/https:\/\/cdn\.jsdelivr\.net\/[\w@./-]+\.js\b/g, 'data:text/javascript,'], // nothing is fetched from elsewhere
   [/\bimport\(\s*(["'`])\.\/([^"'`]+\.js)\1\s*\)/g, 'mkbPage.chunk("$2")'],
   [/__vite__mapDeps\(\[[^\]]*\]\)/g, '[]']
@@ -39,12 +40,13 @@ export function rewritten(name, text, urlOf, page) {
 }
 
 /**
- * Return the style sheets that the page needs of the front end's: `properties` count in the document only, `elements` is
- * what the front end copies into its elements, `outputs` is for what stands around them.
+ * Return the style sheets that the page needs of the front end's: `properties` count in the document only, `overlays` are the styles of
+ * what its grid opens in the page's body, `elements` is what the front end copies into its elements, `outputs` is for what stands around them.
  * @param {string} css
  */
 export function styles(css) {
   const elements = css.replace(/@font-face\s*\{[^}]*\}/g, '').replace(/url\(["']?\.\/[^)]*\)/g, 'none');
   const properties = (elements.match(/@property\s+--[^{]*\{[^}]*\}/g) ?? []).join('\n');
-  return { properties, elements, outputs: elements.replaceAll(':root', ':host') };
+  const overlays = (elements.match(/[^{}]*\.gdg-[^{}]*\{[^{}]*\}/g) ?? []).join('\n');
+  return { properties, overlays, elements, outputs: elements.replaceAll(':root', ':host') };
 }

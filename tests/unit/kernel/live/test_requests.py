@@ -128,6 +128,10 @@ def test_the_loader_has_the_version_of_the_messages_and_placeholders_look_for_it
         {"type": "call", "call": 1},
         {"type": "nothing"},
         {"type": "get", "req": None, "out": {}},
+        {"type": "part", "whole": "a", "index": 0, "count": 1, "text": "{"},
+        {"type": "part", "whole": "b", "index": 0, "count": 1, "text": "[" * 100_000},
+        {"type": "part", "whole": "c", "index": 100, "count": 200, "text": ""},
+        {"type": "part", "whole": "d", "index": 0, "count": 1, "text": '{"type": "part"}'},
         {},
     ],
 )

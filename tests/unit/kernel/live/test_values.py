@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -113,6 +114,33 @@ def test_a_file_goes_to_other_pages_whole_and_into_no_saved_form(
     assert "b.txt" in form
     assert "YWJj" not in form
     assert len(form) < 2_000
+
+
+def test_a_value_that_comes_in_parts_counts_once_all_are_there(
+    notebook: FrontEnd, page: LivePage, other: LivePage, shown: str
+) -> None:
+    """In any order, beside those of another page, and after one that a page never finished."""
+
+    def parts(value: int) -> list[str]:
+        text = json.dumps({"type": "set", "page": page.name, "values": [[page.ids(shown)[0], value]]})
+        return [text[:20], text[20:40], text[40:]]
+
+    def say(of: LivePage, whole: str, index: int, text: str) -> None:
+        of.say(type="part", whole=whole, index=index, count=3, text=text)
+
+    for abandoned in ("1", "2", "3"):
+        say(page, abandoned, 0, parts(9)[0])
+    for index in (2, 0):
+        say(page, "4", index, parts(4)[index])
+        say(other, "4", index, parts(6)[index])
+    page.settle()
+    assert notebook.text("reader") == "size 1"
+    say(page, "4", 1, parts(4)[1])
+    page.settle()
+    assert notebook.text("reader") == "size 4"
+    say(other, "4", 1, parts(6)[1])
+    page.settle()
+    assert notebook.text("reader") == "size 6"
 
 
 def test_what_an_agent_reads_of_a_cell_has_the_present_value(
