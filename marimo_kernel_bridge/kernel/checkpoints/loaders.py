@@ -88,6 +88,30 @@ def cached(function: Callable[..., object], maxsize: int | None, typed: bool) ->
     return functools.lru_cache(maxsize, typed)(function)
 
 
+def single_dispatch(function: Callable[..., object]) -> object:
+    """Return a function of `functools.singledispatch` for what is registered for no other class."""
+    return functools.singledispatch(function)
+
+
+def set_dispatch(
+    dispatching: Any, state: tuple[dict[type, Callable[..., object]], dict[str, object]]
+) -> None:  # a function, with what functools puts there
+    """Register the functions for other classes, and set the attributes that are its own."""
+    registered, own = state
+    for kind, function in registered.items():
+        dispatching.register(kind, function)
+    dispatching.__dict__.update(own)
+
+
+def exception(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
+    """Return an exception without a call of its class's `__init__`, which may take others than its `args`."""
+    error = kind.__new__(kind, *args)
+    initializers: list[Any] = [base.__init__ for base in kind.__mro__]  # type: ignore[misc]  # all for this very object
+    of_python = next(each for each in initializers if not isinstance(each, types.FunctionType))
+    of_python(error, *args)
+    return error
+
+
 def typed_array(numbers: np.ndarray[Any, Any], dtype: np.dtype[Any]) -> object:
     """Return an array of a type that has no buffers (dates) with the bytes of one that has."""
     return numbers.view(dtype)

@@ -22,14 +22,19 @@ _FILE: Final = "an open file cannot be kept"
 _CONNECTION: Final = "a connection cannot be kept"
 _TASK: Final = "a running task cannot be kept"
 _LOCK: Final = "a lock cannot be kept"
+_LIBRARY: Final = "what a loaded library has of its own cannot be kept"
+_WEAK: Final = "a weak reference cannot be kept"
 _PROCESS: Final = "a process cannot be kept"
 _GENERATOR: Final = "a generator cannot be kept in the middle of its run"
 _IN_PAGE: Final = "its state is in the page: running its cell makes it again"
 _MAPPED: Final = "a file that is mapped into memory cannot be kept"
+_SHARED: Final = "memory that processes share ends with them"
 _TEMPORARY: Final = "a temporary file or folder ends with the process"
 
 _REFUSED: Final[Mapping[tuple[str, str], str]] = {
     ("_io", "_IOBase"): _FILE,
+    ("_ctypes", "Array"): _LIBRARY,
+    ("_ctypes", "CFuncPtr"): _LIBRARY,
     ("_asyncio", "Future"): _TASK,
     ("_asyncio", "Task"): _TASK,
     ("_duckdb", "DuckDBPyConnection"): _CONNECTION,
@@ -45,6 +50,7 @@ _REFUSED: Final[Mapping[tuple[str, str], str]] = {
     ("builtins", "memoryview"): "a view of another object's memory cannot be kept",
     ("concurrent.futures._base", "Executor"): _PROCESS,
     ("concurrent.futures._base", "Future"): _TASK,
+    ("ctypes", "CDLL"): _LIBRARY,
     ("duckdb.duckdb", "DuckDBPyConnection"): _CONNECTION,
     ("duckdb.duckdb", "DuckDBPyRelation"): _CONNECTION,
     ("ipywidgets.widgets.widget", "Widget"): _IN_PAGE,
@@ -52,8 +58,12 @@ _REFUSED: Final[Mapping[tuple[str, str], str]] = {
     ("marimo._runtime.state", "SetFunctor"): _IN_PAGE,
     ("marimo._runtime.state", "State"): _IN_PAGE,
     ("mmap", "mmap"): _MAPPED,
+    ("multiprocessing.connection", "Listener"): _CONNECTION,
+    ("multiprocessing.connection", "_ConnectionBase"): _CONNECTION,
     ("multiprocessing.pool", "Pool"): _PROCESS,
     ("multiprocessing.process", "BaseProcess"): _PROCESS,
+    ("multiprocessing.shared_memory", "ShareableList"): _SHARED,
+    ("multiprocessing.shared_memory", "SharedMemory"): _SHARED,
     ("numpy", "memmap"): _MAPPED,
     ("sqlalchemy.engine.base", "Connection"): _CONNECTION,
     ("sqlalchemy.engine.base", "Engine"): _CONNECTION,
@@ -68,6 +78,10 @@ _REFUSED: Final[Mapping[tuple[str, str], str]] = {
     ("threading", "Event"): _LOCK,
     ("threading", "Semaphore"): _LOCK,
     ("threading", "Thread"): "a thread cannot be kept",
+    ("weakref", "CallableProxyType"): _WEAK,
+    ("weakref", "ProxyType"): _WEAK,
+    ("weakref", "ReferenceType"): _WEAK,
+    ("weakref", "finalize"): _WEAK,
 }
 """The reason by the module and the name of a class or of one of its bases."""
 _IN_MEMORY: Final = frozenset({("_io", "BytesIO"), ("_io", "StringIO")})

@@ -40,6 +40,7 @@ OUT_OF_BAND: Final = 64 * 1024
 _BYTES_PER_OBJECT: Final = 100
 """A stream with fewer bytes per `MEMOIZE` is of small objects; in others those are mostly of the data."""
 _CACHED: Final = type(functools.lru_cache(len))
+_DISPATCHING: Final = functools.singledispatch(len).__code__  # type: ignore[attr-defined]  # it is a function
 _ASKED_EACH: Final = 1_000
 """Objects between two questions whether to give up."""
 
@@ -190,10 +191,13 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
             types.CellType: self._cell,
             types.CodeType: self._bytecode,
             _CACHED: self._cache,
+            functools.cached_property: _cached_property,
             _Apart: self._apart,
         }
         if kind in own:
             return own[kind]
+        if issubclass(kind, BaseException) and _is_initialized_by_itself(kind):
+            return _exception
         for module, name, reduce in (
             ("numpy", "ndarray", self._array),
             ("pandas", "Index", self._index),
@@ -205,6 +209,9 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         return None
 
     def _function(self, function: types.FunctionType) -> Any:
+        if function.__code__ is _DISPATCHING and not _is_found_by_name(function):
+            self.functions.add(id(function))
+            return _dispatching(function)
         if function.__globals__ is not self._namespace:
             reduced = super().reducer_override(function)
             if reduced is not NotImplemented:
@@ -286,6 +293,42 @@ class ValuePickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle ha
         part.run(apart.value)
         self.code |= part.code
         return loaders.load_apart, (part.stream, *part.parts)
+
+
+def _cached_property(value: Any) -> _Reduced:
+    # Before Python 3.12 it has a lock.
+    state = {name: part for name, part in vars(value).items() if name != "lock"}
+    return functools.cached_property, (value.func,), state
+
+
+def _dispatching(function: Any) -> _Reduced:  # of functools.singledispatch, whose cache has weak references
+    made = vars(functools.singledispatch(len))
+    registered = dict(function.registry)
+    own = {name: value for name, value in vars(function).items() if name not in made}
+    return (
+        loaders.single_dispatch,
+        (registered.pop(object),),
+        (registered, own),
+        None,
+        None,
+        loaders.set_dispatch,
+    )
+
+
+def _exception(error: BaseException) -> _Reduced:
+    reduced: Any = (
+        error.__reduce__()
+    )  # its class, `args` with what an OSError has beside them, and attributes
+    return loaders.exception, tuple(reduced[:2]), *reduced[2:]
+
+
+def _is_initialized_by_itself(kind: type[BaseException]) -> bool:
+    """Return whether a class of exceptions has an `__init__` of its own, and leaves it to Python how it is pickled."""
+    usual = (
+        kind.__reduce__ in {BaseException.__reduce__, OSError.__reduce__}
+        and kind.__reduce_ex__ is object.__reduce_ex__
+    )
+    return usual and isinstance(kind.__init__, types.FunctionType)
 
 
 def _is_found_by_name(value: Any) -> bool:  # a function, or what wraps one

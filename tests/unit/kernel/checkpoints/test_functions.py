@@ -95,6 +95,75 @@ def test_a_function_with_a_cache_comes_back_with_an_empty_one(notebook: Notebook
     )
 
 
+def test_a_class_with_a_cached_property_comes_back(notebook: Notebook) -> None:
+    notebook.run(
+        """
+        import functools
+        class Box:
+            @functools.cached_property
+            def held(self): "Says x."; return [len(vars(self))]
+        box = Box()
+        box.held.append('kept')
+        """
+    )
+    new = notebook.restored("Box box")
+    assert new.value("box.held, Box().held, Box.held.__doc__") == ([0, "kept"], [0], "Says x.")
+
+
+def test_functions_that_dispatch_by_class_come_back(notebook: Notebook) -> None:
+    notebook.run(
+        """
+        import functools
+        suffix = '!'
+        class Own: ...
+        @functools.singledispatch
+        def kind(x): return 'other' + suffix
+        @kind.register
+        def _(x: int): return 'int' + suffix
+        @kind.register(Own)
+        def of_own(x): return kind(1)
+        kind.calls = [1]
+        kind(True)
+        class Box:
+            @functools.singledispatchmethod
+            def put(self, x): return 'other'
+            @put.register
+            def _(self, x: str): return 'text'
+        """
+    )
+    new = notebook.restored("Own kind of_own Box")
+    new.run("suffix = '?'\n@kind.register\ndef _(x: list): return 'list'")
+    assert new.value("kind(0.5), kind(True), kind(Own()), kind([]), kind.calls, kind.__name__") == (
+        "other?", "int?", "int?", "list", [1], "kind",
+    )  # fmt: skip
+    assert new.value("Box().put(1), Box().put('a'), kind.registry[Own] is of_own") == ("other", "text", True)
+
+
+def test_exceptions_come_back_whatever_their_class_takes(notebook: Notebook) -> None:
+    notebook.run(
+        """
+        class Failed(ValueError):
+            def __init__(self, what, where):
+                super().__init__(f'{what} failed')
+                self.where = where
+        class Coded(OSError):
+            def __init__(self, code): super().__init__(code, 'text')
+        error, coded, plain = Failed('it', [1]), Coded(2), KeyError('k')
+        error.add_note('a note')
+        """
+    )
+    new = notebook.restored("error coded plain Coded")
+    assert new.value("error.args, error.where, error.__notes__, plain.args") == (
+        ("it failed",), [1], ["a note"], ("k",),
+    )  # fmt: skip
+    assert new.value("str(error), coded.errno, coded.strerror, type(coded)") == (
+        "it failed",
+        2,
+        "text",
+        new.names["Coded"],
+    )
+
+
 def test_cached_functions_of_modules_are_named(notebook: Notebook) -> None:
     notebook.run("import fnmatch, re\ncompiled = fnmatch._compile_pattern")
     assert notebook.restored("compiled").value("compiled") is notebook.value("fnmatch._compile_pattern")

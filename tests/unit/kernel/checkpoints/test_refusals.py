@@ -61,7 +61,28 @@ from tests.unit.kernel.checkpoints.notebook_values import Notebook
             "ipywidgets.widgets.widget_int.IntSlider",
             "its state is in the page: running its cell makes it again",
         ),
-        ("import weakref; s = {1}; x = weakref.ref(s)", "weakref.ReferenceType", "TypeError: cannot pickle"),
+        (
+            "import weakref; s = {1}; x = weakref.ref(s)",
+            "weakref.ReferenceType",
+            "a weak reference cannot be kept",
+        ),
+        (
+            "import weakref; s = {1}; x = weakref.proxy(s)",
+            "weakref.ProxyType",
+            "a weak reference cannot be kept",
+        ),
+        (
+            "import weakref; s = {1}; x = weakref.finalize(s, int)",
+            "weakref.finalize",
+            "a weak reference cannot be kept",
+        ),
+        (
+            "import multiprocessing; x, y = multiprocessing.Pipe(); y.close()",
+            "multiprocessing.connection.Connection",
+            "a connection cannot be kept",
+        ),
+        ("import ctypes; x = ctypes.CDLL(None)", "ctypes.CDLL", "what a loaded library has of its own"),
+        ("import ctypes; x = (ctypes.c_int * 3)(1)", "c_int_Array_3", "what a loaded library has of its own"),
         ("x = globals()", "dict", "the namespace of the notebook itself cannot be kept"),
     ],
 )
