@@ -117,7 +117,7 @@ class Engine:
             cells_starting_stale={marimo_id} if stale else None,
         )
         self._report_errors(before)
-        return self.errors().get(cell_id, ())
+        return self._errors().get(cell_id, ())
 
     def register_stale(self, cells: Sequence[tuple[str, str]]) -> None:
         before = dict(self._kernel.errors)
@@ -188,7 +188,7 @@ class Engine:
         with self._kernel.keeping(set(cell_ids)):
             self._delete(cell_ids)
 
-    def errors(self) -> dict[str, tuple[GraphError, ...]]:
+    def _errors(self) -> dict[str, tuple[GraphError, ...]]:
         """Return the cells that the graph refuses, and why."""
         return {
             cell_id: tuple(graph_error(error) for error in errors)
@@ -197,7 +197,7 @@ class Engine:
 
     def _report_errors(self, before: object) -> None:
         if self._kernel.errors != before:
-            self._host.graph_errors_changed(self.errors())
+            self._host.graph_errors_changed(self._errors())
 
     def nodes(self) -> dict[str, Node]:
         return {cell_id: self._node(cell_id) for cell_id in self._kernel.graph.cells}

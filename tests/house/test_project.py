@@ -95,6 +95,30 @@ def test_no_class_but_implementations_of_protocols_and_visitors_has_more_than_25
         and sum(isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef) for part in node.body) > 25
     }
     assert large == {"Engine", "NameReader"}
+    protocols = _and_bases("runtime/interface.py", "Runtime")
+    assert all("Protocol" in map(ast.unparse, each.bases) for each in protocols)
+    public = {name for name in _members(_class("runtime/engine.py", "Engine")) if not name.startswith("_")}
+    assert public <= set().union(*map(_members, protocols))
+    reader = _class("analysis/name_reader.py", "NameReader")
+    assert [ast.unparse(base) for base in reader.bases] == ["ast.NodeVisitor"]
+
+
+def _class(path, name):
+    tree = ast.parse((ROOT / "marimo_kernel_bridge" / path).read_text(encoding="utf-8"))
+    return next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+
+
+def _and_bases(path, name):
+    """Return a class and those of its bases that are in the same file."""
+    found = _class(path, name)
+    names = [ast.unparse(base) for base in found.bases if ast.unparse(base) != "Protocol"]
+    return [found, *(each for base in names for each in _and_bases(path, base))]
+
+
+def _members(of):
+    """Return the names of methods and annotated attributes of a class."""
+    methods = {part.name for part in of.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)}
+    return methods | {part.target.id for part in of.body if isinstance(part, ast.AnnAssign)}
 
 
 POINTS_ELSEWHERE = re.compile(

@@ -161,7 +161,7 @@ def story(
                 {
                     "said": host.said,
                     "stale": kernel.graph.get_stale(),
-                    "errors": engine.errors(),
+                    "errors": engine._errors(),
                     "values": {one: repr(host.module.__dict__.get(one)) for one in (*NAMES, "mo")},
                     "states": str(host.module.__dict__.get("get", str)()),
                     "kept": {
