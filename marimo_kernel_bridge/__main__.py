@@ -18,7 +18,7 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     if sys.path[0] in {"", _here}:
         del sys.path[0]
 
-TYPE_CHECKING = False  # `typing` is slow to import: for nothing, where a process executes itself anew
+TYPE_CHECKING = False  # `typing` is slow to import: for nothing, where a process executes itself again
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -67,7 +67,7 @@ def run_kernel(
         arguments, bounds, entered = bounded(arguments, asking, forked=forked is not None, entered=entered)
         if entered is not None:
             opened, process = entered.sockets, entered.process
-    from marimo_kernel_bridge.startup import gc_pauses  # noqa: PLC0415  # not where a process executes itself anew
+    from marimo_kernel_bridge.startup import gc_pauses  # noqa: PLC0415  # not where a process executes itself again
 
     with gc_pauses.frozen_imports():
         from marimo_kernel_bridge.zmq_kernel import main as kernel_main  # noqa: PLC0415  # only what the kernel needs

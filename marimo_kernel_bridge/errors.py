@@ -191,7 +191,7 @@ MEANINGS: Final[dict[ErrorCode, tuple[str, str]]] = {
     ),
     "no_such_view": (
         "There is no such view: it was closed, or what showed it has ended.",
-        "`view_data` opens it anew.",
+        "`view_data` opens it again.",
     ),
     "not_a_table": (
         "The variable or file is no table that can be shown.",

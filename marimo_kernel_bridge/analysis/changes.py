@@ -43,7 +43,7 @@ DECISIONS: Final[Mapping[Manner, Mapping[Readers, Decision]]] = {
 _NEVER_COPIED: Final = frozenset({"live", "plot", "module", "value", "generator"})
 DEEP: Final = "copy.deepcopy({})"
 CLONE: Final = "clone({})"
-"""How an estimator of scikit-learn is made anew before it is fitted."""
+"""How an estimator of scikit-learn is made again before it is fitted."""
 WHY_JOINED: Final[Mapping[Manner, str]] = {
     "drawn on": "draws on what the other made",
     "consumed": "moves on in what the other began",

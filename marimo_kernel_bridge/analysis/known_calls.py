@@ -142,4 +142,4 @@ VALUES_OF_FRAMES: Final = frozenset(
     "columns index shape dtypes dtype size ndim empty name names axes nbytes".split()
 )
 ESTIMATORS: Final = frozenset({"sklearn"})
-"""Packages whose estimators `sklearn.base.clone` makes anew."""
+"""Packages whose estimators `sklearn.base.clone` makes again."""

@@ -77,7 +77,7 @@ class SavedCell(msgspec.Struct, frozen=True):
     `key` is the Merkle key of its code and of what it read; empty if it was not fresh. `notebook_id` is its id in the
     notebook's file, `count` its execution count, `seconds` how long its last run took, `at` when that began (seconds
     since the epoch). `defines` are the names that it bound. `why` says why it was not fresh, `live` that its values are made
-    anew by running it (UI elements), which then get `inputs`, by name; `texts` are those of its elements and states in keys. `expects` names the exception after which the cells below run nevertheless. `observed` is what its run has shown.
+    again by running it (UI elements), which then get `inputs`, by name; `texts` are those of its elements and states in keys. `expects` names the exception after which the cells below run nevertheless. `observed` is what its run has shown.
     """
 
     cell_id: str

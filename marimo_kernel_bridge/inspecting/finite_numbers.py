@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def is_finite(value: object) -> bool:
-    """Tell whether a value has no nan and no infinity in it."""
+    """Return whether a value has no nan and no infinity in it."""
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):
@@ -27,7 +27,7 @@ def number_read(text: str) -> float | None:
 
 
 def is_finite_change(now: Mapping[str, object], change: Mapping[str, object]) -> bool:
-    """Tell whether new values of traits have no nan and no infinity, not as text for a number either."""
+    """Return whether new values of traits have no nan and no infinity, not as text for a number either."""
     return all(
         is_finite(
             number_read(value) if isinstance(value, str) and type(now.get(name)) in {int, float} else value

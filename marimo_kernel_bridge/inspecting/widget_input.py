@@ -150,7 +150,7 @@ def _number_that_is_read(widget: object, item: object) -> float | None:
 
 
 def _is_same(now: object, old: object) -> bool:
-    """Tell whether a value is as it was: a refused one may have been put back as an equal list."""
+    """Return whether a value is as it was: a refused one may have been put back as an equal list."""
     return now is old or (type(now) is type(old) and type(now) in {list, tuple} and now == old)
 
 

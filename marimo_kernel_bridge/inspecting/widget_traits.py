@@ -35,13 +35,13 @@ _SHOWN_ONLY: Final = frozenset(
 
 
 def is_widget(value: object) -> TypeGuard[Any]:
-    """Tell whether a value is a widget."""
+    """Return whether a value is a widget."""
     kind = library_class(_MODULE, "Widget")
     return kind is not None and any(base is kind for base in bases(type(value)))
 
 
 def is_input(widget: object) -> bool:
-    """Tell whether a person can set a widget: not a layout, nor a display."""
+    """Return whether a person can set a widget: not a layout, nor a display."""
     kind, state = library_kind(widget), stored(widget)
     if kind in _SHOWN_ONLY:
         return False
@@ -57,7 +57,7 @@ def library_kind(widget: object) -> str:
 
 
 def is_of_the_library(widget: object) -> bool:
-    """Tell whether the library itself has a widget's class."""
+    """Return whether the library itself has a widget's class."""
     return class_name(type(widget)).startswith("ipywidgets.")
 
 
@@ -106,7 +106,7 @@ def _power(base: Any, exponent: Any) -> float | None:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Tell whether a value is a number, and neither a truth value nor of a class of the user's."""
+    """Return whether a value is a number, and neither a truth value nor of a class of the user's."""
     return type(value) is int or type(value) is float
 
 

@@ -1,6 +1,6 @@
 """Reading files that somebody else may have put there: regular ones only, up to a size.
 
-A pipe would hold the reader up for ever, and a device fill its memory.
+A pipe would hold the reader up forever, and a device fill its memory.
 """
 
 from __future__ import annotations

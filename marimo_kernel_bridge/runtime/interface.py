@@ -362,7 +362,7 @@ class LiveObserver(Protocol):
         ...
 
     def elements_removed(self, cell_id: str) -> None:
-        """React to a cell that runs anew: its elements begin with their initial values."""
+        """React to a cell that runs again: its elements begin with their initial values."""
         ...
 
     def notified(self, op: str, data: bytes) -> None:

@@ -48,7 +48,7 @@ _HELD: Final = frozenset({"temporary"})
 def enter(sandbox: Sandbox, limits: Limits | None, connection_file: str, *, forked: bool = False) -> Entered:
     """Confine this process, in which no thread has been started: return in what becomes the kernel, or replace it by an engine's program.
 
-    `forked`: it is the child of a pool, which cannot execute itself anew. Raises `BridgeError`: sandbox_unavailable.
+    `forked`: it is the child of a pool, which cannot execute itself again. Raises `BridgeError`: sandbox_unavailable.
     """
     engine = engine_for(sandbox)
     if engine == "light" and not forked:

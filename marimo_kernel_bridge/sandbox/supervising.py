@@ -125,7 +125,7 @@ def pass_on_the_rest(log: int, deadline: float) -> None:
 
 
 def status_of(process: int, deadline: float) -> int:
-    """Return how a child of this process ends; kill it where it does not: an engine may wait for its daemon for ever."""
+    """Return how a child of this process ends; kill it where it does not: an engine may wait for its daemon forever."""
     ended = os.pidfd_open(process)
     try:
         watched = select.poll()

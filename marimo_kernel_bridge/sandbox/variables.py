@@ -1,7 +1,7 @@
 """The environment variables of a sandboxed kernel: what programs need to run, and none of the person's keys and tokens.
 
 A process keeps the environment that it was executed with in its memory, where code in it can read it. So it is made small
-by who starts the kernel, or the kernel executes itself anew, before it has imported anything: this module imports little.
+by who starts the kernel, or the kernel executes itself again, before it has imported anything: this module imports little.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-TYPE_CHECKING = False  # `typing` is slow to import: for nothing, where a process executes itself anew
+TYPE_CHECKING = False  # `typing` is slow to import: for nothing, where a process executes itself again
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Final
@@ -75,7 +75,7 @@ def cleaned(environment: Mapping[str, str], let_through: Iterable[str] = ()) -> 
 
 
 def leave_secrets(let_through: Iterable[str]) -> None:
-    """Execute this program anew if it was executed with more than goes into a sandbox; forget what its start has set since."""
+    """Execute this program again if it was executed with more than goes into a sandbox; forget what its start has set since."""
     named = frozenset(let_through)
     if any(name not in cleaned({name: ""}, named) for name in _executed_with()):
         kept = cleaned(os.environ, named)

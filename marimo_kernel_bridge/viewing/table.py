@@ -195,7 +195,7 @@ class Table(Protocol):
         ...
 
     def altered(self) -> Literal["", "changed", "gone"]:
-        """Say whether the source is no longer what was opened: then open it anew, or tell the person. Cheap."""
+        """Return whether the source is no longer what was opened: then open it again, or tell the person. Cheap."""
         ...
 
     def close(self) -> None:

@@ -229,7 +229,7 @@ class View:
     # -- pages ----------------------------------------------------------------------------------------------------
 
     def news(self, since: int) -> dict[str, Any]:
-        """Return the events after one, for who asks from time to time. `missed`: some are forgotten; describe the view anew."""
+        """Return the events after one, for who asks from time to time. `missed`: some are forgotten; describe the view again."""
         events = [event for event in self._events if event["n"] > since]
         return {"events": events, "n": self.told, "missed": since < self._forgotten}
 

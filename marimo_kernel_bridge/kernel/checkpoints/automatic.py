@@ -1,6 +1,6 @@
 """Automatic checkpoints: what took long to make, written while nobody asks the kernel for anything.
 
-Never by a fork: the children of a process whose threads compute can block it for ever. `one_save` writes one of them.
+Never by a fork: the children of a process whose threads compute can block it forever. `one_save` writes one of them.
 """
 
 from __future__ import annotations

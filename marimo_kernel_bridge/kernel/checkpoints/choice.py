@@ -1,6 +1,6 @@
-"""What an automatic checkpoint keeps: which values, pickled group by group, and which of them must be pickled anew.
+"""What an automatic checkpoint keeps: which values, pickled group by group, and which of them must be pickled again.
 
-A value that a cell defines or uses which ran meanwhile is pickled anew, so each group is as its cells' last run has left it,
+A value that a cell defines or uses which ran meanwhile is pickled again, so each group is as its cells' last run has left it,
 which is what their keys say. `one_save` writes while the kernel is idle, `between_cells` between two cells.
 """
 

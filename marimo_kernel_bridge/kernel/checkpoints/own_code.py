@@ -1,6 +1,6 @@
 """The own code of values, which pickling calls while no cell runs: an interrupt ends it, and so does a watch if it does not come back.
 
-Nobody can know of a `__reduce__` how long it takes. A kernel that waits for one for ever would answer nobody, and not even end itself.
+Nobody can know of a `__reduce__` how long it takes. A kernel that waits for one forever would answer nobody, and not even end itself.
 """
 
 from __future__ import annotations

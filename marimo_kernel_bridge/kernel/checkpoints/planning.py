@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Plan:
     """`fits` are the cells whose key is as it was, by present id; of these, `fresh` have all that they read and made.
 
-    They are as they were, which may be that they failed. `live` of them are made anew by running them. `why` has the reasons of the cells that are stale, by present id.
+    They are as they were, which may be that they failed. `live` of them are made again by running them. `why` has the reasons of the cells that are stale, by present id.
     """
 
     fits: Mapping[str, SavedCell]

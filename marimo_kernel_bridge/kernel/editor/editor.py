@@ -151,7 +151,7 @@ class NotebookEditor:
             self._pages.value_changed(object_id, value)
 
     def elements_removed(self, cell_id: str) -> None:
-        """Note that a cell makes its elements anew."""
+        """Note that a cell makes its elements again."""
         if self._pages is not None:
             self._pages.elements_removed(cell_id)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 NO_WIDGETS: Final = (
-    "marimo's elements have their static form until the page shows widgets. In a VS Code that shows none, other cells may wait for ever. There: "
+    "marimo's elements have their static form until the page shows widgets. In a VS Code that shows none, other cells may wait forever. There: "
     "install the extension Jupyter Notebook Renderers (ms-toolsai.jupyter-renderers), restart the kernel and reload the window; "
     "or uninstall anywidget from the kernel's environment."
 )

@@ -106,7 +106,7 @@ class LiveCarriers:
     def _show_view(self, entry: Entry) -> None:
         """Show the widget, which has no height, in the cell that runs, until a page has said hello.
 
-        VS Code mirrors every request to the page once a widget's comm is open, and waits for it; for ever, if no output
+        VS Code mirrors every request to the page once a widget's comm is open, and waits for it; forever, if no output
         shows a widget and makes it load its widget manager.
         """
         session = entry.address.session

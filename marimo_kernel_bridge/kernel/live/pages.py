@@ -89,7 +89,7 @@ class LivePages:
     def show_redrawn(self, entry: Entry, redrawn: Sequence[Redrawn]) -> bool:
         """Tell how outputs look in a saved notebook. Return whether that is all, because pages show the elements live.
 
-        To send the outputs again would draw them anew while somebody drags a slider or has a menu open.
+        To send the outputs again would draw them again while somebody drags a slider or has a menu open.
         """
         if not self._sessions or entry.address.dialect not in _SHOWING:
             return False

@@ -179,7 +179,7 @@ class Subshells:
         return self._subshell(subshell_id).asyncio_lock
 
     def get_subshell_aborting(self, subshell_id: str) -> bool:
-        """Tell whether a subshell's requests are aborted now."""
+        """Return whether a subshell's requests are aborted now."""
         return self._subshell(subshell_id).aborting
 
     def get_subshell_to_shell_channel_socket(self, _subshell_id: str | None) -> ShellStream:

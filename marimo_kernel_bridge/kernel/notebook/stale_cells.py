@@ -19,7 +19,7 @@ _MOST_RUNS: Final = 5
 """How often a cell runs by itself before the notebook comes to rest.
 
 A cell that uses up what it reads has the maker run again, and then all other readers of what that makes. Two such
-cells, each with a reader of the other's maker, would make each other stale for ever.
+cells, each with a reader of the other's maker, would make each other stale forever.
 """
 
 

@@ -1,6 +1,6 @@
 """Cells that act outside of the notebook, so that two runs are not one: they append to a file, insert rows, send, move files.
 
-Jupyter runs a cell when a person asks for it. Here a cell also runs because what it reads was made anew, and because another
+Jupyter runs a cell when a person asks for it. Here a cell also runs because what it reads was made again, and because another
 needs an object that it makes and that was used up since. For a cell that acts, the latter would be destructive: it would append
 once more although nothing that it reads has changed. It is left as it is; who needs the object runs on what there is, as in
 Jupyter, and is marked stale.

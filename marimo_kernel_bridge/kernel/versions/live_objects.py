@@ -110,7 +110,7 @@ class Use:
         return _CLOSED in {self.state.get(_ROWS), self.state.get(_FILE)}
 
     def changed(self, was: State) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the parts that are set anew since the state `was`, and those that have become more."""
+        """Return the parts that are set again since the state `was`, and those that have become more."""
         every = self.state.keys() | was.keys()
         parts = frozenset(part for part in every if self.state.get(part, "") != was.get(part, ""))
         if self.statements is None:
@@ -244,7 +244,7 @@ class LiveStates:
             del self._objects[next(iter(self._objects))]
 
     def _leave(self, known: _Object, cell_id: str, sets: frozenset[str] = frozenset()) -> None:
-        """Note what a cell has left in an object, now that its code is another, which `sets` these parts anew.
+        """Note what a cell has left in an object, now that its code is another, which `sets` these parts again.
 
         What it has left in a module, `module_changes` takes back.
         """

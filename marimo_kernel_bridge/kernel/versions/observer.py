@@ -257,12 +257,12 @@ class CellObserver:
         return mutated
 
     def take_rebound(self) -> dict[str, object]:
-        """Return, once, the values that names had before the body has bound them anew in a way that its text does not show."""
+        """Return, once, the values that names had before the body has bound them again in a way that its text does not show."""
         rebound, self._rebound = self._rebound, {}
         return rebound
 
     def take_importers(self) -> set[str]:
-        """Return, once, the cells that have read modules which the body has written anew."""
+        """Return, once, the cells that have read modules which the body has written again."""
         files, self._forgotten = self._forgotten, set()
         if not files:
             return set()

@@ -45,7 +45,7 @@ class Held:
     runs: tuple[tuple[str, float | None], ...]
 
     def is_newer_than(self, other: Held) -> bool:
-        """Return whether it was made anew since, or changed in place by a cell that says so."""
+        """Return whether it was made again since, or changed in place by a cell that says so."""
         return self.value is not other.value or self.runs != other.runs
 
 

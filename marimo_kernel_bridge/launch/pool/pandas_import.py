@@ -1,6 +1,6 @@
 """The import of pandas in a pool: with the options that pandas has in a kernel.
 
-pandas asks once, when it is imported, whether IPython runs a kernel, and shows frames accordingly for ever. A pool is
+pandas asks once, when it is imported, whether IPython runs a kernel, and shows frames accordingly forever. A pool is
 no kernel yet, but all of its forks become one.
 """
 

@@ -22,7 +22,7 @@ def keep(folder: Path, session: Session) -> None:
 
 
 def bring_back(folder: Path, session: Session) -> None:
-    """Write the connection file of a session's running kernel anew if it is gone."""
+    """Write the connection file of a session's running kernel again if it is gone."""
     if session.kernel is None or not session.kernel.runs:
         return
     target = Path(session.kernel.connection_file)

@@ -3,7 +3,7 @@
 The C library keeps what is freed between things that are still used, in each of its arenas: after imports and after queries
 some megabytes. Where it is another one than glibc, nothing happens here.
 
-Half of the process are pages of DuckDB's program, which the system keeps as the file has them, and maps anew when they are used.
+Half of the process are pages of DuckDB's program, which the system keeps as the file has them, and maps again when they are used.
 On Linux they are unmapped, so that the system may take them for others at once.
 """
 

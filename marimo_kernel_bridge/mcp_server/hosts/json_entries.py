@@ -1,6 +1,6 @@
 """One entry in a JSON file of settings: put in or taken out, with everything else left as it is, comments too.
 
-Hosts write JSON with comments and trailing commas, which a person has arranged; so the text is edited and not written anew.
+Hosts write JSON with comments and trailing commas, which a person has arranged; so the text is edited and not rewritten.
 Each edit is checked: read again, the text must say what it said before, but for the entry.
 """
 

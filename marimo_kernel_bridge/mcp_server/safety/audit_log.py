@@ -3,7 +3,7 @@
 JSON lines in `marimo_kernel_bridge/audit.jsonl` in Jupyter's data directory, readable by this user only; older ones are in
 `audit.1.jsonl`. Arguments are logged as a digest, because they may contain secrets. Each line ends in a digest of itself
 and of the line before it, and a server looks whether its newest line is still there: lines that something removed or
-changed leave a gap. Code of an agent can do what the user can, also write a whole log anew, so it is a record of honest
+changed leave a gap. Code of an agent can do what the user can, also rewrite a whole log, so it is a record of honest
 agents, and no evidence against others.
 """
 

@@ -155,7 +155,7 @@ async def description_of(ctx: Ctx, known: OpenView) -> ViewDescription:
         raise BridgeError(
             "no_such_view",
             f"View {known.handle} of {known.title} is gone: it was closed, or {why}.",
-            "view_data opens it anew.",
+            "view_data opens it again.",
         ) from refusal
 
 

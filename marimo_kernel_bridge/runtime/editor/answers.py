@@ -42,7 +42,7 @@ def refusal(cell_id: str, problems: Sequence[GraphProblem]) -> tuple[CellNotific
 
 
 def elements_removed(cell_id: str) -> RemoveUIElementsNotification:
-    """Return what says that a cell's elements are gone, or made anew."""
+    """Return what says that a cell's elements are gone, or made again."""
     return RemoveUIElementsNotification(CellId_t(cell_id))
 
 

@@ -150,7 +150,7 @@ class Pages(Protocol):
         ...
 
     def elements_removed(self, cell_id: str) -> None:
-        """Note that a cell makes its elements anew, or is gone."""
+        """Note that a cell makes its elements again, or is gone."""
         ...
 
     def notified(self, message: bytes) -> None:

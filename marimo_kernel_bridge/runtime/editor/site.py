@@ -258,7 +258,7 @@ class Site:
             for notification in answers.refusal(cell_id, [_MARKDOWN]):
                 self.send(notification)
             return
-        self._news.forget(cell_id)  # told anew, so that it does not seem to wait
+        self._news.forget(cell_id)  # told again, so that it does not seem to wait
         if code == before:
             return
         self._news.took(cell_id, code, markdown_to_marimo(text))

@@ -22,7 +22,7 @@ RELIED_ON: Final[dict[str, str]] = {
     "marimo-ui-value-update": "the message with a value that an element shows",
     "kernel-ready": "the message of a server that is ready",
     "function-call-result": "the message with the result of a call",
-    "remove-ui-elements": "the message about elements that begin anew",
+    "remove-ui-elements": "the message about elements that begin again",
     "send-ui-element-message": "the message to one element",
 }
 
