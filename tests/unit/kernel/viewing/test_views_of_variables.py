@@ -198,11 +198,11 @@ def test_a_change_that_nobody_saw_is_shown_when_its_cell_has_run_again(person: P
 
 def test_a_run_that_has_nothing_to_do_with_the_variable_tells_nothing(person: Person) -> None:
     person.lab.run("a", FRAME)
-    view = person.open()
+    tab = person.tab(person.open())
     person.lab.run("b", "other = len(sales)")
     person.lab.run("c", "unrelated = 1")
-    person.lab.run("a", FRAME)  # which makes it anew
-    assert person.now(person.tab(view).ask("describe"))["version"] == 2
+    person.lab.run("a", FRAME)  # which makes it again
+    assert person.now(tab.event("changed"))["view"]["version"] == 2
 
 
 def test_a_deleted_variable_says_so_is_let_go_and_comes_back(person: Person) -> None:
