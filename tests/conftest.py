@@ -54,6 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # As in the background of a shell; what tests start inherits it, and would not be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    if worker == f"gw{int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '0')) - 1}" and hasattr(os, "nice"):
+        os.nice(5)  # it computes (`scheduling`), and what the others wait for goes first
     config.stash[HOMES] = homes = Homes(begin() / worker)
     os.environ.update(homes.new("s").variables)
     # jsonschema, which nbformat imports, does without: its grammar of IRIs takes seconds to build in each worker.

@@ -21,6 +21,9 @@ FLAGS = [
     "--disable-sync",
 ]
 
+_TIMEOUT_MS = 120_000
+"""For the start, for pages to load and for clicks, on a machine that computes something else."""
+
 
 class ChromiumMissingError(Exception):
     def __init__(self) -> None:
@@ -37,9 +40,15 @@ def launch(playwright: Playwright) -> Browser:
 
 def launch_with_profile(playwright: Playwright, profile: Path) -> BrowserContext:
     """Start it with a profile on disk, where it keeps the code that it has compiled: Lab opens with less work."""
-    return playwright.chromium.launch_persistent_context(
-        profile, executable_path=_path(), args=FLAGS, viewport={"width": 1280, "height": 900}
+    context = playwright.chromium.launch_persistent_context(
+        profile,
+        executable_path=_path(),
+        args=FLAGS,
+        viewport={"width": 1280, "height": 900},
+        timeout=_TIMEOUT_MS,
     )
+    context.set_default_timeout(_TIMEOUT_MS)
+    return context
 
 
 def _path() -> str:
