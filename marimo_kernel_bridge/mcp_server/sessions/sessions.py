@@ -164,7 +164,7 @@ class Sessions:
         return path
 
     async def create(self, path: Path, document: DocumentJSON, wanted: Wanted) -> Session:
-        """Write a new notebook and its entry. Raises `BridgeError`: output_exists, disk_full, bad_request."""
+        """Write a new notebook and its entry. Raises `BridgeError`: output_exists, disk_full, not_writable."""
         content = serialized(document).encode()
         now = time.time()
         session = Session(
@@ -181,8 +181,16 @@ class Sessions:
             saved=(digest(content),),
         )
         async with self.registry.changing(session.id):
-            with pinned(path, self.root) as place:
-                await asyncio.to_thread(write_whole, place, content, overwrite=False)
+            try:
+                with pinned(path, self.root) as place:
+                    await asyncio.to_thread(write_whole, place, content, overwrite=False)
+            except BridgeError as refusal:
+                if refusal.code != "bad_request":
+                    raise
+                hint = "Choose a folder that can be written, on a disk that has hard links."
+                raise BridgeError(
+                    "not_writable", f"{refusal.message} Nothing was created.", hint
+                ) from refusal
             try:
                 self.registry.put(session)
             except BridgeError:

@@ -201,7 +201,8 @@ async def closed(kernels: Kernels, session: Session, client_name: str, *, save: 
         asked = True
     await kernels.leave(session.id)
     await kernels.sessions.closed(session.id, f"{client_name} closed it", asked=asked)
-    kept = "Its file has its cells and outputs; its variables are lost but for a checkpoint's."
+    saved = "Its file has its cells and outputs" if save else "Its file is as it was saved before"
+    kept = f"{saved}; its variables are lost but for a checkpoint's."
     return NotebookDone(session.id, f"closed. {kept} open_notebook starts a new kernel.", session.path)
 
 

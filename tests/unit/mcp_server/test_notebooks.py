@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import stat
@@ -29,6 +30,7 @@ from marimo_kernel_bridge.mcp_server import attachments
 from marimo_kernel_bridge.mcp_server.sessions import saving, sessions
 from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
 from marimo_kernel_bridge.mcp_tools import build_server
+from marimo_kernel_bridge.notebooks import whole_files
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
@@ -289,6 +291,20 @@ async def test_what_cannot_be_created_is_refused_and_leaves_nothing(
     assert names_in(folder) == ["there.ipynb"]
     assert machine.started == []
     assert (await agent("list_notebooks")).data == {"notebooks": []}
+
+
+async def test_a_folder_that_is_read_only_is_refused_with_what_to_do(
+    agent: Agent, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(whole_files, "_new_file", refuse)
+    refused = await agent("create_notebook", name="a")
+    assert refused.refused("not_writable")
+    assert "a.ipynb cannot be written: Read-only file system. Nothing was created." in refused.text
+    assert "Choose a folder that can be written" in refused.text
+    assert names_in(folder) == []
 
 
 async def test_a_folder_that_cannot_be_written_is_refused_and_leaves_nothing(
@@ -601,7 +617,9 @@ async def test_a_file_that_another_program_has_changed_is_not_written_and_the_ag
     assert "not saved: Another program has changed" in (await agent("list_notebooks")).text
     assert (await agent("save_notebook")).refused("notebook_in_use")
     assert (await agent("close_notebook", notebook=data["kernel"])).refused("notebook_in_use")
-    assert not (await agent("close_notebook", notebook=data["kernel"], save=False)).failed
+    closed = await agent("close_notebook", notebook=data["kernel"], save=False)
+    assert not closed.failed
+    assert "Its file is as it was saved before" in closed.text
     assert text_of(path) == changed
     assert not (await agent("open_notebook", notebook=data["kernel"])).failed
 
