@@ -255,7 +255,7 @@ class SessionSaver:
             ) from refusal
 
     async def _watch(self) -> None:
-        pause = _QUIET
+        pause, first = _QUIET, True
         while True:
             await self._due.wait()
             await asyncio.sleep(pause)
@@ -267,7 +267,8 @@ class SessionSaver:
                 logger.info("The file of session %s was not written: %s", self.session_id, refusal)
             except Exception:
                 logger.exception("The file of session %s was not written", self.session_id)
-            pause = min(max(_QUIET, _SHARE * (time.monotonic() - begun)), _LONGEST_QUIET)
+            took = 0.0 if first else time.monotonic() - begun  # the first look imports what it needs
+            pause, first = min(max(_QUIET, _SHARE * took), _LONGEST_QUIET), False
 
     async def _look(self) -> None:
         """Write what the kernel has, if it has settled or there is new code, which may run for hours."""

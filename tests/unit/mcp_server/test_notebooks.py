@@ -569,6 +569,25 @@ async def test_the_file_has_what_ran_as_soon_as_the_kernel_has_settled(
     await until(lambda: on_disk(data["path"]) == ["print(6)", "print(7) -> 7"])
 
 
+async def test_the_first_look_at_a_kernel_which_imports_what_it_needs_holds_up_no_later_one(
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "_SHARE", 1e9)
+    monkeypatch.setattr(saving, "_LONGEST_QUIET", 3600.0)
+    looks: list[None] = []
+    look = saving.SessionSaver._look
+
+    async def noted(self: saving.SessionSaver) -> None:
+        await look(self)
+        looks.append(None)
+
+    monkeypatch.setattr(saving.SessionSaver, "_look", noted)
+    data = await created(agent)
+    await until(lambda: bool(looks))
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    await until(lambda: any("print(6)" in cell for cell in on_disk(data["path"])))
+
+
 async def test_a_notebook_whose_outputs_hold_numbers_that_no_json_has_is_saved(
     agent: Agent, kernel: FakeKernel, folder: Path
 ) -> None:
