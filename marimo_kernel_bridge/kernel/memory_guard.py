@@ -44,7 +44,7 @@ def most_data(limit: int, mapped: int, resident: int) -> int:
     """Return the limit of the process's private memory.
 
     That counts what is reserved and was never touched, such as the stacks of threads: the process has that besides. At
-    least a quarter of the limit may be reserved again.
+    least a quarter of the limit may still be reserved.
     """
     return max(int(limit * MAY_USE) + max(0, mapped - resident), mapped + limit // 4)
 

@@ -66,7 +66,7 @@ class Pace:
 class Readers:
     """A few threads, started when there is something to read. For one event loop."""
 
-    def __init__(  # each is a fact of them
+    def __init__(
         self,
         name: str,
         count: int,

@@ -1,9 +1,9 @@
 """The wheel, in an environment of its own: what a person gets from `make demo` and from `pip install`."""
 
+import ast
 import asyncio
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -204,6 +204,14 @@ def test_the_sdist_has_text_and_the_built_extension_and_neither_pictures_nor_ben
     assert [name for name in names if name.startswith("docs/images/")] == []
 
 
+def imported_by(node):
+    """Yield what a statement imports: each time the names of modules of which one is that."""
+    if isinstance(node, ast.Import):
+        yield from ((each.name,) for each in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        yield from ((node.module, f"{node.module}.{each.name}") for each in node.names)
+
+
 def test_the_tests_of_the_sdist_have_what_they_import(built):
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
@@ -212,13 +220,18 @@ def test_the_tests_of_the_sdist_have_what_they_import(built):
             for member in archive.getmembers()
             if member.name.endswith(".py")
         }
-    tests = [text for name, text in texts.items() if name.startswith("tests/")]
-    imports = re.compile(r"(?m)^\s*from ((?:tests|docs)(?:\.\w+)*) import (\w+)")
-    needed = {match for text in tests for match in imports.findall(text)}
+    needed = {
+        needs
+        for name, text in texts.items()
+        if name.startswith("tests/")
+        for node in ast.walk(ast.parse(text))
+        for needs in imported_by(node)
+        if needs[0].split(".")[0] in {"tests", "docs"}
+    }
     lacking = {
-        (module, name)
-        for module, name in needed
-        if not {f"{place.replace('.', '/')}.py" for place in (module, f"{module}.{name}")} & texts.keys()
+        places
+        for places in needed
+        if not {f"{place.replace('.', '/')}.py" for place in places} & texts.keys()
     }
     assert len(needed) > 20
     assert lacking == set()

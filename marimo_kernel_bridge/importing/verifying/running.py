@@ -123,7 +123,7 @@ async def original(folder: Path, codes: Mapping[str, str], done: Callable[[str],
 async def original_again(folder: Path, codes: Mapping[str, str], deadline: Deadline) -> Page:
     """Run a notebook under ipykernel, and then each cell once more, from last to first. Return what these show.
 
-    So a cell does not find again what a cell above it makes: a connection that a cell below has closed stays closed.
+    So a cell does not find newly made what a cell above it makes: a connection that a cell below has closed stays closed.
 
     Raises `BridgeError`, `TimeIsUpError`.
     """

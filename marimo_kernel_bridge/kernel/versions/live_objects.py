@@ -110,7 +110,7 @@ class Use:
         return _CLOSED in {self.state.get(_ROWS), self.state.get(_FILE)}
 
     def changed(self, was: State) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the parts that are set again since the state `was`, and those that have become more."""
+        """Return the parts that were replaced since the state `was`, and those that have become more."""
         every = self.state.keys() | was.keys()
         parts = frozenset(part for part in every if self.state.get(part, "") != was.get(part, ""))
         if self.statements is None:

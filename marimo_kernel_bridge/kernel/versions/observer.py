@@ -262,7 +262,7 @@ class CellObserver:
         return rebound
 
     def take_importers(self) -> set[str]:
-        """Return, once, the cells that have read modules which the body has written again."""
+        """Return, once, the cells that have read modules which the body has rewritten."""
         files, self._forgotten = self._forgotten, set()
         if not files:
             return set()

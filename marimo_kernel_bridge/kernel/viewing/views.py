@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _PERSON_WAITS: Final = 60.0  # seconds for a view to open: a list of a million dicts takes some
 _NOTHING: Final = Held(GONE, ())
 _COMPARED_AFTER: Final = 0.2
-"""Seconds after a run that made nothing again: what is shown is compared once with what many short runs have left."""
+"""Seconds after a run that replaced no value: what is shown is compared once with what many short runs have left."""
 _BETWEEN_CELLS: Final = 0.1
 """Seconds after a run for which rows and statistics rest as while a cell runs."""
 _T = TypeVar("_T")

@@ -156,7 +156,7 @@ async def control_kernel(
 
 @tool("Kernel status", needs="read", reads=True)
 async def kernel_status(ctx: Ctx, *, kernel: KernelArg = None) -> Annotated[CallToolResult, KernelState]:
-    """Return whether it is idle, busy (whose code, since when, waiting for input), silent or dead."""
+    """Whether it is idle, busy (whose code, since when, waiting for input), silent or dead."""
     attached = attached_to(ctx, kernel)
     return answer(await kernel_state(attached), attached.redactor)
 
