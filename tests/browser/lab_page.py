@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lab_server import LabServer
     from playwright.sync_api import ConsoleMessage, Dialog, Error, Locator, Page, Response
 
-STARTUP_MS = 120_000  # the first load of Lab's JavaScript on a busy machine
+STARTUP_MS = 240_000  # the first load of Lab's JavaScript, or a kernel's start, on a busy machine
 TIMEOUT_MS = 60_000  # what is slow is a cold matplotlib, and other work on the machine
 expect.set_options(timeout=TIMEOUT_MS)
 
@@ -75,7 +75,7 @@ class LabPage:
         """Open the notebook, in the Lab that is on the page, else in a new one."""
         if self.page.url != "about:blank":
             self.page.evaluate(OPEN, self.name)
-            self.expect_status("idle")
+            self.expect_status("idle", STARTUP_MS)
             return
         workspace = f"lab/workspaces/{self.workspace}/tree/{self.name}"
         if self.app == "notebook":
