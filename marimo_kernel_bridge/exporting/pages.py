@@ -38,8 +38,11 @@ _POLICY: Final = (
     "font-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\" />"
 )
 """Forbids a page all scripts, and to load or send anything. First in the head, so that nothing is before it."""
-_ACTING: Final = re.compile(r"<(?=(?:meta|link|base)(?![a-z0-9-]))", re.IGNORECASE)
-"""Elements that name other addresses in ways that the policy does not cover: `meta refresh`, `link rel=preconnect`."""
+_ACTING: Final = re.compile(
+    r"<(?=(?:meta|link|base|i?frame|fencedframe|portal|object|embed|applet)(?![a-z0-9-]))", re.IGNORECASE
+)
+"""Elements that name other addresses in ways that the policy does not cover: `meta refresh`, `link rel=preconnect`. Chromium connects to
+the address of a frame before it asks the policy."""
 _PICTURES: Final = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 _SHOWN: Final = (
     "text/html",
@@ -53,7 +56,8 @@ _SHOWN: Final = (
 )
 """What the template shows of an output without a script."""
 _WIDGET: Final = "application/vnd.jupyter.widget-view+json"
-_NEEDS_SCRIPT: Final = "<p><em>This output needs a script, which this page does not run.</em></p>"
+_NEEDS_SCRIPT: Final = "<p><em>This output needs a script or a frame, which this page does not have.</em></p>"
+_SCRIPT_OR_FRAME: Final = re.compile("<(?:script|iframe)", re.IGNORECASE)
 _IMAGE: Final = re.compile(r"<img\b[^<>]*+", re.IGNORECASE)
 _LARGEST_HTML: Final = 200_000
 """Characters: what is larger is not searched for pictures, because the parser takes quadratic time for some texts."""
@@ -104,7 +108,9 @@ def to_html(document: DocumentJSON, title: str, folder: Path | None = None, *, s
     page = _inert(text)
     notes = []
     if still:
-        notes.append(f"{still} outputs need scripts, which the page does not run: --scripts keeps them.")
+        notes.append(
+            f"{still} outputs need scripts or frames, which the page does not have: --scripts keeps them."
+        )
     if missing := _not_embedded(page):
         notes.append(
             f"{missing} pictures are not in the notebook's folder, or too large, and the page does not load them."
@@ -119,7 +125,7 @@ def _not_embedded(page: str) -> int:
 
 
 def _inert(page: str) -> str:
-    """Forbid a page to run scripts or to load anything."""
+    """Forbid a page to run scripts, to load anything, and to show other pages."""
     start, head, rest = page.partition("<head>")
     template, body, shown = rest.partition("<body")
     return f"{start}{head}{_POLICY}{template}{body}{_ACTING.sub('<x-', shown)}"
@@ -154,7 +160,7 @@ def _without_scripts(document: DocumentJSON) -> int:
 def _needs_script(data: JSONObject) -> bool:
     return (
         "application/javascript" in data
-        or "<script" in joined(data.get("text/html", "")).lower()
+        or _SCRIPT_OR_FRAME.search(joined(data.get("text/html", ""))) is not None
         or _WIDGET in data
         or not any(mime in data for mime in _SHOWN)
     )

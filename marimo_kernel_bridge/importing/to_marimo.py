@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 _IMPORT: Final = "import marimo as "
 _BINDS_UNSEEN: Final = re.compile(
     r"(?m)\b(?:globals|locals|vars|exec|setattr|builtins|__builtins__|get_ipython|runpy|user_ns)\b"
-    r"|import \*|^\s*%(?:run|store|macro|load|pylab)\b"
+    r"|import \*|^[ \t]*+%(?:run|store|macro|load|pylab)\b"
 )
 """What may bind names that no text shows."""
 _LARGEST_PICTURE: Final = 2_000_000  # bytes; in the file it takes a third more
-_TITLE: Final = re.compile(r'\s*+# +([^\n\[\]$`*_<>\\"]*[^\n\[\]$`*_<>\\" #])[ #]*(?:\n|\Z)')
+_TITLE: Final = re.compile(r'\s*+# ++([^\n\[\]$`*_<>\\"]*[^\n\[\]$`*_<>\\" #])[ #]*(?:\n|\Z)')
 """A heading of plain words, which begins a text."""
 _HEADER: Final = "# /// script"
 

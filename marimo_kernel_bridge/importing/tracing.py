@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.notebooks.ipynb import Notebook
     from marimo_kernel_bridge.notebooks.nbformat_json import JSONObject
 
-_STATEMENT: Final = re.compile(r"\.\.\.\[(\w+)(:?)(\w*)(?::1)?\]")
+_STATEMENT: Final = re.compile(r"\.\.\.\[(\w++)(:?)(\w*+)(?::1)?\]")
 _MUTATED: Final = re.compile(r"\n\.\.\.\[(\w+)\]")
 SECONDS: Final = 600.0
 """The time for a trace, unless another is given."""

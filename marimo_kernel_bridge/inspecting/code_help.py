@@ -50,8 +50,10 @@ _LONGEST_NAME: Final = 200
 _NAME: Final = re.compile(r"[^\W\d]\w*\Z")
 _LITERAL: Final = re.compile(r"""(?:"[^"\n]*"|'[^'\n]*')\Z""")
 _PART: Final = re.compile(r"(?<!\w)\w*+\Z")
-_IMPORT: Final = re.compile(r"(?:^|\n|;)[ \t]*(?:from|import)[ \t]+(?:[\w., ]*[, ])?([\w.]*)\Z")
-_FROM: Final = re.compile(r"(?:^|\n|;)[ \t]*from[ \t]+([\w.]+)[ \t]+import[ \t]+\(?[\w, \t\n]*?(\w*)\Z")
+_IMPORT: Final = re.compile(r"(?:^|\n|;)[ \t]*+(?:from|import)[ \t]++(?:[\w., ]*[, ])?([\w.]*+)\Z")
+_FROM: Final = re.compile(
+    r"(?:^|\n|;)[ \t]*+from[ \t]++([\w.]++)[ \t]++import[ \t]++\(?(?=[\w, \t\n]*+\Z)[\w, \t\n]*?(\w*+)\Z"
+)
 _KEY: Final = re.compile(r"""\[\s*(["'])([^"'\n]*)\Z""")
 _CLOSING: Final = {")": "(", "]": "[", "}": "{"}
 _TABLES: Final = (("pandas", "DataFrame"), ("polars", "DataFrame"))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.attachments import Kernels
 
 _KERNEL: Final = "{kernel}"
-_OPTIONAL: Final = re.compile(r"\{\?[^}]*\}")
+_OPTIONAL: Final = re.compile(r"\{\?[^{}]*\}")
 _OF_PLAIN: Final = frozenset({"marimo://{kernel}/events", "marimo://{kernel}/death"})
 """The resources that also a kernel without a graph has."""
 

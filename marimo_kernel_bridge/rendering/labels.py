@@ -12,7 +12,7 @@ from typing import Final
 from marimo_kernel_bridge.rendering.text import html_to_text
 
 _VALUE: Final = r"""(?:"[^"<>]*+"|'[^'<>]*+')"""
-_ATTRIBUTE: Final = re.compile(rf"""\s++([A-Za-z_][\w:.-]*+)(?:=({_VALUE}))?+""")
+_ATTRIBUTE: Final = re.compile(rf"""(?<!\s)\s++([A-Za-z_][\w:.-]*+)(?:=({_VALUE}))?+""")
 _TAG: Final = re.compile(rf"</?+([A-Za-z][\w-]*+)((?:\s++[A-Za-z_][\w:.-]*+(?:={_VALUE})?+)*+)\s*+/?+>")
 """A tag as every parser reads it: values in quotes and without angle brackets."""
 _RUNNING: Final = frozenset(

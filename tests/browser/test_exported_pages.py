@@ -1,6 +1,10 @@
 """Exported pages in a browser: whatever the notebook has in it, they ask nobody for anything, and run nothing."""
 
 import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,8 @@ HTML = [
     f'<script src="https://cdn.plot.ly/plotly-2.js"></script><script>{RUN}; Plotly.newPlot("p", [])</script>',
     f'<script>(function(){{ {RUN}; document.head.append(Object.assign(document.createElement("script"), {{src: "https://cdn.bokeh.org/b.js"}})) }})()</script>',
     f'<iframe srcdoc="&lt;script src=&quot;{E}/leaflet.js&quot;&gt;&lt;/script&gt;&lt;img src={E}/f.png onerror=&quot;parent.ran=1&quot;&gt;"></iframe>',
+    f'<iframe srcdoc="&lt;meta http-equiv=refresh content=&quot;0;url={E}/r&quot;&gt;&lt;link rel=preconnect href={E}&gt;"></iframe>',
+    f'<svg><foreignObject><iframe src="{E}/g"></iframe></foreignObject></svg>',
     f'<iframe src="{E}/f"></iframe><iframe src="data:text/html,<img src={E}/d>"></iframe><object data="{E}/o"></object><embed src="{E}/e">',
     f'<style>@import url("{E}/i.css"); @font-face{{font-family:x;src:url({E}/f.woff)}} .z{{background:url({E}/b.png);font-family:x}}</style><p class="z">z</p>',
     f'<img src="{E}/i.png" srcset="{E}/s.png 2x" onerror="{RUN}"><video src="{E}/v" poster="{E}/p" autoplay></video><audio src="{E}/a" autoplay></audio>',
@@ -67,11 +73,28 @@ def notebook() -> dict[str, Any]:
     }  # fmt: skip
 
 
+@contextmanager
+def listening() -> Iterator[tuple[str, list[str]]]:
+    """Yield an address, and who has connected there: a browser does so before it asks for anything."""
+    connected: list[str] = []
+
+    def take() -> None:
+        while True:
+            try:
+                one, where = server.accept()
+            except OSError:  # closed
+                return
+            connected.append(str(where))
+            one.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=take, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", connected
+
+
 def test_a_page_asks_nobody_for_anything_and_runs_nothing(tmp_path: Path, browser: BrowserContext) -> None:
-    document = parse_notebook(tmp_path / "n.ipynb", json.loads(json.dumps(notebook()))).document
-    path = tmp_path / "page.html"
-    path.write_text(to_html(document, f"</title><script>{RUN}</script>").text)
     asked: list[str] = []
+    path = tmp_path / "page.html"
 
     def answer(route: Route) -> None:
         if route.request.url == path.as_uri() or route.request.url.startswith("data:"):
@@ -80,12 +103,19 @@ def test_a_page_asks_nobody_for_anything_and_runs_nothing(tmp_path: Path, browse
             asked.append(route.request.url)
             route.abort()
 
-    page = browser.new_page()
-    page.route("**/*", answer)
-    page.goto(path.as_uri(), wait_until="load")
-    page.locator("#go").click()
-    assert page.get_by_text("Counter(value=3)").count()
-    assert page.locator("math").count() >= 2
-    assert page.evaluate("[window.ran ?? 0, location.href]") == [0, path.as_uri()]
-    page.close()
-    assert asked == []
+    with listening() as (address, connected):
+        written = json.loads(json.dumps(notebook()).replace(E, address))
+        document = parse_notebook(tmp_path / "n.ipynb", written).document
+        path.write_text(to_html(document, f"</title><script>{RUN}</script>").text)
+        page = browser.new_page()
+        page.route("**/*", answer)
+        page.goto(path.as_uri(), wait_until="load")
+        page.locator("#go").click()
+        assert page.get_by_text("Counter(value=3)").count()
+        assert page.locator("math").count() >= 2
+        assert page.evaluate("[window.ran ?? 0, location.href]") == [0, path.as_uri()]
+        page.unroute_all()
+        page.goto(path.as_uri(), wait_until="load")
+        page.evaluate("new Promise(requestAnimationFrame)")
+        page.close()
+        assert (asked, connected) == ([], [])

@@ -18,6 +18,7 @@ from marimo_kernel_bridge.mcp_server.hosts.clients import HOSTS
 from marimo_kernel_bridge.mcp_server.hosts.installing import config_for
 from marimo_kernel_bridge.mcp_server.hosts.names import CLIENTS
 from marimo_kernel_bridge.mcp_server.hosts.servers import Stdio
+from marimo_kernel_bridge.protocol.redaction import Redactor
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -69,6 +70,17 @@ def test_each_promise_of_the_security_page_names_tests_that_exist():
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     named = set(re.findall(r"`(test_\w+)`", text))
     assert named <= set(re.findall(r"def (test_\w+)\(", tests))
+
+
+def test_each_form_of_a_password_is_hidden_as_the_security_page_says():
+    text = (ROOT / "docs/security.md").read_text()
+    rows = re.findall(r"(?m)^\| (`.+) \| (nothing|`[^`|]+`) \|$", text.split("| written so | hidden |")[1])
+    assert len(rows) == 9
+    for forms, hidden in rows:
+        for form in re.findall(r"`([^`]+)`", forms):
+            shown = Redactor().text(form)
+            assert ("<<redacted:" in shown) == (hidden != "nothing"), form
+            assert hidden == "nothing" or hidden.strip("`") not in shown, form
 
 
 def test_every_command_is_documented_and_no_other():

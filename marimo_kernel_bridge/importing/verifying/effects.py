@@ -46,7 +46,7 @@ _CALLS: Final = re.compile(
 """Functions and methods that act. Some have harmless namesakes."""
 _WITH_A_FILE: Final = re.compile(r"to_(?:html|json|latex|markdown|string)")
 _READING: Final = re.compile(r"[rbtU]*")
-_WRITING: Final = re.compile(r"[rbt]*[wax+][wax+bt]*")
+_WRITING: Final = re.compile(r"[rbt]*+[wax+][wax+bt]*+")
 
 
 def python(code: str) -> str | None:

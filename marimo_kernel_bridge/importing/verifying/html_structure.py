@@ -43,7 +43,6 @@ _FORMULA: Final = re.compile(r"\\([(\[])")
 """The start of a formula."""
 _MARKED: Final = re.compile(r"^\s*\|\|[(\[](?P<tex>.*)\|\|[)\]]\s*$", re.DOTALL)
 """A formula as marimo's Markdown marks it for its own element."""
-_SPACE_AT_END: Final = re.compile(r"(?<!\\)((?:\\\\)*)(?:\\\s+)*\\?\s*$")
 _LONGEST: Final = 60
 """Characters of a part that a difference shows."""
 
@@ -168,7 +167,21 @@ class _Reader(HTMLParser):
         self.parts += [Part("word", word) for word in text.split()]
 
     def _add_formula(self, tex: str) -> None:
-        self.parts.append(Part("formula", re.sub(r"\s+", "", _SPACE_AT_END.sub(r"\1", tex))))
+        self.parts.append(Part("formula", re.sub(r"\s+", "", _without_space_at_end(tex))))
+
+
+def _without_space_at_end(tex: str) -> str:
+    """Return a formula without the blanks and space commands that it ends with."""
+    end = len(tex)
+    while True:
+        while end and tex[end - 1].isspace():
+            end -= 1
+        slashes = 0
+        while slashes < end and tex[end - 1 - slashes] == "\\":
+            slashes += 1
+        if slashes % 2 == 0:
+            return tex[:end]
+        end -= 1
 
 
 def _without_self_links(parts: list[Part]) -> list[Part]:

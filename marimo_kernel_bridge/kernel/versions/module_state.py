@@ -42,6 +42,7 @@ _CHANGING: Final = "append|insert|extend|update|pop|remove|setdefault|clear|sort
 """Methods of containers. A cell that calls one builds on the data instead of showing it."""
 _RESTORED: Final = frozenset({"matplotlib", "seaborn", "pandas", "numpy", "random", "decimal", "locale"})
 _READ_BY: Final = {("os", "getenv"): "environ"}
+_IMPORTS: Final = re.compile(r"\bimport\b[^\n]*")
 _ENVIRONMENT: Final = re.compile(r"\$\{?[A-Za-z_]|%(?:set_)?env\b|run_line_magic\([\"'](?:set_)?env\b")
 """Occurs in code that reads the environment for another program, or sets it by a magic."""
 
@@ -110,14 +111,17 @@ class ModuleWatch:
     def _value_of(self, name: str) -> object:
         """Return the value of a name, also of a module that the cell itself imports."""
         value = self._values.get(name)
-        if value is None and re.search(rf"\bimport\b[^\n]*\b{name}\b", self._code):
+        if value is None and any(name in words_of(line) for line in _IMPORTS.findall(self._code)):
             return sys.modules.get(name)
         return value
 
 
 def _changes(name: str, code: str) -> bool:
     """Return whether code assigns to a name of a module, or changes the container that it has."""
-    return re.search(rf"\b{name}\b(?:\[[^\]\n]*\])?\s*(?:[-+|]?=(?!=)|\.(?:{_CHANGING})\b)", code) is not None
+    return (
+        re.search(rf"\b{name}\b(?:\[[^\]\n]{{0,300}}\])?\s*+(?:[-+|]?=(?!=)|\.(?:{_CHANGING})\b)", code)
+        is not None
+    )
 
 
 def _names(data: Iterable[Datum]) -> frozenset[str]:

@@ -127,7 +127,7 @@ def _require_size(said: Any) -> None:
 
 
 def _section(lines: Sequence[str], section: str) -> int | None:
-    pattern = re.compile(rf"""["']?{re.escape(section)}["']?\s*:\s*(?:\{{\s*\}}|null|~)?\s*(?:#.*)?$""")
+    pattern = re.compile(rf"""["']?{re.escape(section)}["']?\s*+:\s*+(?:\{{\s*+\}}|null|~)?\s*+(?:#.*)?$""")
     return next((number for number, line in enumerate(lines) if pattern.match(line.rstrip())), None)
 
 

@@ -85,7 +85,7 @@ _OF_TOOLS: Final = (
         "Without file it is the kernel's.",
     ),
     (re.compile(r": --scripts keeps them\."), "."),
-    (re.compile(r"(?<!kernel-bridge )--(\w[\w-]*)(?= )"), r"\1"),
+    (re.compile(r"(?<!kernel-bridge )(?<![\w-])--(\w[\w-]*+)(?= )"), r"\1"),
 )
 """What the command line says to a person of its options, and what an agent has instead."""
 

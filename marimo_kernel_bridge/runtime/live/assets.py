@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 STATIC: Final = Path(marimo.__file__).parent / "_static"
-_ENTRY: Final = re.compile(r'<script type="module"[^>]*\ssrc="\./assets/([^"]+\.js)"')
+_ENTRY: Final = re.compile(r'<script type="module"[^<>]*\ssrc="\./assets/([^"]+\.js)"')
 _IMPORT: Final = re.compile(r"""(?:from|import)\s*["']\./([^"']+\.js)["']""")
 _LEVEL: Final = 4  # of gzip: a tenth less than 1 takes; 6 takes off another twenty-fifth, in twice the time
 _PARTS: Final = 2  # compressed at the same time

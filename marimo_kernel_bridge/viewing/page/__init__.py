@@ -16,7 +16,7 @@ from marimo_kernel_bridge.protocol.lines import split_lines
 
 _IMPORT = re.compile(r'^import .* from "\./(.+)";$', re.MULTILINE)
 _LEFT_OUT = re.compile(r"^\s*(?://|/?\*).*$|^import .*$|^\s+", re.MULTILINE)
-_TYPE = re.compile(r"/\*\* @(?:type|param) .*?\*/ ?")
+_TYPE = re.compile(r"/\*\* @(?:type|param) [^*\n]*\*/ ?")
 _EXPORT = re.compile(r"^export (?=\w)", re.MULTILINE)
 
 

@@ -136,6 +136,10 @@ ACTING = [
     "<link rel=preconnect href=http://x.test>",
     "<base href=http://x.test>",
     "<iframe src=file:///etc/passwd></iframe>",
+    "<IFRAME/srcdoc='&lt;meta http-equiv=refresh content=&quot;0;url=http://x.test&quot;&gt;'></IFRAME>",
+    "<svg><foreignObject><iframe src=http://x.test></iframe></foreignObject></svg>",
+    "<frameset><frame src=http://x.test></frameset>",
+    "<object data=http://x.test></object><embed src=http://x.test>",
     "<svg><script>alert(1)</script></svg>",
 ]
 
@@ -152,7 +156,7 @@ def test_a_page_has_a_policy_before_anything_of_the_notebook_and_no_element_that
     assert head.index("Content-Security-Policy") < head.index("<title")
     assert "default-src 'none'" in head
     assert head.count("<head>") == 1
-    for element in ("<meta", "<link", "<base"):
+    for element in ("<meta", "<link", "<base", "<iframe", "<frame ", "<object", "<embed"):
         assert element not in body.lower()
 
 
@@ -173,6 +177,7 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
     [
         ({PLOTLY: "{}"}, "<em>This output needs a script"),
         ({"text/html": "<div id=v></div><SCRIPT>vega()</SCRIPT>"}, "<em>This output needs a script"),
+        ({"text/html": "<IFRAME src='http://x.test'></IFRAME>"}, "<em>This output needs a script or a frame"),
         ({WIDGET: "{}", "text/plain": "IntSlider(<3>)"}, "<pre>IntSlider(&lt;3&gt;)</pre>"),
         ({"application/javascript": "go()", "text/plain": "an object"}, "<pre>an object</pre>"),
     ],
@@ -181,7 +186,9 @@ def test_an_output_that_needs_a_script_says_so_in_its_place(data: dict[str, str]
     page = to_html(notebook(**data), "a")
     assert shown in page.text
     assert "needs a script" in page.text
-    assert page.notes == ("1 outputs need scripts, which the page does not run: --scripts keeps them.",)
+    assert page.notes == (
+        "1 outputs need scripts or frames, which the page does not have: --scripts keeps them.",
+    )
 
 
 @pytest.mark.parametrize("mime", ["image/gif", "image/webp", "image/png"])

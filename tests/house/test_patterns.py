@@ -1,0 +1,34 @@
+"""No regular expression of the package takes more than linear time, whatever text is searched by it."""
+
+import re
+
+import pytest
+
+from tests.house import patterns
+
+
+@pytest.mark.parametrize("pattern", [r"\s*x", r"\bimport\b[^\n]*\bword\b", r"<[^>]*>", r".*\.b"])
+def test_a_pattern_that_takes_quadratic_time_is_found(pattern: str) -> None:
+    use = patterns.Use("here", "search", re.compile(pattern))
+    assert patterns.slow(use, 2000, 0.0002) is not None
+
+
+@pytest.mark.parametrize("pattern", [r"a{0,300}b", r"(?<!\s)\s++x", r"<[^<>]*+>", r"(\w++)(:?)(\w*+)\]"])
+def test_a_pattern_that_takes_linear_time_is_not(pattern: str) -> None:
+    assert patterns.slow(patterns.Use("here", "match", re.compile(pattern)), 500, 0.00005) is None
+
+
+def test_the_patterns_of_the_sources_are_found() -> None:
+    found = {use.place: use for use in patterns.uses()}
+    assert len(found) > 250
+    assert found["protocol/lines.py _LINE_END"].pattern.pattern == r"\r\n?|\n"
+    assert {place for place, _ in patterns.BOUNDED} <= found.keys()
+
+
+def test_no_pattern_takes_more_than_linear_time() -> None:
+    assert list(patterns.slow_ones(500)) == []
+
+
+@pytest.mark.long
+def test_no_pattern_takes_more_than_linear_time_for_longer_texts() -> None:
+    assert list(patterns.slow_ones(2500, 0.001)) == []
