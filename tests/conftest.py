@@ -54,7 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
         # As in the background of a shell; what tests start inherits it, and would not be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-    if worker == f"gw{int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', '0')) - 1}" and hasattr(os, "nice"):
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    if workers > 1 and worker == f"gw{workers - 1}" and hasattr(os, "nice"):
         os.nice(5)  # it computes (`scheduling`), and what the others wait for goes first
     config.stash[HOMES] = homes = Homes(begin() / worker)
     os.environ.update(homes.new("s").variables)
@@ -108,7 +109,7 @@ def home(_homes_of_tests: Homes) -> Iterator[Home]:
 # The session
 
 
-LONG_FIRST = "browser house mcp kernel mcp_http examples importing pool exporting sandbox".split()  # noqa: SIM905
+LONG_FIRST = "browser house mcp kernel mcp_http examples importing pool exporting sandbox".split()  # noqa: SIM905  # a list of words
 """Folders in the order in which workers get their files, so that no worker is left with a long one at the end."""
 SLOW_LATE = "test_random_histories.py"
 """Takes several times as long in a process that has run thousands of tests: the kernel looks at what refers to objects."""

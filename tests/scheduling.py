@@ -20,6 +20,6 @@ class Scheduler(LoadFileScheduling):
         return BROWSER if nodeid.startswith(f"{BROWSER}/") else super()._split_scope(nodeid)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
-        if node is self.nodes[-1]:
+        if node is self.nodes[-1] is not self.nodes[0]:
             self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)
         super()._assign_work_unit(node)

@@ -40,8 +40,8 @@ from marimo_kernel_bridge.viewing.tables.asked_values import _duration
 from marimo_kernel_bridge.viewing.tables.text_files import _headings
 
 LENGTH = 50_000
-MOST = 1.5
-"""Seconds of CPU time: each is read within a few tenths. Quadratic time would be three seconds to minutes."""
+MOST = 0.8
+"""Seconds of CPU time: each is read within two tenths. Quadratic time would be seconds to minutes."""
 
 MARKUP = [
     *(
