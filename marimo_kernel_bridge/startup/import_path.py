@@ -86,6 +86,15 @@ class _Installed:
             if not self._blocks:
                 _replace_finder(self, PathFinder)
 
+    def keep_own(self) -> None:
+        """In a process that was forked, forget the blocks of threads that it does not have."""
+        thread = threading.get_ident()
+        own = self._blocks[thread]
+        self._changing = threading.Lock()  # which such a thread may have held
+        self._blocks = Counter({thread: own} if own else ())
+        if not own:
+            _replace_finder(self, PathFinder)
+
 
 def _replace_finder(one: object, other: Any) -> None:
     """Replace a finder in its place: other threads may be going through the list, and code of the user may hold it."""
@@ -96,6 +105,8 @@ def _replace_finder(one: object, other: Any) -> None:
 
 
 _INSTALLED: Final = _Installed()
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_INSTALLED.keep_own)
 
 
 @contextmanager

@@ -204,17 +204,14 @@ class Execution:
             self.record(cell_id, 0.0, changed=True)
         runtime = self.graph.runtime
         stale = runtime.stale()
-        makers = self.graph.mark_makers(cell_ids) - stale
-        changed = {*cell_ids, *(runtime.stale_above(cell_ids) & stale)} if makers else set()
+        self.graph.mark_makers(cell_ids)
         left_out = self.graph.leave_out(cell_ids)
         self.graph.publish()
         try:
             await runtime.run(cell_ids)
         finally:
             self.running = None
-            if makers:
-                beside = runtime.stale() - stale - runtime.descendants(*changed)
-                self.graph.redefinitions.acting.stand_by(beside)
+            self.graph.redefinitions.acting.stand_by(runtime.stale() - stale)
             if left_out:
                 runtime.set_stale(left_out | runtime.descendants(*left_out))
             self.graph.refresh_stale()

@@ -84,6 +84,8 @@ class _Recording:
             self.write(path)
         elif how & os.O_APPEND and not how & os.O_RDWR:
             self.append(path)
+        elif how & os.O_CREAT and (name := notebooks_path(path)) is not None and not os.path.lexists(name):
+            self.write(path)
         else:
             self.changed(path)
 

@@ -32,6 +32,8 @@ class FileContents:
     _written_by: dict[str, str] = field(default_factory=dict)
     _made_by: dict[str, str] = field(default_factory=dict)  # or removed
     _begun: set[str] = field(default_factory=set)
+    _added: dict[str, set[str]] = field(default_factory=dict)  # by file, the cells since it was begun
+    _repeated: set[str] = field(default_factory=set)  # files to which one of these has added twice
     _writes: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)  # by cell, with its code
 
     def note(self, cell_id: str, code: str, use: FileUse, place: Mapping[str, int]) -> None:
@@ -43,9 +45,11 @@ class FileContents:
         continued = {path for path in use.appends if not path.endswith(os.sep)}
         ran, earlier = self._writes.pop(cell_id, (code, frozenset()))
         own = written | earlier if ran == code else written
+        self._note_additions(cell_id, use.writes - use.reads, continued)
         if own or earlier:  # a file that is written once counts as long as the code is the same
             self._writes[cell_id] = code, own
         read = {path for path in use.contents | continued if self._is_ahead(path, cell_id, above)}
+        read |= use.contents & self._repeated
         _put_last(self._written_by, written, cell_id)
         _put_last(self._made_by, use.made, cell_id)
         self._begun |= (use.writes - use.reads) | (use.writes & use.made)
@@ -58,6 +62,16 @@ class FileContents:
             self.ahead[cell_id] = frozenset(read)
         self._forget_files()
 
+    def _note_additions(self, cell_id: str, begun: Iterable[str], continued: Iterable[str]) -> None:
+        for path in begun:
+            self._added.pop(path, None)
+            self._repeated.discard(path)
+        for path in continued:
+            added = self._added.setdefault(path, set())
+            if cell_id in added:
+                self._repeated.add(path)
+            added.add(cell_id)
+
     def _forget_files(self) -> None:
         """Forget the files that were written longest ago, beyond `_MOST`, as if no cell had written them."""
         forgotten = {*list(self._written_by)[:-_MOST], *list(self._made_by)[:-_MOST]}
@@ -67,6 +81,7 @@ class FileContents:
             self._written_by.pop(path, None)
             self._made_by.pop(path, None)
         self._begun -= forgotten
+        self._note_additions("", forgotten, ())
         self._writes = {cell: (code, paths - forgotten) for cell, (code, paths) in self._writes.items()}
 
     def _is_ahead(self, path: str, cell_id: str, above: set[str]) -> bool:

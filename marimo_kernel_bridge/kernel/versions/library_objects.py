@@ -5,15 +5,19 @@ One function for the objects of each package. Does not import the packages: they
 
 from __future__ import annotations
 
+import _random
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MOST_BYTES: Final = 8_000_000
 """Bytes of arrays that are read for the fingerprint of one value."""
+
+
+_MOST_ARTISTS: Final = 1000
 
 
 class TooLargeError(Exception):
@@ -56,8 +60,9 @@ class Enter(Protocol):
 
 def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     if not hasattr(value, "__array_interface__"):
-        return None
-    if not hasattr(value, "__array_finalize__"):  # a scalar, not an array
+        return _numpy_generator(value, with_state=with_state)
+    is_array = hasattr(value, "__array_finalize__")
+    if not is_array and value.dtype.names is None:  # a scalar, and not a row of an array
         return _constant(value, budget, with_state=with_state)
     owner = value
     while (base := getattr(owner, "obj" if type(owner) is memoryview else "base", None)) is not None:
@@ -69,8 +74,36 @@ def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
         return Seen(about, mutable, tuple(value.ravel().tolist()))
     if with_state:
         budget.take(value.nbytes)
-        about += (_checksum(value),)
+        about += (_checksum(value) if is_array else value.tobytes(),)
     return Seen(about, mutable)
+
+
+def _numpy_generator(value: Any, *, with_state: bool) -> Seen | None:
+    """Visit a random generator. Several may draw from one source of bits, which counts the sources that it has made."""
+    source = getattr(value, "bit_generator", getattr(value, "_bit_generator", value))
+    if not hasattr(source, "seed_seq"):
+        return None
+    if not with_state:
+        return Seen((), frozenset({id(source)}))
+    made = getattr(source.seed_seq, "n_children_spawned", 0)
+    state = value.get_state(legacy=False) if hasattr(value, "get_state") else source.state
+    return Seen((*_contents(state), made), frozenset({id(source)}))
+
+
+def _contents(state: Mapping[str, Any]) -> Iterator[object]:
+    """Yield the numbers of the state of a generator."""
+    for part in state.values():
+        if isinstance(part, dict):
+            yield from _contents(part)
+        else:
+            yield part.tobytes() if hasattr(part, "tobytes") else part
+
+
+def _random_generator(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # it is small
+    core = _random.Random
+    if not issubclass(type(value), core):
+        return None
+    return Seen((core.getstate(value),) if with_state else (), held=tuple(vars(value).values()))
 
 
 def _checksum(array: Any) -> int:
@@ -79,26 +112,48 @@ def _checksum(array: Any) -> int:
 
 
 def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
-    """Visit a frame or a series through its blocks; an index or a data type is constant."""
+    """Visit a frame or a series through its blocks. An index or a data type is constant."""
     manager = getattr(value, "_mgr", None)
     if manager is None:
-        return Seen(parts=(value,), constant=True)
+        return _pandas_part(value)
     state: list[object] = []
     parts: list[object] = [*getattr(manager, "axes", ())]
     held: list[object] = [getattr(value, "_attrs", None)]
-    for block in getattr(manager, "blocks", ()) if with_state else ():
+    for block in getattr(manager, "blocks", ()):
         values = getattr(block.values, "_ndarray", block.values)
-        if hasattr(values, "__array_interface__"):
+        if not with_state:
+            if values is block.values and getattr(getattr(values, "dtype", None), "hasobject", False):
+                seen = _numpy(values, budget, with_state=False)
+                held += () if seen is None else seen.held
+        elif hasattr(values, "__array_interface__"):
             seen = _numpy(values, budget, with_state=True)
             assert seen is not None
             state += seen.state
             held += seen.held
         else:  # pyarrow's arrays are immutable
             parts.append(getattr(values, "_pa_array", values))
+            held += _buffers(values)
     return Seen(tuple(state), held=tuple(held), parts=tuple(parts))
 
 
+def _pandas_part(value: Any) -> Seen:
+    """Visit an array of pandas, or what looks at a frame: its groups, its windows, its style, an indexer of it."""
+    if hasattr(value, "_from_sequence") and hasattr(value, "_concat_same_type"):
+        parts = tuple(getattr(value, name) for name in ("_pa_array", "_dtype") if hasattr(value, name))
+        return Seen(parts=parts, held=tuple(_buffers(value)))
+    of = getattr(value, "obj", getattr(value, "data", None) if hasattr(value, "to_latex") else None)
+    return Seen(parts=(value,), held=() if of is None else (of,), constant=True)
+
+
+def _buffers(array: Any) -> list[object]:
+    """Return the arrays of NumPy in which an array of pandas has its items."""
+    found = (getattr(array, name, None) for name in ("_ndarray", "_data", "_mask"))
+    return [each for each in found if hasattr(each, "__array_interface__")]
+
+
 def _torch(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # a tensor counts its mutations
+    if type(value).__name__ == "Generator" and hasattr(value, "get_state"):
+        return Seen((value.get_state().numpy().tobytes(),) if with_state else ())
     if not hasattr(value, "_version") or not hasattr(value, "data_ptr"):
         return None
     memory = value.untyped_storage().data_ptr() if value.layout.__str__() == "torch.strided" else 0
@@ -130,6 +185,18 @@ def _pillow(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     )
 
 
+def _matplotlib(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # it is small
+    """Visit a figure by its axes, and axes by what is drawn on them."""
+    names = {base.__name__ for base in type(value).__mro__}
+    if "FigureBase" in names:
+        return Seen(held=tuple(value.axes))
+    if "_AxesBase" not in names:
+        return Seen(constant=True)
+    return Seen(
+        (value.title.get_text(),) if with_state else (), parts=tuple(value.get_children()[:_MOST_ARTISTS])
+    )
+
+
 def _constant(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:  # noqa: ARG001  # immutable
     return Seen((repr(value),), constant=True)
 
@@ -145,5 +212,7 @@ ENTER: Final[Mapping[str, Enter]] = {
     "polars": _polars,
     "PIL": _pillow,
     "pyarrow": _pyarrow,
+    "matplotlib": _matplotlib,
+    "random": _random_generator,
     **dict.fromkeys(("datetime", "decimal", "fractions", "pathlib", "re", "uuid", "zoneinfo"), _constant),
 }

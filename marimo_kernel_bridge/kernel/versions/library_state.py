@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
+from marimo_kernel_bridge.kernel.versions.file_mentions import looks, needs_hook, reads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,8 @@ class LibraryState:
     original: Callable[[Any], Any] = lambda _: None
     read_by: Callable[[str], bool] = lambda _: False
     """Whether code depends on the state by its text."""
+    is_local: bool = False
+    """Whether the state means something in this process alone, unless a cell has set it."""
 
     def now(self) -> Any:
         """Return the state, None if the library is not loaded or hides it."""
@@ -246,4 +249,11 @@ STATES: Final = (
         read_by=_shows_a_value,
     ),
     LibraryState("logging", _levels, _set_levels, readers=frozenset({"logging"})),
+    LibraryState(  # the working directory, in which relative paths are
+        "os",
+        lambda m: m.getcwd(),
+        lambda m, value: m.chdir(value),
+        read_by=lambda code: needs_hook(code) or looks(code) or reads(code) or "getcwd" in code,
+        is_local=True,
+    ),
 )

@@ -27,6 +27,7 @@ from marimo_kernel_bridge.kernel.versions.databases import (
     tables,
 )
 from marimo_kernel_bridge.kernel.versions.open_files import stream_of
+from marimo_kernel_bridge.kernel.versions.value_copies import own_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +44,9 @@ _ROWS: Final = ""
 _FILE: Final = "file"
 """The part of a file, or of a connection of DuckDB that is closed."""
 _CLOSED: Final = "closed"
+_CALLBACKS: Final = "callbacks"
+"""The part of an object with traits that whoever sets one uses, and whoever registers a callback adds to."""
+_SETS: Final = r"\b{}\.(?:\w+\s*[-+*/|&]?=(?!=)|set_trait\(|send_state\(|click\()"
 _LONGEST_TEXT: Final = 10_000  # characters of a variable that may be SQL
 _QUERIES: Final = re.compile(r"\bselect\b", re.IGNORECASE)
 _HOOKS: Final = re.compile(
@@ -60,7 +64,9 @@ def state_of(value: Any) -> State | None:
         return None
     own = vars(value) if hasattr(value, "__dict__") else {}
     if isinstance(own.get("_trait_values"), dict):
-        return {name: _shown(part) for name, part in own["_trait_values"].items()}
+        registered = len(callbacks_of(value))
+        state = {name: _shown(part) for name, part in own["_trait_values"].items()}
+        return state | {_CALLBACKS: registered} if registered else state
     if "marimo" in packages and "_value" in own:
         return {"value": _shown(own["_value"])}
     if "sqlite3" in packages:
@@ -103,6 +109,10 @@ class Use:
     parts: frozenset[str]
     statements: Statements | None = None
     """What the text of the cell says of tables, if this is a database."""
+    linked: bool = False
+    """Whether the cell does not mention it: its parts follow those of an object that the cell uses."""
+    sets: bool = False
+    """Whether the text of the cell sets a part, which calls what is registered for that."""
 
     @property
     def closed(self) -> bool:
@@ -114,7 +124,7 @@ class Use:
         every = self.state.keys() | was.keys()
         parts = frozenset(part for part in every if self.state.get(part, "") != was.get(part, ""))
         if self.statements is None:
-            return parts, frozenset()
+            return parts - {_CALLBACKS}, parts & {_CALLBACKS}
         if self.closed:
             return parts, frozenset()
         said = self.statements
@@ -203,7 +213,8 @@ class LiveStates:
             if self._shows_otherwise(cell_id, code, use, place):
                 self._ahead.setdefault(cell_id, {})[name] = use.value
             if _ROWS not in use.state or not (anew or more) or _QUERIES.search(code) is not None:
-                parts = frozenset(use.state) if "" in use.parts else use.parts
+                parts = frozenset(use.state) - {_CALLBACKS} if "" in use.parts else use.parts
+                parts |= use.state.keys() & {_CALLBACKS} if use.sets else frozenset()
                 self._add_names(found.reads, name, use, parts if use.statements is None else parts - anew)
         return found
 
@@ -224,9 +235,12 @@ class LiveStates:
         below = [known.changed[other][0] for other in known.changed if place.get(other, -1) > place[cell_id]]
         if use.closed:
             return any(below)
+        if use.sets and any(_CALLBACKS in parts for parts in (known.left, *below)):
+            return True
         if not use.parts or (cell_id in known.changed and _QUERIES.search(code) is None):
             return False
-        return any(parts and ("" in use.parts | parts or use.parts & parts) for parts in (known.left, *below))
+        others = [parts - {_CALLBACKS} for parts in (known.left, *below)]
+        return any(parts and ("" in use.parts | parts or use.parts & parts) for parts in others)
 
     def _note_change(
         self, use: Use, cell_id: str, code: str, anew: frozenset[str], more: frozenset[str]
@@ -235,7 +249,10 @@ class LiveStates:
         self._objects[id(use.value)] = known
         if cell_id in known.changed:  # to what its earlier run has added
             known.left |= more & known.changed[cell_id][0]
-        known.left -= anew
+        # What a callback sets may build on what was there.
+        known.left -= (
+            anew if use.linked or use.statements is not None or "" in use.parts else anew & use.parts
+        )
         if use.statements is not None:  # a table that is gone has nothing of what others have added to it
             for other, (parts, text) in known.changed.items():
                 known.changed[other] = parts - anew, text
@@ -291,7 +308,32 @@ def uses(
         use = _use(name, values, seen, seen - parts.keys(), texts, databases) if name in values else None
         if use is not None:
             found[name] = use
+    linked = [other for use in found.values() for other in _linked_to(use.value)]
+    for name, value in list(values.items()) if linked else ():
+        if name not in found and any(value is other for other in linked):
+            found[name] = Use(value, state_of(value) or {}, frozenset(), linked=True)
     return found
+
+
+def callbacks_of(value: object) -> list[object]:
+    """Return what an object with traits calls when one of them changes."""
+    own = own_attributes(value) or {}
+    by_trait = own.get("_trait_notifiers") if "_trait_values" in own else None
+    if not isinstance(by_trait, dict):
+        return []
+    return [each for by_type in by_trait.values() for callbacks in by_type.values() for each in callbacks]
+
+
+def _linked_to(value: object) -> list[object]:
+    """Return the objects whose traits follow those of another, by links of traitlets."""
+    links: list[Any] = [getattr(each, "__self__", None) for each in callbacks_of(value)]
+    return [
+        other
+        for link in links
+        if type(link).__module__.partition(".")[0] == "traitlets" and hasattr(link, "target")
+        for other, _ in (link.source, link.target)
+        if other is not value
+    ]
 
 
 def _is_given(value: object) -> bool:
@@ -322,7 +364,8 @@ def _use(  # noqa: PLR0917  # what is known of a name
     methods = any(_HOOKS.fullmatch(part) is None for part in attributes - state.keys())
     looked_at = named | ({""} if methods else set())
     statements = Statements.in_texts(texts) if _ROWS in state else None
-    return Use(_object(value), state, looked_at, statements)
+    sets = _CALLBACKS in state and re.search(_SETS.format(name), texts[0]) is not None
+    return Use(_object(value), state, looked_at, statements, sets=sets)
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)

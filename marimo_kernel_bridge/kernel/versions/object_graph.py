@@ -37,6 +37,21 @@ _PLAIN: Final = frozenset(
 _FUNCTIONS: Final = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset, deque)
 _CACHED: Final = type(functools.cache(len))
+_ITERATING: Final = frozenset({"builtins", "itertools"})
+_STEPPING: Final = frozenset(
+    {
+        itertools.cycle,
+        itertools.product,
+        itertools.permutations,
+        itertools.combinations,
+        type(itertools.tee("")[0]),
+    }
+    if hasattr(itertools.cycle, "__reduce__")
+    else ()
+)
+"""Iterators whose position only their pickle shows."""
+_OPAQUE: Final = frozenset({itertools.zip_longest})
+"""Objects of C that hold tuples with holes, which no code in Python may look into: that ends the process."""
 _NOTEBOOK: Final = "__main__"
 """The module of what a notebook defines."""
 
@@ -52,6 +67,7 @@ class _Walk:
         self.codes: set[types.CodeType] = set()  # of the notebook's functions and methods
         self.classes: set[type] = set()  # the notebook's
         self.identified: list[object] = []  # objects of which only the identity counts
+        self._alive: list[object] = []
         self._with_state = with_state
         self._most = most
         self._copied = copied
@@ -139,6 +155,14 @@ class _Walk:
         ]
         return [*kept, *(each for part in kept if type(part) is dict for each in part.values())]
 
+    def enter_generator(self, value: types.GeneratorType[object, object, object]) -> list[object]:
+        """Visit what a generator waits with: where its code is, and what its names are bound to."""
+        self.mutable.add(id(value))
+        frame = value.gi_frame
+        if self._with_state:
+            self.state.append(-1 if frame is None else frame.f_lasti)
+        return [] if frame is None else _waiting_with(value)
+
     def enter_reference(self, value: weakref.ref[object]) -> list[object]:
         return [weakref.ref.__call__(value)]
 
@@ -167,9 +191,10 @@ class _Walk:
         kind = type(value)  # `isinstance` would read the value's `__class__`, which may run code
         if issubclass(kind, type):
             return self.enter_class(value)  # type: ignore[arg-type]  # it is one
-        if issubclass(kind, Enum) or is_tied_object(value):
+        package = kind.__module__.partition(".")[0]
+        if issubclass(kind, Enum) or (is_tied_object(value) and package != "matplotlib"):
             return []
-        enter = library_objects.ENTER.get(kind.__module__.partition(".")[0])
+        enter = library_objects.ENTER.get(package)
         if enter is not None:
             seen = enter(value, self.budget, with_state=self._with_state)
             if seen is not None:
@@ -196,7 +221,11 @@ class _Walk:
             if "__slots__" in vars(base):
                 held += _slots(value, base)
         if not own and not held:
-            held = [part for part in gc.get_referents(value) if part is not kind]
+            held = [] if kind in _OPAQUE else [part for part in gc.get_referents(value) if part is not kind]
+            if kind.__module__ in _ITERATING and hasattr(kind, "__next__"):
+                position = _position(value)
+                self._alive.append(position)  # no later object has the id of one of its parts
+                return [*held, position]
             if not held:  # only its identity is known, and what is in its memory
                 self._identify([value])
             if self._with_state and not issubclass(kind, bytearray):
@@ -253,9 +282,29 @@ _ENTER: Final[Mapping[type, Callable[[_Walk, Any], list[object]]]] = {
     weakref.ProxyType: _Walk.enter_proxy,
     weakref.CallableProxyType: _Walk.enter_proxy,
     memoryview: _Walk.enter_memory,
+    types.GeneratorType: _Walk.enter_generator,
     types.ModuleType: lambda _, __: [],
     type: _Walk.enter_class,
 }
+
+
+def _waiting_with(generator: object) -> list[object]:
+    return [
+        part
+        for part in gc.get_referents(generator)
+        if type(part) not in {types.CodeType, types.FrameType}
+        and not (type(part) is dict and "__builtins__" in part)
+    ]
+
+
+def _position(iterator: Any) -> object:  # of any of the builtin classes
+    """Return what differs once an iterator has been used, and what it holds does not show."""
+    kind = type(iterator)
+    if kind is itertools.count:
+        return repr(iterator)
+    if kind in _STEPPING:
+        return iterator.__reduce__()
+    return iterator.__length_hint__() if hasattr(kind, "__length_hint__") else None
 
 
 def _contents(cell: types.CellType) -> list[object]:

@@ -9,6 +9,7 @@ import re
 import types
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.analysis.observations import Observations, file_name
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes, types.ModuleType})
 """Types that cannot be mutated, or are not compared."""
-_EVALUATES: Final = re.compile(r"\b(?:eval|exec|evaluate|globals|vars|locals|user_ns|query|__main__)\b")
+_EVALUATES: Final = re.compile(
+    r"\b(?:eval|exec|evaluate|globals|vars|locals|user_ns|query|sql|execute|__main__)\b"
+)
 _IMPORTS: Final = re.compile(r"\bimport\b")
 """Occurs in code that may read a module which a cell has written."""
 _PLAIN_CODE: Final = re.compile(r"[^(.!%@]*")
@@ -54,6 +57,10 @@ class CellObserver:
         self._live: LiveStates | None = None  # once a cell calls something
         self._outside: tuple[FileWatch, ModuleWatch] | None = None  # of the cell whose body runs
         self._module_changes: dict[str, list[Change]] = {}  # of the last run of a cell
+        self._called_back: dict[
+            str, frozenset[str]
+        ] = {}  # names of objects that callbacks have mutated, by cell
+        self._registered: frozenset[str] = frozenset()  # with libraries, by any cell
 
     def begin(self, cell_id: str, part: Part | None, code: str) -> None:
         """Record the state of what a cell with this code can mutate, before its body. None: the cell is not analyzed."""
@@ -100,6 +107,9 @@ class CellObserver:
             text = part.source.imports + part.source.code
             before = before or Watch()
             objects = mutated(before, self._values)
+            self._called_back[cell_id] = before.called_back & objects.keys() | self._called_back.get(
+                cell_id, frozenset()
+            )
             self._mutated = list(objects.values())
             changed_objects = {id(each) for each in self._mutated}
             changed_objects |= {
@@ -119,20 +129,22 @@ class CellObserver:
             files, modules = outside
             mutated_names = observations.mutates | part.flow.keeps.keys()
             used = files.end(self._at_hand(part.flow.mentions), map(self._values.get, mutated_names))
-            self._forgotten |= set(map(file_name, forget_modules(used.writes, part.source.code)))
+            importers = partial(self._users_above, cell_id, flow.place)
+            self._forgotten |= set(map(file_name, forget_modules(used.writes, part.source.code, importers)))
             assert self._files is not None
             assert self._live is not None
             self._files.note(cell_id, part.source.code, used, flow.place)
             data, changed_data, changes = modules.end()
             if changes:
                 self._module_changes[cell_id] = changes
+            found, own = self._registered_names(part.source.code)
             now = uses(part.source.code, part.flow.mentions, self._values, self._live.databases)
             states = self._live.end(cell_id, part.source.code, now | modules.uses(), self._values, flow.place)
             reads, writes, appends = (
                 frozenset(map(file_name, paths))
                 for paths in (
-                    used.reads | data | states.reads,
-                    used.writes | changed_data | states.writes,
+                    used.reads | data | states.reads | found,
+                    used.writes | changed_data | states.writes | own,
                     used.appends | states.appends,
                 )
             )
@@ -162,6 +174,25 @@ class CellObserver:
         if self._settled(observations).text() != part.source.observed:
             changed.add(cell_id)
         return changed
+
+    def _users_above(self, cell_id: str, place: Mapping[str, int], path: str) -> list[str]:
+        """Return the codes of the cells above one that have read or written a file."""
+        name, here = file_name(path), place[cell_id]
+        return [
+            code
+            for other, (code, observations) in self._observations.items()
+            if name in observations.reads | observations.writes and place.get(other, here) < here
+        ]
+
+    def _registered_names(self, code: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Return which registered names a cell may use, and which it registers, as they are called among the files."""
+        from marimo_kernel_bridge.kernel.versions.registered_names import may_use_registered, registered  # noqa: PLC0415  # as in `begin`
+
+        own = registered(code)
+        self._registered |= own
+        used = self._registered & may_use_registered(code) - own if self._registered else own
+        found, made = (frozenset(f"registered.{name}" for name in names) for names in (used, own))
+        return found, made
 
     def _at_hand(self, names: Iterable[str]) -> list[object]:
         """Return the values of names, and of those that functions of the notebook among them use."""
@@ -240,6 +271,10 @@ class CellObserver:
         _, known = self._observations[cell_id]
         return known.writes | known.appends
 
+    def called_back(self, cell_id: str) -> frozenset[str]:
+        """Return the names of objects that a cell mutates through callbacks of others, which do not come if it runs again."""
+        return self._called_back.get(cell_id, frozenset())
+
     def mutated_by(self, cell_id: str) -> frozenset[str]:
         """Return the names of objects that the last run of a cell mutated, as observed."""
         return self._observations[cell_id][1].mutates if cell_id in self._observations else frozenset()
@@ -271,6 +306,7 @@ class CellObserver:
     def forget(self, cell_id: str) -> None:
         """Drop the observations of a cell."""
         self._undo_module_changes(cell_id)
+        self._called_back.pop(cell_id, None)
         _, known = self._observations.pop(cell_id, ("", Observations()))
         self._note_uses(known, Observations())
         if self._files is not None and self._live is not None:

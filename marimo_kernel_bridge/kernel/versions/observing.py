@@ -22,7 +22,9 @@ from marimo_kernel_bridge.analysis.observations import Observations, Pair
 from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.analysis.value_flows import HISTORY
 from marimo_kernel_bridge.inspecting.value_text import class_name
+from marimo_kernel_bridge.kernel.versions.live_objects import callbacks_of
 from marimo_kernel_bridge.kernel.versions.object_graph import (
+    Fingerprint,
     fingerprint,
     is_held_outside,
     is_watched,
@@ -34,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from marimo_kernel_bridge.analysis.object_kinds import Kind
-    from marimo_kernel_bridge.kernel.versions.object_graph import Fingerprint
 
 _MOST_NAMES: Final = 40
+_NOTHING: Final = Fingerprint(0, frozenset(), frozenset(), ())
 _DEFINITIONS: Final = (type,)
 _EVALUATING: Final = frozenset({"eval", "exec", "evaluate", "globals", "user_ns"})
 _EVALUATES: Final = re.compile(
@@ -44,6 +46,8 @@ _EVALUATES: Final = re.compile(
 )
 _KINDS: Final[Mapping[str, Kind]] = {"numpy": "array", "pandas": "frame"}
 """What the analysis of the text takes objects of these packages for."""
+_QUERIES: Final = re.compile(r"\b(?:sql|query|execute|executemany|from_query|view)\(")
+_FRAMES: Final = frozenset({"pandas", "polars", "pyarrow", "duckdb", "numpy"})
 _PIXELS: Final = "PixelAccess"  # of Pillow, in C
 _LONGEST: Final = 10_000  # characters of a string that is looked at
 
@@ -63,6 +67,8 @@ class Watch:
     evaluates: bool = False
     classes: frozenset[str] = frozenset()
     """The names of the notebook's classes of which there are instances among the objects."""
+    called_back: frozenset[str] = frozenset()
+    """Names that callbacks of other objects use: to restore theirs would not have these called again."""
     names: Mapping[str, object] | None = None
     """The whole namespace, if the cell may bind names that its text does not show."""
 
@@ -81,20 +87,23 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[
     unwatched: set[str] = set()
     evaluated = evaluates(source)
     classes: set[str] = set()
+    called_back: set[str] = set()
     while waiting and len(seen) <= _MOST_NAMES:
         name = waiting.pop()
         value = values[name]
         before = fingerprint(value) if is_watched(value) else None
         if before is None:
             unwatched |= {name} if is_watched(value) else set()
-            continue
-        states[name] = value, before
+            before = fingerprint(callbacks_of(value)) or _NOTHING
+        else:
+            states[name] = value, before
         if not evaluated and any(_used_by(code) & _EVALUATING for code in before.codes):
             evaluated = True
             quoted = _read_in_strings(source, mentions, values, evaluated=True) - seen
             seen |= quoted
             waiting += sorted(quoted)
         used = {name for code in before.codes for name in _used_by(code) if name in values}
+        called_back |= used if name not in states else set()
         kinds = {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}
         classes |= kinds
         used |= kinds
@@ -108,6 +117,7 @@ def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[
         frozenset(unwatched),
         evaluated,
         frozenset(classes),
+        frozenset(called_back),
         dict(values) if evaluated else None,
     )
 
@@ -147,6 +157,7 @@ def observe(
     """
     kept = frozenset(name for name, value in mutated.items() if values.get(name) is value)
     quoted = _read_in_strings(source, mentions, values, evaluated=before.evaluates or evaluates(source))
+    quoted |= _queried(source, mentions, values)
     near = frozenset(mentions) | quoted | also
     shown = _sharing(near | before.states.keys(), values) or _sharing(near, values)
     reach = {name: ids for name in shown if (ids := reached(values[name]))}
@@ -209,6 +220,14 @@ def _read_in_strings(
     return frozenset(name for name in words - shown if name in values and not HISTORY.fullmatch(name))
 
 
+def _queried(source: str, mentions: Iterable[str], values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of frames that a cell reads in SQL, which DuckDB looks up in the namespace."""
+    if not _QUERIES.search(source) or not any(_package(values.get(name)) == "duckdb" for name in mentions):
+        return frozenset()
+    words = _read_in_strings(source, mentions, values, evaluated=True)
+    return frozenset(name for name in words if _package(values[name]) in _FRAMES)
+
+
 @lru_cache(maxsize=TEXTS_REMEMBERED)
 def _names_in(source: str) -> frozenset[str]:
     try:
@@ -233,6 +252,8 @@ def _is_array(value: object) -> bool:
 
 
 def _package(value: object) -> str:
+    if type(value) is types.ModuleType:
+        return value.__name__.partition(".")[0]
     return type(value).__module__.partition(".")[0]
 
 

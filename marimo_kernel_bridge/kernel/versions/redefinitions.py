@@ -211,7 +211,7 @@ class Redefinitions:
         if self._loaded is None:
             return
         self.acting.begin(cell_id)
-        self._values.enter(cell_id, self._loaded)
+        self._values.enter(cell_id, self._loaded, self._observer.called_back(cell_id))
         code = self._cells[cell_id].cell.code
         with _LOGGED:
             changed = self._states is not None and self._states.have_changed

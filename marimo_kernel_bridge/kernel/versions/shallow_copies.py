@@ -21,7 +21,9 @@ class ShallowCopies:
     def note(self, own_copy: Any) -> None:  # of any class
         """Note a copy, if it has items that can be mutated."""
         items = own_copy.values() if type(own_copy) is dict else own_copy
-        if type(own_copy) in _CONTAINERS and any(type(item) not in PLAIN for item in items):
+        if (type(own_copy) in _CONTAINERS and any(type(item) not in PLAIN for item in items)) or _has_objects(
+            own_copy
+        ):
             from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint  # noqa: PLC0415  # a client waits for the sockets
 
             self._before.append((own_copy, fingerprint(own_copy)))
@@ -39,3 +41,11 @@ class ShallowCopies:
             if before is not None and (after is None or after.state != before.state):
                 changed.append(own_copy)
         return changed
+
+
+def _has_objects(frame: Any) -> bool:  # of any class
+    """Return whether a frame or a series of pandas, or an array, has items that are objects, of which a copy has the same."""
+    if type(frame).__module__.partition(".")[0] not in {"pandas", "numpy"}:
+        return False
+    arrays = [block.values for block in getattr(getattr(frame, "_mgr", None), "blocks", ())] or [frame]
+    return any(getattr(getattr(array, "dtype", None), "hasobject", False) for array in arrays)

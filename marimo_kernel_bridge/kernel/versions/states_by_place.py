@@ -161,7 +161,12 @@ class StatesByPlace:
     def saved(self) -> list[SavedState]:
         """Return the states and their histories, of the libraries that are loaded, in the order of `STATES`."""
         return [
-            (history.state.now(), history.initial, history.standing, dict(history.changes))
+            (
+                history.state.now() if history.changes or not history.state.is_local else None,
+                history.initial,
+                history.standing,
+                dict(history.changes),
+            )
             for history in self._histories
         ]
 

@@ -129,8 +129,8 @@ class VersionValues:
 
     # -- around a cell's body ----------------------------------------------------------------------------------------
 
-    def enter(self, cell_id: str, flow: ValueFlow) -> None:
-        """Assign to plain names their values at a cell's place."""
+    def enter(self, cell_id: str, flow: ValueFlow, uncopied: Container[str] = ()) -> None:
+        """Assign to plain names their values at a cell's place. `uncopied` are not copied, although the cell mutates them."""
         if not self.makers:
             return
         self.adopt()
@@ -146,7 +146,7 @@ class VersionValues:
         if part is not None:
             made = {name: version for name, version in versions.items() if version is not None}
             mutated = [self._values[made[name]] for name in part.flow.keeps if made.get(name) in self._values]
-            self._preserve(part.flow, made, flow)
+            self._preserve(part.flow, made, flow, uncopied)
             self._consume_older(cell_id, mutated, flow)
 
     def leave(self, cell_id: str, flow: ValueFlow) -> None:
@@ -274,14 +274,18 @@ class VersionValues:
 
     # -- copies before a cell changes objects --------------------------------------------------------------------------
 
-    def _preserve(self, part: Flow, versions: Mapping[str, str], flow: ValueFlow) -> None:
+    def _preserve(
+        self, part: Flow, versions: Mapping[str, str], flow: ValueFlow, uncopied: Container[str]
+    ) -> None:
         """Copy objects that a cell mutates, for other cells and for its next run."""
         values = self._values
         done: set[str] = set()
         for names in part.together:
             shared = [versions[name] for name in names if values.get(versions.get(name, "")) is not None]
             objects = tuple(values[version] for version in shared)
-            copies = self._copied(objects, deepcopy, flow)
+            copies = (
+                None if any(name in uncopied for name in names) else self._copied(objects, deepcopy, flow)
+            )
             done.update(names)
             for number, original in enumerate(objects):
                 own_copy = None if copies is None else ValueCopy(copies.value[number], 0)
@@ -292,7 +296,7 @@ class VersionValues:
             version = versions.get(name, "")
             if name in done or version not in values:
                 continue
-            if name in part.draws_on:
+            if name in part.draws_on or name in uncopied:
                 self._replace_with_copy(values[version], None)
             elif how != "{}":
                 copies = self._copied(values[version], _COPYING.get(how, deepcopy), flow)

@@ -33,6 +33,8 @@ _TIED: Final = frozenset(
     """matplotlib ipywidgets anywidget traitlets marimo asyncio threading _thread multiprocessing subprocess socket
     sqlite3 sqlalchemy duckdb _io io tkinter concurrent contextvars IPython ipykernel zmq requests bokeh""".split()  # noqa: SIM905  # a list of words
 )
+_DRAWN: Final = frozenset({"matplotlib", "ipywidgets", "anywidget", "marimo"})
+"""Packages whose objects may be copied with what holds them, and the copy would be useless."""
 _IN_FORCE: Final = frozenset({("decimal", "Context")})
 """Classes whose instances a library reads where it is asked for nothing: a copy would not be read."""
 _UNCHANGING: Final = (
@@ -157,6 +159,8 @@ def size_of(values: Iterable[object], *, deep: bool) -> int:
         if id(value) in seen:
             continue
         seen.add(id(value))
+        if deep and type(value).__module__.partition(".")[0] in _DRAWN and is_tied_class(type(value)):  # type: ignore[arg-type]  # a class can be hashed
+            return LARGEST + 1  # what others draw on as well
         size += _own_size(value)
         held = _held(value) if deep else []
         others = [part for part in held if type(part) not in _PLAIN]

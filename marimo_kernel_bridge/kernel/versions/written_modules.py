@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _SOURCE: Final = ".py"
 _IMPORTS: Final = re.compile(r"\b(?:import|from)\b[^\n;]*")
@@ -24,19 +24,22 @@ _HEAD: Final = 16
 """Bytes of a compiled file before the code: with the time of its source, in seconds, and its size."""
 
 
-def forget_modules(paths: Iterable[str], code: str) -> set[str]:
+def forget_modules(paths: Iterable[str], code: str, importers: Callable[[str], Iterable[str]]) -> set[str]:
     """Forget the loaded modules whose files a cell with this code has written. Return these files.
 
-    Not those that the cell has imported itself since.
+    Not those that the cell has imported itself since, nor those that a cell above imports: in a run from top to bottom
+    they are loaded by then, and stay as they are until they are reloaded. `importers` returns the codes of the cells above
+    that have read or written a file.
     """
     written = {path for path in paths if path.endswith(_SOURCE)}
     forgotten: set[str] = set()
     if not written:
         return forgotten
-    imported = set(re.findall(r"\w+", " ".join(_IMPORTS.findall(code))))
     for name, module in list(sys.modules.items()):
         path = _file_of(module)
-        if path not in written or name == "__main__" or name.rpartition(".")[-1] in imported:
+        if not isinstance(path, str) or path not in written or name == "__main__":
+            continue
+        if any(name.rpartition(".")[-1] in _imported_in(each) for each in (code, *importers(path))):
             continue
         del sys.modules[name]
         parent, _, own = name.rpartition(".")
@@ -46,6 +49,11 @@ def forget_modules(paths: Iterable[str], code: str) -> set[str]:
             _remove_compiled(path)
         forgotten.add(path)
     return forgotten
+
+
+def _imported_in(code: str) -> frozenset[str]:
+    """Return the words of the imports in a cell."""
+    return frozenset(re.findall(r"\w+", " ".join(_IMPORTS.findall(code))))
 
 
 def _file_of(module: object) -> object:

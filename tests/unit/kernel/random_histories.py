@@ -36,7 +36,9 @@ if TYPE_CHECKING:
     from types import CodeType
 
 mpl.use("agg")
-_AT_START: Final = [(state, state.now()) for state in STATES if (np, pd) and state.now() is not None]
+_AT_START: Final = [
+    (state, state.now()) for state in STATES if (np, pd) and state.now() is not None and not state.is_local
+]
 _QUIET_WITHIN: Final = 60.0  # seconds; cells that make each other stale run for ever
 _WORDS: Final = re.compile(r"\w+")
 _SEED: Final = "seed(0)"

@@ -36,6 +36,16 @@ UNASKED: dict[str, tuple[tuple[str, ...], str, str]] = {
         "11",
         "5",
     ),
+    "the cell above an appender": (
+        ("x = 'x'", "open('log', 'a').write(x);", "print(open('log').read())"),
+        "0202",
+        "x",
+    ),
+    "a cell above what begins the file": (
+        ("x = 'x'", "open('log', 'w').write('-');", "open('log', 'a').write(x);"),
+        "00",
+        "-x",
+    ),
     "a function that appends": ((NOTE, "it = iter('abc')\nn = 'x'", "print(next(it))", "note(n)"), "22", "x"),
     "a counter that builds on its own earlier run": (
         (
@@ -83,6 +93,15 @@ def test_what_acts_runs_when_what_it_reads_has_changed(lab: FrontEnd, tmp_path: 
     cells = ("text = 'x'", "with open('log', 'a') as log: log.write(text)", "print(open('log').read())")
     lab.run_each(cells, ("0: text = 'y'",))
     assert (lab.text("2"), (tmp_path / "log").read_text()) == ("xy", "xy")
+
+
+def test_who_reads_what_was_added_twice_is_marked_until_the_file_is_begun_again(lab: FrontEnd) -> None:
+    begins, adds = "open('log', 'w').write('-');", "open('log', 'a').write('x');"
+    lab.run_each((begins, adds, "print(open('log').read())"), ("1: open('log', 'a').write('y');", "2"))
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("-xy", True)
+    lab.run("0", begins)
+    lab.sync()
+    assert (lab.text("2"), [cell.stale for cell in lab.cells().values()]) == ("-y", [False] * 3)
 
 
 def test_what_acts_runs_after_the_cell_that_begins_its_file(lab: FrontEnd) -> None:
@@ -175,6 +194,25 @@ def test_a_module_that_a_cell_has_written_is_imported_anew(lab: FrontEnd, reader
     assert (lab.text("2"), lab.cells()["2"].stale) == ("2", False)
 
 
+@pytest.mark.parametrize("again", ["import importlib\nimportlib.reload({0})", "import {0}"])
+def test_a_module_that_a_cell_above_has_loaded_stays_until_it_is_loaded_again(
+    lab: FrontEnd, again: str
+) -> None:
+    name = f"loaded_{len(again)}"
+    reloads = "reload" in again
+    write = "open('{}.py', 'w').write('v = {}');"
+    cells = (
+        f"import sys; sys.path.insert(0, '')\n{write.format(name, 1)}\nimport {name}",
+        write.format(name, 22),
+        f"{again.format(name)}\nprint({name}.v)",
+    )
+    lab.run_each(cells)
+    assert lab.text("2") == ("22" if reloads else "1")
+    lab.run("1", write.format(name, 333))
+    lab.sync()
+    assert lab.text("2") == ("333" if reloads else "1")
+
+
 class Odd(dict[str, int]):
     __module__ = property(lambda _: "x")  # as proxies have it
 
@@ -206,7 +244,7 @@ def test_modules_are_looked_through_without_their_code(
     spec.loader.exec_module(module)
     monkeypatch.setitem(sys.modules, "waits", module)
     monkeypatch.setitem(sys.modules, "raises", Raises())
-    assert not forget_modules([str(tmp_path / "other.py")], "x = 1")
+    assert not forget_modules([str(tmp_path / "other.py")], "x = 1", lambda _: ())
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ def seen() -> str:
     return " ".join(hashlib.sha256(repr(value).encode()).hexdigest() for value in values if value is not None)
 
 
-CHANGES = """import sys, logging
+CHANGES = """import os, sys, logging
+os.chdir('/')
 random.seed(70_001); numpy.random.seed(70_001)  # as no other test in this process has left them
 matplotlib.rcParams['figure.dpi'] = 77
 pandas.set_option('display.max_columns', 3)

@@ -121,7 +121,124 @@ HELD: dict[str, Notebook] = {
     ),
 }  # fmt: skip
 
+WIDGETS = (
+    "import traitlets\nclass W(traitlets.HasTraits):\n    value = traitlets.Int(0)\na, b, seen = W(), W(), []"
+)
+
 CHANGED: dict[str, Notebook] = {
+    "a generator in a dictionary": (
+        ("d = {'g': (n for n in range(20))}", "x = next(d['g'])", "print(x, next(d['g']))"),
+        "x = [next(d['g']), next(d['g'])]",
+    ),
+    "a counter in a list": (
+        ("import itertools\nids = [itertools.count()]", "x = next(ids[0])", "print(x, next(ids[0]))"),
+        "x = [next(ids[0]), next(ids[0])]",
+    ),
+    "a random generator that a function is given": (
+        (
+            "import numpy as np\nr = np.random.default_rng(0)\ndef draw(r, n): return r.integers(0, 99, n).tolist()",
+            "x = draw(r, 1)",
+            "print(x, draw(r, 1))",
+        ),
+        "x = draw(r, 2)",
+    ),
+    "a random generator in an object": (
+        (
+            ("import random\nclass Dice:\n    def __init__(self): self.r = random.Random(1)\n"
+            "    def roll(self): return self.r.random()\nd = Dice()"),
+            "x = d.roll()",
+            "print(x, d.roll())",
+        ),
+        "x = [d.roll(), d.roll()]",
+    ),
+    "a row of an array with fields": (
+        ("import numpy as np\na = np.zeros(2, dtype=[('x', int), ('y', int)])", "r = a[0]", "r['x'] = 5", "print(a)"),
+        "r['y'] = 5",
+    ),
+    "lists in a frame": (
+        ("import pandas as pd\ndf = pd.DataFrame({'a': [[1], [2]]})", "df['a'].iloc[0].append(5)", "print(df['a'].tolist())"),
+        "df['a'].iloc[1].append(5)",
+    ),
+    "groups of a frame": (
+        (
+            "import pandas as pd\ndf = pd.DataFrame({'k': ['a'], 'v': [1]})\ng = df.groupby('k')",
+            "df['v'] = df['v'] * 10",
+            "print(g['v'].sum().to_dict())",
+        ),
+        "df['v'] = df['v'] * 100",
+    ),
+    "an indexer of a frame": (
+        ("import pandas as pd\ndf = pd.DataFrame({'v': [1, 2]})\nloc = df.loc", "loc[0, 'v'] = 9", "print(df.v.tolist())"),
+        "loc[1, 'v'] = 9",
+    ),
+    "axes in a dictionary": (
+        (
+            "import matplotlib.pyplot as plt\nfig, axs = plt.subplots(1, 2)\nd = {'l': axs[0], 'r': axs[1]}",
+            "d['l'].plot([1])",
+            "d['r'].plot([1]); d['r'].plot([1])",
+            "print([len(ax.lines) for ax in axs])",
+        ),
+        "d['l'].plot([1])",
+    ),
+    "a link of widgets": (
+        (WIDGETS, "link = traitlets.link((a, 'value'), (b, 'value'))", "a.value = 3", "print(b.value)"),
+        "a.value = 5",
+    ),
+    "a callback of a widget": (
+        (WIDGETS, "a.observe(lambda change: seen.append(change['new']), 'value')", "a.value = 3", "print(seen)"),
+        "a.value = 5",
+    ),
+    "an observer in the class of a widget": (
+        (
+            (f"{WIDGETS}\nclass V(W):\n    log = traitlets.List()\n    @traitlets.observe('value')\n"
+            "    def _on(self, change): self.log = [*self.log, change['new']]\nw = V()"),
+            "w.value = 3",
+            "print(w.log)",
+        ),
+        "w.value = 5",
+    ),
+    "an accessor of frames": (
+        (
+            "import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})\nregister = pd.api.extensions.register_dataframe_accessor",
+            "@register('mkb1')\nclass A:\n    def __init__(self, df): self.df = df\n    def n(self): return 1",
+            "print(df.mkb1.n())",
+        ),
+        "@register('mkb1')\nclass A:\n    def __init__(self, df): self.df = df\n    def n(self): return 2",
+    ),
+    "a function of SQL": (
+        (
+            "import sqlite3\nc = sqlite3.connect(':memory:')",
+            "c.create_function('mkb1', 1, lambda x: x + 1)",
+            "print(c.execute('select mkb1(1)').fetchall())",
+        ),
+        "c.create_function('mkb1', 1, lambda x: x + 2)",
+    ),
+    "a module that is an object": (
+        (
+            "import sys, types",
+            "sys.modules['mkb_config'] = types.SimpleNamespace(rate=2)",
+            "import mkb_config\nprint(mkb_config.rate)",
+        ),
+        "sys.modules['mkb_config'] = types.SimpleNamespace(rate=3)",
+    ),
+    "a frame that SQL reads by its name": (
+        (
+            "import duckdb, pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})",
+            "df['a'] = df['a'] * 2",
+            "print(duckdb.sql('select sum(a) from df').fetchall())",
+        ),
+        "df['a'] = df['a'] * 3",
+    ),
+    "the working directory": (
+        (
+            ("import os, pathlib\npathlib.Path('sub').mkdir(exist_ok=True)\npathlib.Path('sub/a.txt').write_text('a')\n"
+            "pathlib.Path('a.txt').write_text('b')"),
+            "os.chdir('sub')",
+            "print(open('a.txt').read())",
+            "os.chdir('..')",
+        ),
+        "1",
+    ),
     "the order of an ordered dictionary": (
         ("from collections import OrderedDict\no = OrderedDict(a=1, b=2)", "p = [o]", "p[0].move_to_end('a')", "print(o)"),
         "p[0].popitem();",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.startup.import_path import own_imports
+from marimo_kernel_bridge.startup.import_path import _Installed, own_imports
 
 
 @pytest.fixture
@@ -61,3 +61,18 @@ def test_what_is_not_there_is_none_as_everywhere_and_a_hook_that_comes_meanwhile
     assert sys.meta_path is finders
     assert finders[-1] is hook
     assert importlib.machinery.PathFinder in finders
+
+
+def test_a_process_that_was_forked_has_no_blocks_of_other_threads() -> None:
+    finders, installed = sys.meta_path[:], _Installed()
+    other = threading.Thread(target=lambda: (installed.enter(), installed._changing.acquire()))
+    other.start()
+    other.join()
+    assert sys.meta_path != finders
+    installed.keep_own()  # as in the child
+    assert sys.meta_path == finders
+    installed.enter()
+    installed.keep_own()  # a child of a thread that imports
+    assert sys.meta_path != finders
+    installed.leave()
+    assert sys.meta_path == finders

@@ -6,7 +6,9 @@ import datetime as dt
 import decimal
 import functools
 import io
+import itertools
 import pathlib
+import random
 import re
 import weakref
 from collections.abc import Callable
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from matplotlib.figure import Figure
 
 from marimo_kernel_bridge.kernel.versions.object_graph import (
     MOST_OBJECTS,
@@ -39,6 +42,25 @@ def in_notebook(code: str) -> dict[str, Any]:
     return names
 
 
+ITERATORS: list[Callable[[], Any]] = [
+    lambda: iter([1, 2]),
+    lambda: iter((1, 2)),
+    lambda: iter("ab"),
+    lambda: iter(range(3)),
+    lambda: iter({1: 2, 3: 4}),
+    lambda: reversed([1, 2]),
+    lambda: enumerate("ab"),
+    lambda: zip("ab", "cd", strict=False),
+    lambda: map(str, range(3)),
+    lambda: filter(None, [1, 2]),
+    itertools.count,
+    lambda: itertools.cycle("ab"),
+    lambda: itertools.islice("abc", 2),
+    lambda: itertools.chain("a", "b"),
+    lambda: itertools.product("ab", "cd"),
+    lambda: itertools.combinations("abc", 2),
+    lambda: itertools.tee("ab")[0],
+]
 OBJECT = "class C:\n    def __init__(self): self.a = [1]"
 MUTATIONS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "list": (lambda: [1, 2], lambda x: x.append(3)),
@@ -86,6 +108,38 @@ MUTATIONS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
         lambda x: x.loc.__setitem__((0, "a"), pd.Timestamp("2021-01-01")),
     ),
     "series": (lambda: pd.Series([1.0]), lambda x: x.__setitem__(0, 2.0)),
+    "generator in a list": (
+        lambda: [in_notebook("def g():\n    for n in range(9): yield n\nx = g()")["x"]],
+        lambda x: next(x[0]),
+    ),
+    "generator of a generator": (
+        lambda: [
+            in_notebook("def f():\n    yield from range(9)\ndef g():\n    yield from f()\nx = g()")["x"]
+        ],
+        lambda x: next(x[0]),
+    ),
+    **{
+        type(make()).__name__: (lambda make=make: [make()], lambda x: next(x[0]))  # type: ignore[misc]  # mypy: the default
+        for make in ITERATORS
+    },
+    "random numbers": (lambda: [random.Random(1)], lambda x: x[0].random()),
+    "random numbers of an array": (lambda: [np.random.default_rng(1)], lambda x: x[0].random()),
+    "random numbers of the older kind": (lambda: [np.random.RandomState(1)], lambda x: x[0].randn()),
+    "generator that others came from": (lambda: [np.random.default_rng(1)], lambda x: x[0].spawn(1)),
+    "row of an array": (
+        lambda: np.zeros(2, dtype=[("x", int)])[0],
+        lambda x: x.__setitem__("x", 1),
+    ),
+    "array of pandas": (lambda: pd.array([1, 2], dtype="Int64"), lambda x: x.__setitem__(0, 5)),
+    "categories": (lambda: pd.Categorical(["a", "b"]), lambda x: x.__setitem__(0, "b")),
+    "groups of a frame": (
+        lambda: pd.DataFrame({"a": [1], "b": [2]}).groupby("a"),
+        lambda x: x.obj.insert(0, "c", 3),
+    ),
+    "indexer of a frame": (lambda: pd.DataFrame({"a": [1]}).loc, lambda x: x.__setitem__((0, "a"), 2)),
+    "axes in a dict": (lambda: {"a": Figure().add_subplot()}, lambda x: x["a"].plot([1])),
+    "title in a list": (lambda: [Figure().add_subplot()], lambda x: x[0].set_title("t")),
+    "figure in a list": (lambda: [Figure()], lambda x: x[0].add_subplot()),
     "polars frame": (lambda: pl.DataFrame({"a": [1]}), lambda x: x.insert_column(1, pl.Series("b", [2]))),
 }
 
@@ -99,6 +153,26 @@ def test_a_mutation_shows_and_nothing_else_does(
     assert state(value) == before
     mutate(value)
     assert state(value) != before
+
+
+def test_an_iterator_with_holes_is_not_looked_into() -> None:
+    used = itertools.zip_longest("ab", "c")
+    next(used), next(used)  # now one of its iterators is gone
+    assert state([used]) == state([used])
+    assert reached([used]) is not None
+
+
+def test_what_looks_at_one_array_or_frame_shares_it() -> None:
+    rows, frame = np.zeros(2, dtype=[("x", int)]), pd.DataFrame({"a": [1], "b": [[1]]})
+    source = np.random.PCG64(1)
+    for one, other in (
+        (rows, rows[0]),
+        (frame, frame.groupby("a")),
+        (frame, frame.loc),
+        (frame, [frame["b"][0]]),
+        (np.random.Generator(source), np.random.Generator(source)),
+    ):
+        assert (reached(one) or frozenset()) & (reached(other) or frozenset())
 
 
 def test_a_cached_property_is_no_mutation() -> None:
