@@ -78,6 +78,7 @@ def _cell_typed(output: Locator) -> None:
     expect(field).to_be_focused()
     expect(field).to_have_css("resize", "none")  # it has marimo's styles
     keyboard.type("2")
+    expect(field).to_have_value("42")
     keyboard.press("Enter")
 
 
