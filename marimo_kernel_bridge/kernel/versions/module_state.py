@@ -43,7 +43,9 @@ _CHANGING: Final = "append|insert|extend|update|pop|remove|setdefault|clear|sort
 _RESTORED: Final = frozenset({"matplotlib", "seaborn", "pandas", "numpy", "random", "decimal", "locale"})
 _READ_BY: Final = {("os", "getenv"): "environ"}
 _IMPORTS: Final = re.compile(r"\bimport\b[^\n]*")
-_ENVIRONMENT: Final = re.compile(r"\$\{?[A-Za-z_]|%(?:set_)?env\b|run_line_magic\([\"'](?:set_)?env\b")
+_ENVIRONMENT: Final = re.compile(
+    r"\$\{?[A-Za-z_]|%(?:set_)?env\b|run_line_magic\([\"'](?:set_)?env\b|\b(?:environb?|getenvb?)\b"
+)
 """Occurs in code that reads the environment for another program, or sets it by a magic."""
 
 

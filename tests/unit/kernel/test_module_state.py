@@ -21,6 +21,15 @@ CHANGED: dict[str, Notebook] = {
         "1: os.environ.update(MKB_CITY='Rome')",
         "Rome",
     ),
+    "the environment, by the text of a program": (
+        (
+            "import os, subprocess, sys",
+            "os.environ['MKB_CITY'] = 'Oslo'",
+            "print(subprocess.check_output([sys.executable, '-SEc', 'import os; print(os.environ[\"MKB_CITY\"])'], text=True))",
+        ),
+        "1: os.environ['MKB_CITY'] = 'Rome'",
+        "Rome",
+    ),
     "a number": (("import beside", "beside.rate = 2", "print(3 * beside.rate)"), "1: beside.rate = 4", "12"),
     "a number that a function uses": (
         ("import beside", "beside.rate = 2", "print(beside.price(3))"),
