@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from IPython.display import publish_display_data
 from marimo._output.formatting import Plain
 from marimo._output.hypertext import Html
-from marimo._output.md import md
 from marimo._plugins.stateless.status._progress import spinner
 from marimo._runtime.context import safe_get_context
 
@@ -100,16 +99,18 @@ class Display:
         return self.shown.redrawn(elements, drawn)
 
     def _format(self, value: object, include: Any = None, exclude: Any = None) -> Bundle:
-        """Format an object: another's HTML or Markdown with marimo's elements in it, as by an f-string, is drawn like marimo's own."""
+        """Format an object: another's HTML with marimo's elements in it, as by an f-string, is drawn like marimo's own.
+
+        Not its Markdown: front ends take scripts out of that, and would run those of the HTML in its place.
+        """
         data, metadata = self._plain_format(value, include, exclude)
-        for mime_type, make in (("text/markdown", md), ("text/html", Html)):
-            text = data.get(mime_type)
-            if isinstance(text, str) and _ELEMENT in text:
-                first, *others = self.outputs(make(text), keeps=True)
-                for bundle in others:
-                    _publish(*bundle)
-                return {**data, **first[0]}, metadata
-        return data, metadata
+        text = data.get("text/html")
+        if not isinstance(text, str) or _ELEMENT not in text:
+            return data, metadata
+        first, *others = self.outputs(Html(text), keeps=True)
+        for bundle in others:
+            _publish(*bundle)
+        return {**data, **first[0]}, metadata
 
     # -- called by IPython's formatters, in this order ----------------------------------------------------------------
 

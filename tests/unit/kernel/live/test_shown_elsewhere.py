@@ -16,7 +16,6 @@ pytestmark = pytest.mark.usefixtures("from_now_on")
 INSIDE = {
     "HTML": "from IPython.display import HTML\nHTML(f'<p>of size {inside}</p>')",
     "a displayed one": "from IPython.display import HTML, display\ndisplay(HTML(f'<p>of size {inside}</p>'))",
-    "Markdown": "from IPython.display import Markdown\nMarkdown(f'*of size* {inside}')",
     "an object of the user's": (
         "class Card:\n    def _repr_html_(self): return f'<p>of size {inside}</p>'\nCard()"
     ),
@@ -37,6 +36,18 @@ def test_an_element_in_the_html_of_another_object_is_live_and_has_its_static_for
     assert "5 (slider" in page.heard("static")[-1]["data"]["text/plain"]
     agent = notebook.kernel.kernel.notebook.cells[notebook.cells()["around"].cell_id]
     assert "5 (slider" in str(agent.log.outputs())
+
+
+def test_the_markdown_of_another_object_gets_no_html(
+    notebook: FrontEnd, page: LivePage
+) -> None:  # a page is there
+    """Front ends take scripts out of Markdown, and run those of HTML. What speaks of an element has none, either."""
+    text = "Write `<marimo-slider>`, <script>run()</script> [so](javascript:run())\n# End"
+    code = f"from IPython.display import Markdown\nmarked = mo.ui.slider(1, 9)\nMarkdown(f'{{marked}}' + {text!r})"
+    assert notebook.run("markdown", code).ok
+    (output,) = notebook.outputs("markdown")
+    assert sorted(output["data"]) == ["text/markdown", "text/plain"]
+    assert output["data"]["text/markdown"].endswith(text)
 
 
 def test_in_a_layout_of_marimos_it_is_live_with_that(notebook: FrontEnd, page: LivePage) -> None:
