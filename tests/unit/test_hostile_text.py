@@ -36,6 +36,7 @@ from marimo_kernel_bridge.protocol.secrets import in_dotenv
 from marimo_kernel_bridge.protocol.token_formats import FORMATS
 from marimo_kernel_bridge.rendering.components import _ADMONITION
 from marimo_kernel_bridge.rendering.text import html_to_text
+from marimo_kernel_bridge.runtime.display.drawing import _ROUTES
 from marimo_kernel_bridge.viewing.tables.asked_values import _duration
 from marimo_kernel_bridge.viewing.tables.text_files import _headings
 
@@ -365,3 +366,18 @@ def test_no_magic_but_run_has_a_file_read_to_find_its_names(monkeypatch: pytest.
     made = [graph_code(text, transform, opened) for text in texts]
     monkeypatch.undo()
     assert len(made) == len(cells)
+
+
+def test_routes_are_looked_for_in_linear_time() -> None:
+    start = "<marimo-ui-element object-id='a'><marimo-routes"
+    for part in (
+        start,
+        f"{start}>",
+        f"{start}>x</marimo-routes>",
+        f"{start} <",
+        "<marimo-ui-element object-id='a'> ",
+    ):
+        assert cpu_seconds(_ROUTES.search, repeated(part)) < MOST
+    found = _ROUTES.search(f"{start} data-x='1'><p>y</p>\n</marimo-routes></marimo-ui-element>")
+    assert found is not None
+    assert found[1] == "a"

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _TAG: Final = re.compile(r"</?[a-zA-Z!][^<>]*>")
 _MERMAID: Final = re.compile(r"<marimo-mermaid [^<>]*></marimo-mermaid>")
 _ROUTES: Final = re.compile(
-    r"<marimo-ui-element object-id='([^'<>]+)'[^<>]*>\s*<marimo-routes\b.*?</marimo-routes>\s*</marimo-ui-element>",
-    re.DOTALL,
+    r"<marimo-ui-element object-id='([^'<>]+)'[^<>]*>\s*<marimo-routes\b(?:[^<]|<(?!/?marimo-routes\b))*+"
+    r"</marimo-routes>\s*</marimo-ui-element>"
 )
 _MARIMOS_MARKDOWN: Final = re.compile(
     r'<marimo-(?!tex)|<iconify-icon|class="(?:admonition|tabbed|footnote|critic)|<details|<figure'
