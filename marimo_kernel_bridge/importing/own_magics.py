@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _REGISTERED: Final = re.compile(
     r"^[ \t]*@\s*(?:\w+\.)*(?P<register>register_)?(?:line_cell|line|cell)_magic\b"
-    r"(?:\(\s*+(?:[\"'](?P<name>\w+)[\"']\s*+)?\))?[^\n]*\n(?:[ \t]*@[^\n]*\n)*[ \t]*def (?P<function>\w+)"
+    r"(?:\(\s*+(?:[\"'](?P<name>\w+)[\"']\s*+)?\))?[^\n]*\n(?:[ \t]*@[^\n]*\n){0,20}+[ \t]*def (?P<function>\w+)"
     r"|\bregister_magic_function\(\s*(?P<passed>\w+)",
     re.MULTILINE,
 )
