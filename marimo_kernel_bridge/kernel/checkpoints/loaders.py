@@ -106,8 +106,8 @@ def set_dispatch(
 def exception(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
     """Return an exception without a call of its class's `__init__`, which may take others than its `args`."""
     error = kind.__new__(kind, *args)
-    initializers: list[Any] = [base.__init__ for base in kind.__mro__]  # type: ignore[misc]  # all for this very object
-    of_python = next(each for each in initializers if not isinstance(each, types.FunctionType))
+    initializers: list[Any] = [base.__init__ for base in kind.__mro__ if issubclass(base, BaseException)]
+    of_python = next(each for each in initializers if isinstance(each, types.WrapperDescriptorType))
     of_python(error, *args)
     return error
 

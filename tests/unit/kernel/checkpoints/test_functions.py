@@ -148,11 +148,15 @@ def test_exceptions_come_back_whatever_their_class_takes(notebook: Notebook) -> 
                 self.where = where
         class Coded(OSError):
             def __init__(self, code): super().__init__(code, 'text')
-        error, coded, plain = Failed('it', [1]), Coded(2), KeyError('k')
+        class Mixin: ...
+        class Mixed(Mixin, ValueError):
+            def __init__(self, what): super().__init__(what)
+        error, coded, plain, mixed = Failed('it', [1]), Coded(2), KeyError('k'), Mixed('m')
         error.add_note('a note')
         """
     )
-    new = notebook.restored("error coded plain Coded")
+    new = notebook.restored("error coded plain mixed Coded")
+    assert new.value("mixed.args") == ("m",)
     assert new.value("error.args, error.where, error.__notes__, plain.args") == (
         ("it failed",), [1], ["a note"], ("k",),
     )  # fmt: skip
