@@ -208,7 +208,7 @@ def test_a_function_is_told_with_parameters_documentation_and_place() -> None:
     [
         (lambda: _all_kinds, "(a: Any, /, b: Any, *c: Any, d: Any = 1, **e: Any) -> None"),
         (
-            lambda: functools.wraps(ran)(_all_kinds),
+            lambda: functools.wraps(ran)(lambda *_: None),
             "(code: str) -> dict[str, Any]",
         ),
         (lambda: len, "($module, obj, /)"),

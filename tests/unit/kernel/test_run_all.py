@@ -1,5 +1,6 @@
 """Run All runs every cell exactly once, whatever the order of the cells, also when repeated and after a reload."""
 
+import builtins
 from typing import Any
 
 import pytest
@@ -10,6 +11,12 @@ from tests.unit.kernel.notebook_in_memory import Connect, FrontEnd
 def counted(name: str, code: str) -> str:
     """Code of a cell that notes each of its runs outside of the graph."""
     return f"__import__('builtins').__dict__.setdefault('ran', []).append({name!r}); {code}"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_has_run_yet() -> None:
+    """Forget the runs that other tests have noted and not looked at."""
+    vars(builtins).pop("ran", None)
 
 
 def run_all(front_end: FrontEnd, cells: dict[str, str]) -> Any:
