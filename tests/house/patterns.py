@@ -237,6 +237,8 @@ BOUNDED: Final = {
     ("importing/verifying/effects.py _WRITING", "finditer"): "used by fullmatch",
     ("importing/verifying/effects.py _WRITING", "sub"): "used by fullmatch",
     ("inspecting/code_help.py _NAME", "search"): "in 200 letters",
+    ("rendering/elements.py _DIV", "finditer"): "up to the last > only",
+    ("runtime/display/drawing.py _ROUTES", "sub"): "in what the notebook shows, in its own kernel",
     ("sandbox/repositories.py _SECTIONS", "sub"): "once, at the begin of a line",
     ("viewing/page/__init__.py _IMPORT", "findall"): "in files of this package",
     ("viewing/page/__init__.py 35", "sub"): "in files of this package",
