@@ -80,14 +80,15 @@ def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
 
 def _numpy_generator(value: Any, *, with_state: bool) -> Seen | None:
     """Visit a random generator. Several may draw from one source of bits, which counts the sources that it has made."""
-    source = getattr(value, "bit_generator", getattr(value, "_bit_generator", value))
+    if hasattr(value, "get_state"):  # of the older kind
+        return Seen(tuple(_contents(value.get_state(legacy=False))) if with_state else ())
+    source = getattr(value, "bit_generator", value)
     if not hasattr(source, "seed_seq"):
         return None
     if not with_state:
         return Seen((), frozenset({id(source)}))
     made = getattr(source.seed_seq, "n_children_spawned", 0)
-    state = value.get_state(legacy=False) if hasattr(value, "get_state") else source.state
-    return Seen((*_contents(state), made), frozenset({id(source)}))
+    return Seen((*_contents(source.state), made), frozenset({id(source)}))
 
 
 def _contents(state: Mapping[str, Any]) -> Iterator[object]:
