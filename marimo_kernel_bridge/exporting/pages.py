@@ -38,9 +38,8 @@ _POLICY: Final = (
     "font-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'\" />"
 )
 """Forbids a page all scripts, and to load or send anything. First in the head, so that nothing is before it."""
-_ACTING: Final = re.compile(
-    r"<(?=(?:meta|link|base|i?frame|fencedframe|portal|object|embed|applet)(?![a-z0-9-]))", re.IGNORECASE
-)
+_FRAMES: Final = "i?frame|frameset|fencedframe|portal|object|embed|applet"
+_ACTING: Final = re.compile(rf"<(?=(?:meta|link|base|{_FRAMES})(?![a-z0-9-]))", re.IGNORECASE)
 """Elements that name other addresses in ways that the policy does not cover: `meta refresh`, `link rel=preconnect`. Chromium connects to
 the address of a frame before it asks the policy."""
 _PICTURES: Final = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
@@ -57,7 +56,7 @@ _SHOWN: Final = (
 """What the template shows of an output without a script."""
 _WIDGET: Final = "application/vnd.jupyter.widget-view+json"
 _NEEDS_SCRIPT: Final = "<p><em>This output needs a script or a frame, which this page does not have.</em></p>"
-_SCRIPT_OR_FRAME: Final = re.compile("<(?:script|iframe)", re.IGNORECASE)
+_SCRIPT_OR_FRAME: Final = re.compile(rf"<(?:script|{_FRAMES})(?![a-z0-9-])", re.IGNORECASE)
 _IMAGE: Final = re.compile(r"<img\b[^<>]*+", re.IGNORECASE)
 _LARGEST_HTML: Final = 200_000
 """Characters: what is larger is not searched for pictures, because the parser takes quadratic time for some texts."""

@@ -14,6 +14,7 @@ from importlib import resources
 
 from marimo_kernel_bridge.protocol.lines import split_lines
 
+_INDENTED = re.compile(r"\s*\n\s*")
 _IMPORT = re.compile(r'^import .* from "\./(.+)";$', re.MULTILINE)
 _LEFT_OUT = re.compile(r"^\s*(?://|/?\*).*$|^import .*$|^\s+", re.MULTILINE)
 _TYPE = re.compile(r"/\*\* @(?:type|param) [^*\n]*\*/ ?")
@@ -32,7 +33,7 @@ def page_html(nonce: str = "") -> str:
 
 @cache
 def _page() -> str:
-    style = re.sub(r"\s*\n\s*", "\n", _text("page.css")).strip()
+    style = _INDENTED.sub("\n", _text("page.css")).strip()
     return _text("page.html").replace("/*style*/", style).replace("/*script*/", script())
 
 

@@ -178,6 +178,8 @@ WIDGET = "application/vnd.jupyter.widget-view+json"
         ({PLOTLY: "{}"}, "<em>This output needs a script"),
         ({"text/html": "<div id=v></div><SCRIPT>vega()</SCRIPT>"}, "<em>This output needs a script"),
         ({"text/html": "<IFRAME src='http://x.test'></IFRAME>"}, "<em>This output needs a script or a frame"),
+        ({"text/html": "<object data='a.pdf'></object>"}, "<em>This output needs a script or a frame"),
+        ({"text/html": "<frameset><frame src='a'></frameset>"}, "<em>This output needs a script or a frame"),
         ({WIDGET: "{}", "text/plain": "IntSlider(<3>)"}, "<pre>IntSlider(&lt;3&gt;)</pre>"),
         ({"application/javascript": "go()", "text/plain": "an object"}, "<pre>an object</pre>"),
     ],
