@@ -7,13 +7,14 @@ temporary folder without its end. They are refused here; for all else the reason
 from __future__ import annotations
 
 import functools
-import gc
 import itertools
 import pickle
 import types
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.kernel.versions.object_graph import held_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -204,7 +205,7 @@ def _parts(holder: Any) -> Iterator[tuple[str, object]]:  # of whatever class
     own = _attributes(holder)
     yield from _named(own)
     known = {id(part) for part in own.values()}
-    for part in gc.get_referents(holder):
+    for part in held_by(holder):
         if id(part) not in known and part is not own and part is not kind:
             yield ("" if isinstance(holder, types.CellType) else "…"), part
 

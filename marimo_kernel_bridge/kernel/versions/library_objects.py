@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 8_000_000
 """Bytes of arrays that are read for the fingerprint of one value."""
-
-
 _MOST_ARTISTS: Final = 1000
+"""Artists of one axes that are compared."""
 
 
 class TooLargeError(Exception):

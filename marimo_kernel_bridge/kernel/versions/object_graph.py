@@ -13,6 +13,7 @@ import itertools
 import operator
 import sys
 import types
+import warnings
 import weakref
 from collections import OrderedDict, deque
 from contextlib import suppress
@@ -46,12 +47,10 @@ _STEPPING: Final = frozenset(
         itertools.combinations,
         type(itertools.tee("")[0]),
     }
-    if hasattr(itertools.cycle, "__reduce__")
+    if "__reduce__" in vars(itertools.cycle)
     else ()
 )
-"""Iterators whose position only their pickle shows."""
-_OPAQUE: Final = frozenset({itertools.zip_longest})
-"""Objects of C that hold tuples with holes, which no code in Python may look into: that ends the process."""
+"""Iterators whose position only their pickle shows; from Python 3.14 on they have none."""
 _NOTEBOOK: Final = "__main__"
 """The module of what a notebook defines."""
 
@@ -221,7 +220,7 @@ class _Walk:
             if "__slots__" in vars(base):
                 held += _slots(value, base)
         if not own and not held:
-            held = [] if kind in _OPAQUE else [part for part in gc.get_referents(value) if part is not kind]
+            held = [part for part in held_by(value) if part is not kind]
             if kind.__module__ in _ITERATING and hasattr(kind, "__next__"):
                 position = _position(value)
                 self._alive.append(position)  # no later object has the id of one of its parts
@@ -297,13 +296,23 @@ def _waiting_with(generator: object) -> list[object]:
     ]
 
 
+def held_by(value: object) -> list[object]:
+    """Return what the garbage collector sees an object hold.
+
+    Nothing for a `zip_longest`: it holds a tuple with holes, and to look into that in Python ends the process.
+    """
+    return [] if issubclass(type(value), itertools.zip_longest) else gc.get_referents(value)
+
+
 def _position(iterator: Any) -> object:  # of any of the builtin classes
     """Return what differs once an iterator has been used, and what it holds does not show."""
     kind = type(iterator)
     if kind is itertools.count:
         return repr(iterator)
     if kind in _STEPPING:
-        return iterator.__reduce__()
+        with warnings.catch_warnings():  # Python 3.12 and 3.13 say that 3.14 has no such method
+            warnings.simplefilter("ignore")
+            return iterator.__reduce__()
     return iterator.__length_hint__() if hasattr(kind, "__length_hint__") else None
 
 

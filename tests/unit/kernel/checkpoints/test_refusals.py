@@ -1,6 +1,7 @@
 """Values that cannot be kept: each is named with its type, the reason and the path, and fails nothing else."""
 
 import gc
+import itertools
 import threading
 import weakref
 from contextlib import suppress
@@ -14,7 +15,7 @@ from marimo_kernel_bridge.kernel.checkpoints.pickling import (
     load_group,
     pickle_groups,
 )
-from marimo_kernel_bridge.kernel.checkpoints.refusals import Refusal
+from marimo_kernel_bridge.kernel.checkpoints.refusals import Refusal, path_to
 from marimo_kernel_bridge.kernel.checkpoints.value_pickler import ValuePickler
 from tests.unit.kernel.checkpoints.notebook_values import Notebook
 
@@ -307,3 +308,11 @@ def test_a_group_that_does_not_load_says_why(notebook: Notebook) -> None:
     notebook.run("del sys.modules['gone']")
     with pytest.raises(LoadError, match="No module named 'gone'"):
         load_group(group.stream, (), notebook.names)
+
+
+def test_an_iterator_with_holes_is_not_looked_into() -> None:
+    """Which would end the process."""
+    used = itertools.zip_longest("ab", "c")
+    next(used), next(used)  # now one of its iterators is gone
+    lock = threading.Lock()
+    assert path_to({"a": used, "b": [[[lock]]]}, lock) == "['b'][0][0][0]"
