@@ -156,8 +156,7 @@ class Choice:
         return done
 
     def _asked(self) -> bool:
-        self._own_code.comes_back()
-        return self._give_up()
+        return self._own_code.asked(self._give_up)
 
     def _left(self, name: str) -> Refusal | None:
         """Return why a value is not tried again: its code was ended, and no cell has run since that makes or uses it."""

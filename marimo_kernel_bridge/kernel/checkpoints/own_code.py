@@ -30,6 +30,10 @@ class Interrupts(Protocol):
         """Raise `KeyboardInterrupt` in code of others, though no cell runs."""
         ...
 
+    def asking(self) -> AbstractContextManager[None]:
+        """Raise none meanwhile."""
+        ...
+
     def end_values(self) -> None:
         """Raise it there, with no effect on anything else. Any thread."""
         ...
@@ -56,6 +60,12 @@ class OwnCode:
     def comes_back(self) -> None:
         """Note that pickling goes on."""
         self._since = time.monotonic()
+
+    def asked(self, question: Callable[[], bool]) -> bool:
+        """Return the answer to what pickling asks, which looks for messages: no interrupt comes between."""
+        self.comes_back()
+        with self._interrupts.asking():
+            return question()
 
     def run(self, work: Callable[[], T]) -> T | Refusal:
         """Return what work returns that runs code of values; why not, if that was interrupted or did not come back."""

@@ -77,6 +77,7 @@ class Interrupts:
         self._runtime = runtime
         self.handling = False  # a request
         self._in_body = self._in_values = self._ends_values = False
+        self._asking = False
         self._forking = self._resending = False
         self._deferring = 0
         self._due_since: float | None = None
@@ -132,7 +133,7 @@ class Interrupts:
             raise KeyboardInterrupt
         elif runs or self._deferring:
             self._defer()
-        elif self.handling:
+        elif self.handling and not self._asking:
             raise KeyboardInterrupt
 
     def _end_values(self, *, raises: bool) -> None:
@@ -215,6 +216,15 @@ class Interrupts:
             yield
         finally:
             self._in_values = False
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Raise none meanwhile in code of others, which is that of messages: one would be lost between its socket and its queue."""
+        outer, self._in_values, self._asking = self._in_values, False, True
+        try:
+            yield
+        finally:
+            self._in_values, self._asking = outer, False
 
     def end_values(self) -> None:
         """Raise an interrupt in such code, and nowhere else. Any thread."""

@@ -71,6 +71,23 @@ def test_code_of_values_is_interrupted_though_no_cell_runs_and_never_code_of_thi
     assert interrupts.take_due(), "the run that goes on is interrupted as well"
 
 
+@pytest.mark.parametrize("state", ["idle", "a request", "a run"])
+def test_messages_are_received_without_an_interrupt_while_values_are_pickled(
+    interrupts: Interrupts, runtime: Runtime, state: str
+) -> None:
+    if state == "a request":
+        interrupts.request_begins()
+    runtime.running = state == "a run"
+    with interrupts.in_values():
+        with interrupts.asking():
+            interrupts.on_sigint(signal.SIGINT, sys._getframe())
+            interrupts.take_signal()
+            _on_a_thread(interrupts.end_values)
+        with pytest.raises(KeyboardInterrupt):
+            interrupts.on_sigint(signal.SIGINT, sys._getframe())
+    assert interrupts.take_due() == (state == "a run")
+
+
 def _on_a_thread(work: Callable[[], None]) -> None:
     thread = threading.Thread(target=work)
     thread.start()

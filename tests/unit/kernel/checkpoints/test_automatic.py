@@ -1,6 +1,7 @@
 """Automatic checkpoints: what is kept, and that whoever asks the kernel for something comes first."""
 
 import asyncio
+import signal
 import threading
 from collections.abc import Callable
 
@@ -202,6 +203,24 @@ def test_a_value_that_does_not_come_back_is_left_out_until_a_cell_makes_it_anew(
     lives.run({"load": f"time.sleep({COSTLY})\nstuck, loaded = Never(), [1]"})
     wait(lives, lambda: len(checkpoints(lives)) == 3 and not saving(lives).busy)
     assert checkpoints(lives)[0].lost == ()
+
+
+def test_an_interrupt_while_pickling_looks_for_requests_ends_neither_that_nor_the_value(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message that was being received would be lost."""
+    looked: list[None] = []
+
+    def look(_: object) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        looked.append(None)
+        return False
+
+    monkeypatch.setattr(one_save.OneSave, "_give_up", look)
+    lives.run({"load": f"import time\ntime.sleep({COSTLY})\nrows = [[n] for n in range(20_000)]"})
+    wait(lives, lambda: bool(checkpoints(lives)))
+    assert checkpoints(lives)[0].lost == ()
+    assert len(looked) > 3
 
 
 def test_a_kernel_that_ends_itself_does_not_wait_for_a_value_that_does_not_come_back(
