@@ -186,7 +186,11 @@ class Kernels:
         from marimo_kernel_bridge.client.connection import read_connection  # noqa: PLC0415  # a server starts without it
 
         assert session.kernel is not None
-        await asyncio.to_thread(connection_copies.bring_back, self.sessions.registry.folder, session)
+        registry = self.sessions.registry
+        if connection_copies.is_gone(session):
+            async with registry.changing(session.id):
+                newest = registry.get(session.id) or session  # another process may have closed it meanwhile
+                await asyncio.to_thread(connection_copies.bring_back, registry.folder, newest)
         attached = await self.connect(
             read_connection(session.kernel.connection_file), client_name, session.id
         )

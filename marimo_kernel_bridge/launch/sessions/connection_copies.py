@@ -10,24 +10,36 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from marimo_kernel_bridge.client.connection import MAX_FILE_BYTES
+from marimo_kernel_bridge.launch.sessions.registry import replace
+from marimo_kernel_bridge.protocol.regular_files import read_bytes
+
 if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.sessions.entries import Session
 
 
 def keep(folder: Path, session: Session) -> None:
-    """Copy the connection file of a session's kernel into the registry's folder, as far as that can be written."""
+    """Copy the connection file of a session's kernel into the registry's folder, as far as that can be written.
+
+    No copy of a former kernel's stays, which would be written in the place of this one's.
+    """
     if session.kernel is not None:
+        forget(folder, session.id)
         with suppress(OSError):
             _copy(Path(session.kernel.connection_file), _place(folder, session.id))
 
 
+def is_gone(session: Session) -> bool:
+    """Return whether a session's kernel runs, and its connection file is not there."""
+    kernel = session.kernel
+    return kernel is not None and kernel.runs and not os.path.lexists(kernel.connection_file)
+
+
 def bring_back(folder: Path, session: Session) -> None:
-    """Write the connection file of a session's running kernel again if it is gone."""
-    if session.kernel is None or not session.kernel.runs:
-        return
-    target = Path(session.kernel.connection_file)
-    with suppress(OSError):
-        if not os.path.lexists(target):
+    """Write the connection file of a session's running kernel again if it is gone. For who holds the session's lock."""
+    if session.kernel is not None and is_gone(session):
+        target = Path(session.kernel.connection_file)
+        with suppress(OSError):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             _copy(_place(folder, session.id), target)
 
@@ -43,12 +55,4 @@ def _place(folder: Path, session_id: str) -> Path:
 
 
 def _copy(source: Path, target: Path) -> None:
-    content = source.read_bytes()
-    neighbor = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    neighbor.unlink(missing_ok=True)
-    try:
-        with open(os.open(neighbor, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123  # with a mode
-            file.write(content)
-        neighbor.replace(target)
-    finally:
-        neighbor.unlink(missing_ok=True)
+    replace(target, read_bytes(source, MAX_FILE_BYTES))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import stat
 import sys
 import time
@@ -65,16 +66,9 @@ class Registry:
     def put(self, session: Session) -> None:
         """Write an entry. Raises `BridgeError`: disk_full, not_writable."""
         target = self._file(session.id)
-        neighbor = target.with_name(f".{target.name}.{os.getpid()}.{time.monotonic_ns()}.tmp")
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            try:
-                descriptor = os.open(neighbor, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                with open(descriptor, "wb") as file:  # noqa: PTH123  # with a mode
-                    file.write(msgspec.json.encode(session))
-                neighbor.replace(target)
-            finally:
-                neighbor.unlink(missing_ok=True)
+            replace(target, msgspec.json.encode(session))
         except OSError as error:
             raise not_written(target, error) from error
 
@@ -123,6 +117,18 @@ class Registry:
 
     def _lock(self, session_id: str) -> Path:
         return self.folder / f"{session_id}.lock"
+
+
+def replace(target: Path, content: bytes) -> None:
+    """Write a file that this user alone may read, in one step, whoever else writes it at the same time. Raises `OSError`."""
+    neighbor = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(8)}.tmp")
+    try:
+        descriptor = os.open(neighbor, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "wb") as file:  # noqa: PTH123  # with a mode
+            file.write(content)
+        neighbor.replace(target)
+    finally:
+        neighbor.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Session | None:

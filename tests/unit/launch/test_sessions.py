@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions import connection_copies
 from marimo_kernel_bridge.launch.sessions import registry as registry_module
 from marimo_kernel_bridge.launch.sessions.entries import Session, SessionKernel, id_of
 from marimo_kernel_bridge.launch.sessions.processes import runs, started
@@ -116,6 +117,45 @@ def test_an_entry_is_the_old_or_the_new_one_when_its_writer_is_stopped(
     assert refused.value.code == "disk_full"
     assert registry.all() == [old]
     assert [path.name for path in registry.folder.iterdir()] == [f"{old.id}.json"]
+
+
+def test_two_who_write_one_file_at_once_both_write_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second begins and ends while the first is about to put its own in place."""
+    put_in_place, target = Path.replace, tmp_path / "kernel.json"
+
+    def after_another(self: Path, place: Path) -> Path:
+        monkeypatch.setattr(Path, "replace", put_in_place)
+        registry_module.replace(target, b"second")
+        assert target.read_bytes() == b"second"
+        return put_in_place(self, place)
+
+    monkeypatch.setattr(Path, "replace", after_another)
+    registry_module.replace(target, b"first")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("kernel.json", b"first")]
+
+
+@pytest.mark.parametrize("kind", ["absent", "a pipe", "too large"])
+def test_a_new_kernels_connection_file_that_cannot_be_copied_leaves_no_copy_of_the_former_ones(
+    registry: Registry, tmp_path: Path, kind: str
+) -> None:
+    former, new = tmp_path / "former.json", tmp_path / "new.json"
+    former.write_text("{}")
+    registry.folder.mkdir()
+    entry = session(tmp_path / "a.ipynb", kernel=msgspec.structs.replace(HERE, connection_file=str(former)))
+    connection_copies.keep(registry.folder, entry)
+    assert [path.read_text() for path in registry.folder.iterdir()] == ["{}"]
+    if kind == "a pipe":
+        os.mkfifo(new)
+    elif kind == "too large":
+        new.write_bytes(b" " * 70_000)
+    entry = session(tmp_path / "a.ipynb", kernel=msgspec.structs.replace(HERE, connection_file=str(new)))
+    connection_copies.keep(registry.folder, entry)
+    assert list(registry.folder.iterdir()) == []
+    if kind == "absent":
+        connection_copies.bring_back(registry.folder, entry)
+        assert not new.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_told_with_the_way_out(tmp_path: Path) -> None:
