@@ -104,8 +104,9 @@ class Choice:
         The event loop has a turn between two values. Nothing may run cells meanwhile.
         """
         wanted = self._wanted(captured)
-        for name in [name for name in self._known if name not in wanted or self._ran_since(name)]:
-            self._pickling.forget(name)
+        begun = {*self._known, *self._pickling.given_up}
+        for name in [name for name in begun if name not in wanted or self._ran_since(name)]:
+            self._pickling.forget(name)  # its value may be deleted, for want of memory
             self._known.discard(name)
         self._ran = self._runs()
         for name, value in wanted.items():

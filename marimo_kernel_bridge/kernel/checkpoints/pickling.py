@@ -151,8 +151,13 @@ class Pickling:
         self._looked[name] = _Looked(value, pickler, pickler.objects > self._most_objects)
         return None
 
+    @property
+    def given_up(self) -> frozenset[str]:
+        """The names of which something is held since pickling was given up: "" stands for a group."""
+        return frozenset(self._given_up)
+
     def forget(self, name: str) -> None:
-        """Forget a name that was looked at, if it was."""
+        """Forget a name that was looked at, or given up, if it was."""
         self._looked.pop(name, None)
         self._given_up.pop(name, None)
 

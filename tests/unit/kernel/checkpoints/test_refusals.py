@@ -1,13 +1,18 @@
 """Values that cannot be kept: each is named with its type, the reason and the path, and fails nothing else."""
 
+import asyncio
 import gc
 import itertools
 import threading
 import weakref
 from contextlib import suppress
+from types import SimpleNamespace
 
 import pytest
 
+from marimo_kernel_bridge.kernel.checkpoints.capture import Captured
+from marimo_kernel_bridge.kernel.checkpoints.choice import Choice
+from marimo_kernel_bridge.kernel.checkpoints.own_code import OwnCode
 from marimo_kernel_bridge.kernel.checkpoints.pickling import (
     GivenUpError,
     LoadError,
@@ -17,6 +22,7 @@ from marimo_kernel_bridge.kernel.checkpoints.pickling import (
 )
 from marimo_kernel_bridge.kernel.checkpoints.refusals import Refusal, path_to
 from marimo_kernel_bridge.kernel.checkpoints.value_pickler import ValuePickler
+from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
 from tests.unit.kernel.checkpoints.notebook_values import Notebook
 
 
@@ -242,6 +248,37 @@ def test_large_data_is_not_held_after_pickling_was_given_up(notebook: Notebook) 
     with pytest.raises(GivenUpError):
         pickling.look("mixed", notebook.names["mixed"])
     assert not pickling._given_up
+
+
+def test_a_deleted_value_is_freed_by_the_next_attempt_after_one_that_was_given_up(
+    notebook: Notebook,
+) -> None:
+    notebook.run("class Row(list): pass\nrows = [Row() for n in range(3_000)]\nother = [1]")
+    cells = SimpleNamespace(
+        cells=[], runtime=SimpleNamespace(values=notebook.names, nodes=dict, descendants=lambda *_: set())
+    )
+    owner = SimpleNamespace(mode="all", left={}, is_worth=lambda *_: True)
+    asked: list[None] = []
+
+    def third() -> bool:
+        asked.append(None)
+        return len(asked) == 3
+
+    def captured(*names: str) -> Captured:
+        values = {name: notebook.names[name] for name in names}
+        return SimpleNamespace(values=values, makers=dict.fromkeys(names, ""), cells=())  # type: ignore[return-value]  # all that is looked at
+
+    own_code = OwnCode(Interrupts())
+    attempts = Choice(owner, cells, None, None, third, own_code=own_code)  # type: ignore[arg-type]  # the same
+    with pytest.raises(GivenUpError):
+        asyncio.run(attempts.next(captured("rows", "other")))
+    gone = weakref.ref(notebook.names["rows"][0])
+    del notebook.names["rows"]
+    group = asyncio.run(attempts.next(captured("other")))
+    assert group is not None
+    assert group.names == ("other",)
+    gc.collect()  # the traceback of what was raised
+    assert gone() is None
 
 
 @pytest.mark.parametrize("gives_up", [False, True])
