@@ -28,6 +28,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from marimo_kernel_bridge.kernel.versions.library_state import STATES
+from tests.isolation import Homes, begin, remove
 from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory
 from tests.unit.kernel.random_cells import OBJECTS, SUBJECTS
 
@@ -366,8 +367,13 @@ def main(histories: int, first: int | None) -> int:
     start = first if first is not None else int(done.read_text()) + 1 if done.exists() else 0
     done.parent.mkdir(exist_ok=True)
     found = 0
-    with tempfile.TemporaryDirectory() as folder, laboratory(Path(folder)) as lab:
-        for seed in range(start, start + histories):
+    run = begin()  # what kernels write by themselves does not come into the person's home
+    with (
+        Homes(run).new("f").lived_in(),
+        tempfile.TemporaryDirectory() as folder,
+        laboratory(Path(folder)) as lab,
+    ):
+        for count, seed in enumerate(range(start, start + histories), 1):
             tried = history(seed)
             problem = counterexample(lab, tried)
             if problem is not None:
@@ -377,6 +383,9 @@ def main(histories: int, first: int | None) -> int:
                 print(told, flush=True)  # noqa: T201  # the result
             if first is None:
                 done.write_text(str(seed))
+            if count % 100 == 0:
+                print(f"{count} of {histories} histories: {found} counterexamples", flush=True)  # noqa: T201  # progress
+    remove(run)
     print(f"{histories} histories from seed {start}: {found} counterexamples")  # noqa: T201  # the result
     return min(found, 1)
 
