@@ -8,8 +8,12 @@ from __future__ import annotations
 import ipaddress
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _LISTENS: Final = "0A"
 _TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
@@ -22,6 +26,31 @@ def foreign_listener(address: str, port: int) -> int | None:
     no such user, or the system does not tell (all but Linux). The system's own user may listen for us: a container engine
     publishes its containers' ports.
     """
+    uids = (int(uid) for uid, _ in _listening(address, port))
+    return next((uid for uid in uids if uid not in {0, os.getuid()}), None)
+
+
+def listens_at(pid: int, address: str, port: int) -> bool:
+    """Return whether a process of this user has the socket that listens on a port of this machine: what it says of itself is no proof.
+
+    True where the system does not tell (all but Linux).
+    """
+    if sys.platform != "linux":
+        return True
+    sockets = {f"socket:[{inode}]" for _, inode in _listening(address, port)}
+    folder = f"/proc/{pid}/fd"
+    try:
+        for number in os.listdir(folder):  # noqa: PTH208  # a kernel may have thousands
+            with suppress(OSError):  # closed meanwhile
+                if os.readlink(f"{folder}/{number}") in sockets:  # noqa: PTH115  # the same
+                    return True
+    except OSError:  # there is no such process, or it is another user's
+        pass
+    return False
+
+
+def _listening(address: str, port: int) -> Iterator[tuple[str, str]]:
+    """Yield the user and the inode of each socket that listens there."""
     counted = _rows_of(address)
     for table in _TABLES:
         try:
@@ -29,16 +58,10 @@ def foreign_listener(address: str, port: int) -> int | None:
         except OSError:
             continue
         for row in rows:
-            _, local, _, state, _, _, _, uid, *_ = row.split()
+            _, local, _, state, _, _, _, uid, _, inode, *_ = row.split()
             where, _, number = local.rpartition(":")
-            if (
-                state == _LISTENS
-                and int(number, 16) == port
-                and where in counted
-                and int(uid) not in {0, os.getuid()}
-            ):
-                return int(uid)
-    return None
+            if state == _LISTENS and int(number, 16) == port and where in counted:
+                yield uid, inode
 
 
 def _rows_of(address: str) -> set[str]:

@@ -18,6 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import listens, marked_files, new_connection_file, read_connection
+from marimo_kernel_bridge.client.port_owner import listens_at
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.owned_kernels import (
     arguments_for,
@@ -81,15 +82,16 @@ async def start(session: Session) -> SessionKernel:
 async def find(session: Session) -> tuple[SessionKernel, bool] | None:
     """Return a kernel of a session that runs though no entry has it, and whether anything is in it; None if there is none.
 
-    A server was killed before it had noted what it had started, or the entry was lost. The kernel says which process it is: that is
-    not asked of one in a sandbox, whose code might name another one. Unknown, it ends itself.
+    A server was killed before it had noted what it had started, or the entry was lost. The kernel says which process it is, and its
+    code may name another one, which would be killed in its place, or deny its sandbox: it is believed if that process has the
+    kernel's socket. One in a sandbox is not asked. Unknown, a kernel ends itself.
     """
     if session.bounds.sandbox is not None:
         return None
     for path in await asyncio.to_thread(marked_files, session.id):
         with suppress(BridgeError, TimeoutError):
             connection = await asyncio.to_thread(read_connection, path)
-            if not await listens(connection):
+            if not connection.here or not await listens(connection):
                 continue
             async with asyncio.timeout(_FIND_BOUND):
                 client = await KernelClient.attach(connection, bound=_FIND_BOUND)
@@ -98,7 +100,8 @@ async def find(session: Session) -> tuple[SessionKernel, bool] | None:
                 finally:
                     await client.close()
             since = started(known.pid)
-            if since is not None and not known.sandbox:
+            has_it = await asyncio.to_thread(listens_at, known.pid, connection.ip, connection.ports["shell"])
+            if since is not None and has_it and not known.sandbox:
                 return SessionKernel(str(path.resolve()), known.pid, since), known.cells > 0
     return None
 

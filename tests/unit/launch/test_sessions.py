@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import socket
 import stat
+import sys
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
 
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.sessions import connection_copies
+from marimo_kernel_bridge.launch.sessions import connection_copies, kernels
 from marimo_kernel_bridge.launch.sessions import registry as registry_module
 from marimo_kernel_bridge.launch.sessions.entries import Session, SessionKernel, id_of
 from marimo_kernel_bridge.launch.sessions.processes import runs, started
@@ -61,6 +65,35 @@ def test_a_session_is_active_while_its_own_kernel_runs(tmp_path: Path) -> None:
     assert (closed.state, closed.why_suspended) == ("suspended", "ann closed it")
     (tmp_path / "a.ipynb").unlink()
     assert closed.why_suspended == f"{tmp_path / 'a.ipynb'} is gone"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sandboxes need Linux, which alone tells who listens")
+@pytest.mark.anyio
+@pytest.mark.parametrize("named", ["itself", "another process"])
+async def test_a_kernel_without_an_entry_is_taken_for_no_process_but_the_one_that_has_its_socket(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """Its code may say that it is another process of this user, which would be killed when the notebook is closed."""
+    pid = os.getpid() if named == "itself" else os.getppid()
+
+    class Client:
+        reads = SimpleNamespace(
+            describe=AsyncMock(return_value=SimpleNamespace(pid=pid, sandbox="", cells=2))
+        )
+        attach = AsyncMock(side_effect=lambda *_, **__: Client)
+        close = AsyncMock()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        place = SimpleNamespace(ip="127.0.0.1", here=True, transport="tcp", ports={"shell": port})
+        monkeypatch.setattr(kernels, "marked_files", lambda _: [tmp_path / "kernel.json"])
+        monkeypatch.setattr(kernels, "read_connection", lambda _: place)
+        monkeypatch.setattr(kernels, "KernelClient", Client)
+        found = await kernels.find(session(tmp_path / "a.ipynb"))
+        place.here = False
+        assert await kernels.find(session(tmp_path / "a.ipynb")) is None, "the process is of another machine"
+    expected = SessionKernel(str(tmp_path / "kernel.json"), pid, started(pid) or "")
+    assert found == ((expected, True) if named == "itself" else None)
 
 
 # The files
