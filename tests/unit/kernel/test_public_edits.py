@@ -92,10 +92,15 @@ def test_after_an_edit_each_cell_is_right_or_marked(
         assert lab.run(name, text).ok
     lab.sync()
     assert wrong(lab, expected) == {}
-    for cells in (edited, edited, original):  # the edit, the cell again, and back
+    for again, cells in (
+        (False, edited),
+        (True, edited),
+        (False, original),
+    ):  # the edit, the cell again, and back
         expected = as_run_again(cells, folder)
         previewed = preview(lab, cell, cells[cell])
         lab.run(cell, cells[cell])
         lab.sync()
         assert wrong(lab, expected) == {}
-        assert previewed == ran(lab)
+        # A cell that acts outside runs only if what it reads has changed, which nobody knows before.
+        assert previewed == ran(lab) or (again and previewed > ran(lab))
