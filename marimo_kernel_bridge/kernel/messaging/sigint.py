@@ -66,7 +66,7 @@ def _stack(frame: FrameType | None) -> Iterator[FrameType]:
 
 def _is_own(frame: FrameType | None) -> bool:
     """Return whether code of this package runs, which would be left half done."""
-    return frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == _OWN
+    return frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == _OWN
 
 
 class Interrupts:

@@ -88,6 +88,13 @@ def test_messages_are_received_without_an_interrupt_while_values_are_pickled(
     assert interrupts.take_due() == (state == "a run")
 
 
+def test_code_may_have_any_name(interrupts: Interrupts) -> None:
+    frames: list[FrameType] = []
+    exec("frames.append(sys._getframe())", {"frames": frames, "sys": sys, "__name__": None})
+    with interrupts.in_values(), pytest.raises(KeyboardInterrupt):
+        interrupts.on_sigint(signal.SIGINT, frames[0])
+
+
 def _on_a_thread(work: Callable[[], None]) -> None:
     thread = threading.Thread(target=work)
     thread.start()
