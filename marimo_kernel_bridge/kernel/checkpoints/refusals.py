@@ -34,7 +34,7 @@ _TEMPORARY: Final = "a temporary file or folder ends with the process"
 
 _REFUSED: Final[Mapping[tuple[str, str], str]] = {
     ("_io", "_IOBase"): _FILE,
-    ("_ctypes", "Array"): _LIBRARY,
+    ("_ctypes", "Array"): "no module has the class of an array of ctypes",
     ("_ctypes", "CFuncPtr"): _LIBRARY,
     ("_asyncio", "Future"): _TASK,
     ("_asyncio", "Task"): _TASK,

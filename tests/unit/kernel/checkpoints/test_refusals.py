@@ -89,7 +89,7 @@ from tests.unit.kernel.checkpoints.notebook_values import Notebook
             "a connection cannot be kept",
         ),
         ("import ctypes; x = ctypes.CDLL(None)", "ctypes.CDLL", "what a loaded library has of its own"),
-        ("import ctypes; x = (ctypes.c_int * 3)(1)", "c_int_Array_3", "what a loaded library has of its own"),
+        ("import ctypes; x = (ctypes.c_int * 3)(1)", "c_int_Array_3", "no module has the class of an array"),
         ("x = globals()", "dict", "the namespace of the notebook itself cannot be kept"),
     ],
 )
