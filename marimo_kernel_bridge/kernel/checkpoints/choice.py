@@ -117,10 +117,7 @@ class Choice:
                     self._lost[name] = refusal
                 else:
                     self._known.add(name)
-        groups = self._tried(self._pickling.groups, self._known)
-        if isinstance(groups, Refusal):  # no time is left to see what values share, or their code was ended
-            self._lost |= dict.fromkeys(self._known, groups)
-            groups = ()
+        groups = self._found()
         self._groups = {
             names: group
             for names, group in self._groups.items()
@@ -142,6 +139,18 @@ class Choice:
             return pickled
         return None
 
+    def _found(self) -> tuple[tuple[str, ...], ...]:
+        """Return the groups; none if there is no time left to see what values share, or their code was ended."""
+        groups = self._tried(self._pickling.groups, ())
+        if not isinstance(groups, Refusal):
+            return groups
+        if (
+            groups.ended and self._own_code.overdue
+        ):  # by whose code is not known: what a person ends is tried again
+            self._note_ended(groups, self._known)
+        self._lost |= dict.fromkeys(self._known, groups)
+        return ()
+
     def _tried(self, work: Callable[[], T], names: Iterable[str]) -> T | Refusal:
         try:
             self._begin()
@@ -153,8 +162,11 @@ class Choice:
                 raise
             return NOT_YET
         if isinstance(done, Refusal) and done.ended:
-            self._owner.left |= {name: (done, self.ran_of([name])) for name in names}
+            self._note_ended(done, names)
         return done
+
+    def _note_ended(self, refusal: Refusal, names: Iterable[str]) -> None:
+        self._owner.left |= {name: (refusal, self.ran_of([name])) for name in names}
 
     def _asked(self) -> bool:
         return self._own_code.asked(self._give_up)

@@ -45,7 +45,8 @@ class OwnCode:
     def __init__(self, interrupts: Interrupts) -> None:
         self._interrupts = interrupts
         self._since: float | None = None
-        self._overdue = False
+        self.overdue = False
+        """Whether the watch has ended what runs now, or ran last."""
         self._over = threading.Event()
         self._watch: threading.Thread | None = None
 
@@ -59,7 +60,7 @@ class OwnCode:
 
     def comes_back(self) -> None:
         """Note that pickling goes on."""
-        self._since = time.monotonic()
+        self._since, self.overdue = time.monotonic(), False
 
     def asked(self, question: Callable[[], bool]) -> bool:
         """Return the answer to what pickling asks, which looks for messages: no interrupt comes between."""
@@ -69,21 +70,24 @@ class OwnCode:
 
     def run(self, work: Callable[[], T]) -> T | Refusal:
         """Return what work returns that runs code of values; why not, if that was interrupted or did not come back."""
-        self._overdue = False
         self.comes_back()
         try:
             with self._interrupts.in_values():
                 return work()
         except KeyboardInterrupt:
             why = (
-                f"its own code did not pickle it within {LONGEST:g} s" if self._overdue else "was interrupted"
+                f"its own code did not pickle it within {LONGEST:g} s" if self.overdue else "was interrupted"
             )
             return Refusal("", why, ended=True)
         finally:
             self._since = None
 
     def _look(self) -> None:
-        while not self._over.wait(min(_LOOKS_EVERY, LONGEST)):
-            if (since := self._since) is not None and time.monotonic() - since > LONGEST:
-                self._overdue = True
+        seen, looks = None, 0  # counted: while the process is stopped, time passes and its code does not run
+        while not self._over.wait(each := min(_LOOKS_EVERY, LONGEST)):
+            since = self._since
+            looks = looks + 1 if since is not None and since == seen else 0
+            seen = since
+            if looks * each >= LONGEST:
+                self.overdue = True
                 self._interrupts.end_values()

@@ -4,11 +4,13 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 
 from marimo_kernel_bridge.kernel.checkpoints import after_runs, automatic, choice, one_save, own_code
 from marimo_kernel_bridge.kernel.checkpoints.automatic import AutomaticSaving
+from marimo_kernel_bridge.kernel.checkpoints.own_code import OwnCode
 from marimo_kernel_bridge.kernel.checkpoints.pickling import Pickling
 from marimo_kernel_bridge.kernel.messaging.sigint import interrupt_main_thread
 from marimo_kernel_bridge.protocol import messages as wire
@@ -18,6 +20,16 @@ from tests.unit.kernel.checkpoints.lives import Lives
 
 COSTLY = 0.05
 """Seconds, in place of five."""
+
+
+@pytest.fixture
+def interrupted() -> OwnCode:
+    class Nobody:
+        in_values = asking = staticmethod(nullcontext)
+
+        def end_values(self) -> None: ...
+
+    return OwnCode(Nobody())
 
 
 @pytest.fixture(autouse=True)
@@ -203,6 +215,58 @@ def test_a_value_that_does_not_come_back_is_left_out_until_a_cell_makes_it_anew(
     lives.run({"load": f"time.sleep({COSTLY})\nstuck, loaded = Never(), [1]"})
     wait(lives, lambda: len(checkpoints(lives)) == 3 and not saving(lives).busy)
     assert checkpoints(lives)[0].lost == ()
+
+
+class Looks(threading.Event):
+    """What ends a watch, after some looks."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self._left = number
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout == 0.5
+        self._left -= 1
+        return self._left < 0
+
+
+def test_time_in_which_the_process_is_stopped_ends_no_value(
+    interrupted: OwnCode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted.comes_back()
+    monkeypatch.setattr(f"{own_code.__name__}.time.monotonic", lambda: 1e9)  # it goes on
+    monkeypatch.setattr(interrupted, "_over", Looks(5))
+    interrupted._look()
+    overdue = [interrupted.overdue]
+    monkeypatch.setattr(interrupted, "_over", Looks(21))
+    interrupted._look()
+    overdue.append(interrupted.overdue)
+    interrupted.comes_back()
+    overdue.append(interrupted.overdue)  # who interrupts it now is a person
+    assert overdue == [False, True, False]
+
+
+@pytest.mark.parametrize("by", ["a person", "the watch"])
+def test_who_interrupts_the_search_for_what_values_share_has_them_saved_by_the_next_checkpoint(
+    lives: Lives, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    """Only the watch is for code that would hold up the next one, too."""
+    groups, searched = Pickling.groups, list[None]()
+
+    def interrupted(self: Pickling) -> object:
+        searched.append(None)
+        if len(searched) > 1:
+            return groups(self)
+        codes[0].overdue = by == "the watch"
+        raise KeyboardInterrupt
+
+    codes: list[OwnCode] = []
+    begin = OwnCode.__enter__
+    monkeypatch.setattr(OwnCode, "__enter__", lambda self: codes.append(self) or begin(self))
+    monkeypatch.setattr(Pickling, "groups", interrupted)
+    lives.run({"load": f"__import__('time').sleep({COSTLY})\nloaded = [1]"})
+    wait(lives, lambda: bool(searched) and not saving(lives).busy)
+    assert list(saving(lives).left) == ([] if by == "a person" else ["loaded"])
 
 
 def test_an_interrupt_while_pickling_looks_for_requests_ends_neither_that_nor_the_value(
