@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 import msgspec
 
 from marimo_kernel_bridge.kernel.live import messages, page_ids
-from marimo_kernel_bridge.kernel.live.parts import Parts
+from marimo_kernel_bridge.kernel.live.parts import LONGEST, Parts
 from marimo_kernel_bridge.kernel.messaging.requests import Cause
 from marimo_kernel_bridge.kernel.messaging.sigint import on_main_thread
 from marimo_kernel_bridge.runtime.interface import FunctionResult
@@ -80,7 +80,7 @@ class PageRequests:
         self._host, self._live, self._pages = host, live, pages
         self.greeted: Callable[[str], None] = lambda _: None
         """Called with the session of a page that says hello, on the main thread."""
-        self._parts = Parts()  # on the main thread, as all that changes something
+        self._parts = Parts(self._dropped)  # on the main thread, as all that changes something
         self._answered = _Newest()  # requests: when
         self._results = _Newest()  # calls: the result's notification; None while it runs
         self._tasks: set[asyncio.Future[None]] = set()
@@ -93,6 +93,8 @@ class PageRequests:
             if isinstance(message, messages.Part):
                 text = self._parts.add(message)
                 if text is None:
+                    loop = self._host.io_loop
+                    loop.add_callback(loop.call_later, LONGEST, self._parts.drop_old)
                     return
                 message = messages.decode_whole(text)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -118,6 +120,9 @@ class PageRequests:
                 self._complain("A page cannot show marimo's elements: %s", message.reason)
             case _:
                 assert_never(message)
+
+    def _dropped(self, why: str) -> None:
+        self._complain("A page's message that came in parts is dropped: %s", why)
 
     def _complain(self, text: str, detail: object) -> None:
         if text not in self._complained:

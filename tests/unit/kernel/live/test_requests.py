@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from marimo_kernel_bridge.kernel.live import messages
+from marimo_kernel_bridge.kernel.live import messages, page_requests, parts
 from marimo_kernel_bridge.kernel.live.loader_source import loader_source
 from marimo_kernel_bridge.runtime.display.placeholders import Placeholder
 from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
@@ -278,3 +278,14 @@ def test_with_the_extensions_document_late_outputs_come_its_way(
     page.settle()
     assert window.text("b") == "desk 3"
     assert [one for one in page.heard("outputs") if one["cell"] == "b"] == []
+
+
+def test_parts_that_a_page_leaves_behind_are_dropped_later_and_logged(
+    page: LivePage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.front_end.kernel.kernel.live_carriers._requests._complained.clear()
+    for module in (page_requests, parts):
+        monkeypatch.setattr(module, "LONGEST", 0.01)
+    with caplog.at_level(logging.WARNING):
+        page.say(type="part", whole="left", index=0, count=2, text="{")
+        assert page.front_end.kernel.run_until(lambda: "1 of 2 parts had come" in caplog.text)
