@@ -235,14 +235,18 @@ def test_a_value_that_does_not_come_back_holds_no_run_up(
     lives: Lives, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     """An interrupt of the person ends the run as well, as between any two cells; that of the watch does not."""
-    if by == "the watch":
-        monkeypatch.setattr(own_code, "LONGEST", 0.05)
-    else:
-        interrupt = threading.Thread(target=interrupt_main_thread)
-        monkeypatch.setattr(own_code, "sent", interrupt.start, raising=False)
+    monkeypatch.setattr(own_code, "LONGEST", 3600)  # however slow the machine is with other values
+
+    def begin() -> None:
+        if by == "the watch":
+            monkeypatch.setattr(own_code, "LONGEST", 0.05)
+        else:
+            threading.Thread(target=interrupt_main_thread).start()
+
+    monkeypatch.setattr(own_code, "begin", begin, raising=False)
     never = (
         "import time\nclass Never:\n def __reduce__(self):\n"
-        "  import sys; getattr(sys.modules[%r], 'sent', int)()\n  while True: time.sleep(0.001)"
+        "  import sys; sys.modules[%r].begin()\n  while True: time.sleep(0.001)"
     )
     lives.lab.run("never", never % own_code.__name__)
     replies = lives.lab.run_all({"load": f"{LOAD}stuck, loaded = Never(), [1]", "train": LOOK})
