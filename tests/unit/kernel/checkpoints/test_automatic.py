@@ -18,8 +18,8 @@ from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 from tests.inputs import inputs
 from tests.unit.kernel.checkpoints.lives import Lives
 
-COSTLY = 0.05
-"""Seconds, in place of five."""
+COSTLY = 0.25
+"""Seconds, in place of five: more than a quick cell takes on a machine that computes something else."""
 
 
 @pytest.fixture
@@ -131,12 +131,14 @@ def test_a_value_that_changes_while_it_is_written_is_written_as_it_is_in_the_end
     async def change_once(self: one_save.OneSave, *args: object, raw: bool = False) -> object:
         if not changed:
             changed.append(
-                lives.lab.send("load", "import time\ntime.sleep(0.06)\ndata = bytearray(b'2') * 9_000_000")
+                lives.lab.send(
+                    "load", f"import time\ntime.sleep({COSTLY})\ndata = bytearray(b'2') * 9_000_000"
+                )
             )
         return await written(self, *args, raw=raw)  # type: ignore[arg-type]
 
     monkeypatch.setattr(one_save.OneSave, "_written", change_once)
-    lives.run({"load": "import time\ntime.sleep(0.06)\ndata = bytearray(b'1') * 9_000_000"})
+    lives.run({"load": f"import time\ntime.sleep({COSTLY})\ndata = bytearray(b'1') * 9_000_000"})
     wait(lives, lambda: bool(checkpoints(lives)) and not saving(lives).busy)
     lives.die()
     assert lives.named(lives.restore().fresh) == ["load"]
