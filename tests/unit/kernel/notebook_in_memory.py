@@ -230,10 +230,6 @@ class KernelInMemory:
         self._loop.run_until_complete(asyncio.sleep(0))
         IOLoop.current().close()  # closes asyncio's too; tornado keeps what is open
         self._iopub_thread.io_loop.close(all_fds=True)
-        for socket in (self._iopub, self.stream):
-            socket.context.destroy(
-                linger=0
-            )  # else it warns when it is garbage, where a cell may have made that an error
         atexit.unregister(self.kernel.shell.atexit_operations)  # which would keep the kernel
         asyncio.set_event_loop(None)
         ZMQInteractiveShell.clear_instance()
