@@ -181,15 +181,15 @@ class NotebookEditor:
             case wanted.RunStale():
                 async with self._request() as address:
                     notebook.edits.run_stale(edits.CLIENT, address)
-            case wanted.ChangeMarkdown(cell_id=cell_id, text=text):
-                await self._edits.change_markdown(cell_id, text)
+            case wanted.ChangeMarkdown():
+                await self._edits.change_markdown(command)
             case wanted.SetSettings(cell_id=cell_id, settings=settings):
                 self._settings[cell_id] = settings
                 self._edits.settle(self._settings)
             case wanted.DeleteCell(cell_id=cell_id):
                 await self._edits.delete(cell_id)
             case wanted.Arrange(order=order):
-                await self._edits.arrange(order, [one.cell.cell_id for one in self.cells()])
+                await self._edits.arrange(order, lambda: [one.cell.cell_id for one in self.cells()])
             case wanted.Configure(disabled=disabled):
                 async with self._request() as address:
                     notebook.runs.open(address, edits.CLIENT, ())

@@ -43,9 +43,9 @@ class Carrier(Protocol):
 class PageComm:
     """A comm that a page has opened."""
 
-    def __init__(self, comm: Any, receive: Receive) -> None:
-        """Take over a comm that was opened."""
-        self._comm = comm
+    def __init__(self, comm: Any, receive: Receive, ended: Callable[[Carrier], None]) -> None:
+        """Take over a comm that was opened. `ended` is called when the page closes it."""
+        self._comm, self._ended = comm, ended
         self.closed = False
         self.comm_id: str = comm.comm_id
         comm.on_msg(lambda message: receive(self, message["content"]["data"]))
@@ -53,6 +53,7 @@ class PageComm:
 
     def _close(self, _message: object) -> None:
         self.closed = True
+        self._ended(self)
 
     def send(self, data: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         self._comm.send(data, buffers=buffers)

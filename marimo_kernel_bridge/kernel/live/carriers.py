@@ -80,7 +80,7 @@ class LiveCarriers:
 
     def opened(self, comm: Any, data: object) -> None:
         """Take over a comm that a page has opened. `data` is its first message, if there is one."""
-        carrier = PageComm(comm, self._requests.receive)
+        carrier = PageComm(comm, self._requests.receive, self._requests.closed)
         self._reach_by(carrier)
         if data:
             self._requests.receive(carrier, data)

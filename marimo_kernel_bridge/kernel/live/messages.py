@@ -18,6 +18,7 @@ LOADER: Final = names.LIVE_LOADER
 
 MOST_PARTS: Final = 100
 """marimo takes files of 100 MB, which are 133 in base64."""
+LARGEST_PART: Final = 3_000_000  # characters
 
 _Id: TypeAlias = Annotated[str, Meta(max_length=200)]
 _Name: TypeAlias = Annotated[str, Meta(max_length=200)]
@@ -80,7 +81,7 @@ class Part(Struct, tag="part", tag_field="type", frozen=True):
     whole: _Id
     index: Annotated[int, Meta(ge=0, lt=MOST_PARTS)]
     count: Annotated[int, Meta(ge=1, le=MOST_PARTS)]
-    text: Annotated[str, Meta(max_length=3_000_000)]
+    text: Annotated[str, Meta(max_length=LARGEST_PART)]
 
 
 FromPage: TypeAlias = Whole | Part

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, assert_never
 import msgspec
 
 from marimo_kernel_bridge.kernel.live import messages, page_ids
-from marimo_kernel_bridge.kernel.live.parts import LONGEST, Parts
+from marimo_kernel_bridge.kernel.live.parts import LOOK, Parts
 from marimo_kernel_bridge.kernel.messaging.requests import Cause
 from marimo_kernel_bridge.kernel.messaging.sigint import on_main_thread
 from marimo_kernel_bridge.runtime.interface import FunctionResult
@@ -81,6 +81,7 @@ class PageRequests:
         self.greeted: Callable[[str], None] = lambda _: None
         """Called with the session of a page that says hello, on the main thread."""
         self._parts = Parts(self._dropped)  # on the main thread, as all that changes something
+        self._looks = False  # whether a look at them is due
         self._answered = _Newest()  # requests: when
         self._results = _Newest()  # calls: the result's notification; None while it runs
         self._tasks: set[asyncio.Future[None]] = set()
@@ -91,10 +92,9 @@ class PageRequests:
         try:
             message = messages.decode(data)
             if isinstance(message, messages.Part):
-                text = self._parts.add(message)
+                text = self._parts.add(message, carrier)
                 if text is None:
-                    loop = self._host.io_loop
-                    loop.add_callback(loop.call_later, LONGEST, self._parts.drop_old)
+                    self._look_later()
                     return
                 message = messages.decode_whole(text)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -120,6 +120,20 @@ class PageRequests:
                 self._complain("A page cannot show marimo's elements: %s", message.reason)
             case _:
                 assert_never(message)
+
+    def closed(self, carrier: Carrier) -> None:
+        """Forget what has come on a carrier that its page has closed."""
+        self._parts.drop_those_on(carrier)
+
+    def _look_later(self) -> None:
+        if self._parts and not self._looks:
+            self._looks = True
+            self._host.io_loop.call_later(LOOK, self._look)
+
+    def _look(self) -> None:
+        self._looks = False
+        self._parts.look()
+        self._look_later()
 
     def _dropped(self, why: str) -> None:
         self._complain("A page's message that came in parts is dropped: %s", why)

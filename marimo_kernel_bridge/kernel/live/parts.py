@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.kernel.live.messages import LARGEST_PART, MOST_PARTS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from marimo_kernel_bridge.kernel.live.carrier import Carrier
     from marimo_kernel_bridge.kernel.live.messages import Part
 
-_AT_ONCE: Final = 2
-"""Messages of which parts are kept. A page that goes away while it sends leaves one behind."""
-LONGEST: Final = 300.0
-"""Seconds after which the parts of a message are dropped of which no more has come."""
+_AT_ONCE: Final = 16
+"""Messages of which parts are kept."""
+MOST: Final = MOST_PARTS * LARGEST_PART
+"""Characters of all the parts that are kept: one message may be as large as that."""
+LOOK: Final = 10.0
+"""Seconds between looks at what has come. No look is due while a cell runs, when no part is taken, either."""
+_LOOKS: Final = 6
+"""Looks after which the parts of a message are dropped of which no more has come."""
 
 
 @dataclass
 class _Coming:
-    """The parts that have come of one message, and when the last did."""
+    """The parts that have come of one message, on which carrier, and the looks since the newest."""
 
+    carrier: Carrier
     count: int
-    newest: float = 0.0
+    size: int = 0
+    looks: int = 0
     texts: dict[int, str] = field(default_factory=dict)
 
 
@@ -34,34 +42,48 @@ class Parts:
         """`complain` is called with the reason why something is dropped."""
         self._complain = complain
         self._coming: OrderedDict[tuple[str, str], _Coming] = OrderedDict()
+        self._size = 0
 
-    def add(self, part: Part) -> str | None:
+    def __bool__(self) -> bool:
+        return bool(self._coming)
+
+    def add(self, part: Part, carrier: Carrier) -> str | None:
         """Return the text of the message, once all its parts are there."""
-        self.drop_old()
         message = (part.page, part.whole)
-        coming = self._coming.setdefault(message, _Coming(part.count))
+        coming = self._coming.setdefault(message, _Coming(carrier, part.count))
         if part.count != coming.count or part.index >= part.count:
-            del self._coming[message]
+            self._drop(message)
             self._complain(f"its part {part.index} of {part.count} is none of a message of {coming.count}")
             return None
         self._coming.move_to_end(message)
-        while len(self._coming) > _AT_ONCE:
-            _, pushed_out = self._coming.popitem(last=False)
-            self._complain(f"only {_AT_ONCE} are received at once: {_amount(pushed_out)} had come")
-        coming.texts[part.index], coming.newest = part.text, time.monotonic()
+        more = len(part.text) - len(coming.texts.get(part.index, ""))
+        coming.texts[part.index], coming.looks = part.text, 0
+        coming.size += more
+        self._size += more
+        while self._size > MOST or len(self._coming) > _AT_ONCE:
+            oldest = next(iter(self._coming))
+            self._complain(
+                f"{MOST // 1_000_000} MB and {_AT_ONCE} messages are received at once: {self._drop(oldest)} had come"
+            )
         if len(coming.texts) < coming.count:
             return None
-        del self._coming[message]
+        self._drop(message)
         return "".join(text for _, text in sorted(coming.texts.items()))
 
-    def drop_old(self) -> None:
-        """Drop the parts of messages whose pages have sent no more for minutes."""
-        now = time.monotonic()
+    def look(self) -> None:
+        """Drop the parts of messages whose pages have sent no more since some looks."""
         for message, coming in list(self._coming.items()):
-            if coming.newest and now - coming.newest >= LONGEST:
-                del self._coming[message]
-                self._complain(f"no more came for {LONGEST:g} s: {_amount(coming)} had come")
+            coming.looks += 1
+            if coming.looks >= _LOOKS:
+                self._complain(f"no more came for a minute: {self._drop(message)} had come")
 
+    def drop_those_on(self, carrier: Carrier) -> None:
+        """Drop what has come on a carrier that is closed."""
+        for message, coming in list(self._coming.items()):
+            if coming.carrier is carrier:
+                self._complain(f"its page was closed: {self._drop(message)} had come")
 
-def _amount(coming: _Coming) -> str:
-    return f"{len(coming.texts)} of {coming.count} parts"
+    def _drop(self, message: tuple[str, str]) -> str:
+        coming = self._coming.pop(message)
+        self._size -= coming.size
+        return f"{len(coming.texts)} of {coming.count} parts"

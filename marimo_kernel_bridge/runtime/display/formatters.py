@@ -101,16 +101,20 @@ class Display:
     def _format(self, value: object, include: Any = None, exclude: Any = None) -> Bundle:
         """Format an object: another's HTML with marimo's elements in it, as by an f-string, is drawn like marimo's own.
 
-        Not its Markdown: front ends take scripts out of that, and would run those of the HTML in its place.
+        Not its Markdown: front ends take scripts out of that, and would run those of the HTML in its place. One with parts that need a
+        renderer of the front end displays itself, as IPython has it for objects with `_ipython_display_`: it comes before its parts.
         """
         data, metadata = self._plain_format(value, include, exclude)
         text = data.get("text/html")
         if not isinstance(text, str) or _ELEMENT not in text:
             return data, metadata
         first, *others = self.outputs(Html(text), keeps=True)
-        for bundle in others:
+        data = {**data, **first[0]}
+        if not others:
+            return data, metadata
+        for bundle in ((data, metadata), *others):
             _publish(*bundle)
-        return {**data, **first[0]}, metadata
+        return {}, {}
 
     # -- called by IPython's formatters, in this order ----------------------------------------------------------------
 

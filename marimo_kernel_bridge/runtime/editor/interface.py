@@ -47,10 +47,11 @@ class RunStale:
 
 @dataclass(frozen=True)
 class ChangeMarkdown:
-    """Give a cell with Markdown another text."""
+    """Give a cell with Markdown another text, in place of one of those that the editor has `seen`."""
 
     cell_id: str
     text: str
+    seen: frozenset[str]
 
 
 @dataclass(frozen=True)

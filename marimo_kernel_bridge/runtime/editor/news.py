@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 _NO_NAME: Final = "_"
 _UNDER_WAY: Final = frozenset({"queued", "running"})
+_SEEN_KEPT: Final = 50  # texts of each cell with Markdown
 
 
 def code_of(one: EditorCell) -> str:
@@ -95,6 +97,7 @@ class News:
         self._codes: dict[str, str] = {}
         self._settings: dict[str, CellSettings] = {}
         self._taken: dict[str, tuple[str, str]] = {}
+        self._seen: dict[str, deque[str]] = {}
         self.markdown: dict[str, str] = {}
         """The code of the cells with Markdown, which the kernel does not know, by their ids."""
         self._order: list[str] = []
@@ -104,9 +107,30 @@ class News:
         """Tell everything of a cell again: the editor shows something else."""
         self._told.pop(cell_id, None)
 
-    def took(self, cell_id: str, typed: str, written: str) -> None:
-        """Note that the notebook has a text of the editor, which it writes otherwise: the editor's stays, where a person may type on."""
-        self._taken[cell_id] = typed, written
+    def asks_for(self, cell_id: str, code: str) -> bool:
+        """Return whether a cell with Markdown is to get another text: it has another one now, or is about to get it."""
+        present = self.markdown[cell_id]
+        return {code, self._taken.get(cell_id, (present,))[0]} != {present}
+
+    def took(self, cell_id: str, typed: str, text: str) -> frozenset[str]:
+        """Note that the notebook is given a text, which it writes otherwise: the editor's stays, where a person may type on.
+
+        Return the texts of the cell that the editor has shown, or given to the notebook.
+        """
+        seen = frozenset(self._seen.get(cell_id, ()))
+        self._taken[cell_id] = typed, markdown_to_marimo(text)
+        self._see(cell_id, text)
+        return seen
+
+    def kept(self, cell_id: str) -> None:
+        """Note that the notebook has kept its own text: its next one replaces the editor's."""
+        if cell_id in self._taken and cell_id in self.markdown:
+            self._taken[cell_id] = self._taken[cell_id][0], self.markdown[cell_id]
+
+    def _see(self, cell_id: str, text: str) -> None:
+        seen = self._seen.setdefault(cell_id, deque(maxlen=_SEEN_KEPT))
+        if text not in seen:
+            seen.append(text)
 
     # -- the document ---------------------------------------------------------------------------------------------
 
@@ -127,13 +151,19 @@ class News:
             if known is None:
                 changes.append(_created(one, order[0] if before is None and order else None, before))
                 order.insert(0 if before is None else order.index(before) + 1, cell_id)
+                shown = code_of(one)
             else:
                 typed, written = self._taken.get(cell_id, ("", ""))
-                present = written if known.code == typed else known.code
+                shown = known.code
+                present = written if shown == typed else shown
                 if present == self._codes.get(cell_id) != code_of(one):
                     changes.append(SetCode(cell_id, code_of(one)))
+                    shown = code_of(one)
+                    self._taken.pop(cell_id, None)
                 if self._settings.get(cell_id, one.settings) != one.settings:
                     changes += _settled(known, one.settings)
+            if one.is_markdown and shown == code_of(one):
+                self._see(cell_id, one.cell.code)
             before = cell_id
         if ids != self._order and [cell_id for cell_id in order if cell_id in set(ids)] != ids:
             changes.append(ReorderCells(tuple(map(CellId_t, _arranged(order, ids)))))
@@ -141,6 +171,8 @@ class News:
         self._codes = {one.cell.cell_id: code_of(one) for one in cells}
         self._settings = {one.cell.cell_id: one.settings for one in cells}
         self.markdown = {one.cell.cell_id: code_of(one) for one in cells if one.is_markdown}
+        for gone in self._seen.keys() - self.markdown.keys():
+            del self._seen[gone]
         return changes
 
     # -- cells ----------------------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ import uvicorn
 from marimo import _loggers
 from marimo._ast.compiler import extract_markdown
 from marimo._config.manager import get_default_config_manager
-from marimo._convert.common.format import markdown_to_marimo
 from marimo._messaging.notebook.changes import DeleteCell as DeleteFromDocument
 from marimo._messaging.notebook.changes import Transaction
 from marimo._messaging.notification import (
@@ -244,7 +243,7 @@ class Site:
             case RunCells(cells=cells) if any(cell_id in markdown for cell_id, _ in cells):
                 for cell_id, code in cells:
                     if cell_id in markdown:
-                        self._change_markdown(cell_id, code, markdown[cell_id])
+                        self._change_markdown(cell_id, code)
                 command = replace(command, cells=tuple(one for one in cells if one[0] not in markdown))
             case Configure(disabled=disabled) if any(cell_id in markdown for cell_id, _ in disabled):
                 command = Configure(tuple(one for one in disabled if one[0] not in markdown))
@@ -252,17 +251,15 @@ class Site:
                 pass
         self._host.act(command)
 
-    def _change_markdown(self, cell_id: str, code: str, before: str) -> None:
+    def _change_markdown(self, cell_id: str, code: str) -> None:
         text = extract_markdown(code)
         if text is None:
             for notification in answers.refusal(cell_id, [_MARKDOWN]):
                 self.send(notification)
             return
         self._news.forget(cell_id)  # told again, so that it does not seem to wait
-        if code == before:
-            return
-        self._news.took(cell_id, code, markdown_to_marimo(text))
-        self._host.act(ChangeMarkdown(cell_id, text))
+        if self._news.asks_for(cell_id, code):
+            self._host.act(ChangeMarkdown(cell_id, text, self._news.took(cell_id, code, text)))
 
     # -- to the pages ---------------------------------------------------------------------------------------------
 
@@ -323,7 +320,8 @@ class Site:
         self.send(message)
 
     def show_instead(self, cell_id: str, notifications: Iterable[NotificationMessage]) -> None:
-        """Show something in a cell that the kernel does not have there."""
-        self._news.forget(cell_id)
+        """Show something in a cell that the kernel does not have there, until it has something new."""
+        self.refresh()  # what is new by now is not that
+        self._news.kept(cell_id)
         for notification in notifications:
             self.send(notification)

@@ -62,6 +62,14 @@ class Pages:
         self.host.act(command)
         assert self.kernel.run_until(lambda: self.done > before)
 
+    def act_at_once(self, *commands: editor.Command) -> None:
+        """Give commands while those before are still under way."""
+        assert self.kernel is not None
+        before = self.done
+        for command in commands:
+            self.host.act(command)
+        assert self.kernel.run_until(lambda: self.done == before + len(commands))
+
     def run(self, **cells: str) -> None:
         """Run cells of the editor, whose document has the kernel's cells and then the new ones."""
         known = [one.cell.cell_id for one in self.host.cells()]
@@ -303,22 +311,79 @@ def test_markdown_that_is_changed_moved_and_deleted_there_is_so_in_the_document(
     document = lab.open(CODES)
     document.insert("words", "Some *words*", "two", "markdown")
     words = markdown_id(pages)
-    pages.act(editor.ChangeMarkdown(words, "Other *words*"))
+    pages.act(editor.ChangeMarkdown(words, "Other *words*", frozenset({"Some *words*"})))
     assert document.codes["words"] == "Other *words*"
-    pages.act(editor.ChangeMarkdown(words, ""))
+    pages.act(editor.ChangeMarkdown(words, "", frozenset()))
     assert markdown_id(pages) == words  # it is there for another text
     pages.act(editor.Arrange((words, ids["one"], ids["two"], ids["open"])))
     assert list(document.codes) == ["words", "one", "two", "open"]
     pages.act(editor.Arrange((ids["two"], words, ids["one"], ids["open"])))
     assert list(document.codes) == ["two", "words", "one", "open"]
     document.type("words", "typed meanwhile", flush=False)
-    pages.act(editor.ChangeMarkdown(words, "too late"))
+    pages.act(editor.ChangeMarkdown(words, "too late", frozenset({""})))
     assert document.codes["words"] == "typed meanwhile"
     document.flush()
     pages.act(editor.DeleteCell(words))
     assert list(document.codes) == ["two", "one", "open"]
-    pages.act(editor.ChangeMarkdown(words, "it is gone"))
+    pages.act(editor.ChangeMarkdown(words, "it is gone", frozenset()))
     assert list(document.codes) == ["two", "one", "open"]
+
+
+def test_of_markdown_that_is_typed_faster_than_the_page_takes_it_the_last_is_in_the_document(
+    lab: FrontEnd, pages: Pages
+) -> None:
+    document = lab.open(CODES)
+    document.insert("words", "Some *words*", "two", "markdown")
+    document.flush()
+    words, seen = markdown_id(pages), frozenset({"Some *words*"})
+    texts = ("", "O", "Other *words*")
+    pages.act_at_once(*(editor.ChangeMarkdown(words, text, seen | {*texts}) for text in texts))
+    assert document.codes["words"] == "Other *words*"
+    assert pages.refused_cells == {}
+    pages.act_at_once(
+        editor.ChangeMarkdown(words, "", seen),
+        editor.RunCells((), ()),
+        editor.ChangeMarkdown(words, "Some *words*", seen),
+    )
+    assert document.codes["words"] == "Some *words*"
+
+
+def test_markdown_that_jupyters_page_has_changed_is_not_replaced_by_one_that_does_not_know_it(
+    lab: FrontEnd, pages: Pages
+) -> None:
+    document = lab.open(CODES)
+    document.insert("words", "old", "two", "markdown")
+    document.flush()
+    words = markdown_id(pages)
+    document.type("words", "newer")
+    pages.act(editor.ChangeMarkdown(words, "mine", frozenset({"old"})))
+    assert document.codes["words"] == "newer"
+    assert "another one here by now" in pages.refused_cells[words][0].message
+    pages.refused_cells.clear()
+    pages.act(editor.ChangeMarkdown(words, "mine", frozenset({"old", "newer"})))
+    assert (document.codes["words"], pages.refused_cells) == ("mine", {})
+
+
+@pytest.mark.parametrize("has_document", [False, True], ids=["in the kernel", "in the document"])
+def test_of_code_that_is_run_while_the_one_before_is_under_way_the_last_is_what_ran(
+    lab: FrontEnd, pages: Pages, ids: dict[str, str], *, has_document: bool
+) -> None:
+    document = lab.open(CODES) if has_document else None
+    order = (ids["one"], ids["two"], ids["open"])
+    runs = [editor.RunCells(((ids["one"], f"x = {number}"),), order) for number in (5, 6, 7)]
+    pages.act_at_once(*runs)
+    lab.wait_for("two", "x is 7")
+    lab.wait_quiet()
+    assert pages.codes()[ids["one"]] == "x = 7"
+    assert lab.text("two") == "x is 7"
+    assert lab.text("one") == ("" if document is not None else lab.text("one"))
+    if document is not None:
+        assert document.codes["one"] == "x = 7"
+        pages.act_at_once(runs[0], editor.DeleteCell(ids["one"]))
+        assert "one" not in document.codes
+    else:
+        pages.act_at_once(runs[0], editor.DeleteCell(ids["one"]))
+    assert ids["one"] not in pages.codes()
 
 
 def test_names_and_hidden_code_are_those_of_the_document(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from marimo_kernel_bridge.kernel.live import messages, page_requests, parts
+from marimo_kernel_bridge.kernel.live import messages, page_requests
 from marimo_kernel_bridge.kernel.live.loader_source import loader_source
 from marimo_kernel_bridge.runtime.display.placeholders import Placeholder
 from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
@@ -284,8 +284,17 @@ def test_parts_that_a_page_leaves_behind_are_dropped_later_and_logged(
     page: LivePage, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page.front_end.kernel.kernel.live_carriers._requests._complained.clear()
-    for module in (page_requests, parts):
-        monkeypatch.setattr(module, "LONGEST", 0.01)
+    monkeypatch.setattr(page_requests, "LOOK", 0.001)
     with caplog.at_level(logging.WARNING):
         page.say(type="part", whole="left", index=0, count=2, text="{")
         assert page.front_end.kernel.run_until(lambda: "1 of 2 parts had come" in caplog.text)
+    assert not page.front_end.kernel.kernel.live_carriers._requests._parts
+
+
+def test_parts_that_have_come_on_a_pages_comm_go_with_it(notebook: FrontEnd) -> None:
+    window = LivePage(notebook.kernel.connect("lab"))
+    parts = notebook.kernel.kernel.live_carriers._requests._parts
+    window.say(type="part", whole="left", index=0, count=2, text="{")
+    assert parts
+    window.close()
+    assert not parts

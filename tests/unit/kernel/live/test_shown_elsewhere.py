@@ -38,6 +38,17 @@ def test_an_element_in_the_html_of_another_object_is_live_and_has_its_static_for
     assert "5 (slider" in str(agent.log.outputs())
 
 
+@pytest.mark.parametrize("show", ["HTML", "lambda text: display(HTML(text))"], ids=["as result", "displayed"])
+def test_an_object_comes_before_the_widget_in_it(notebook: FrontEnd, page: LivePage, show: str) -> None:
+    code = "import ipywidgets\nfrom IPython.display import HTML, display\nwidget, beside = ipywidgets.IntSlider(), mo.ui.slider(1, 9)\n"
+    code += f"({show})(f'<p>{{beside}} around {{mo.as_html(widget)}}</p>')"
+    assert notebook.run("around widget", code).ok
+    first, second = notebook.outputs("around widget")
+    assert "around" in first["data"]["text/html"]
+    assert len(page.ids("around widget")) == 1
+    assert "application/vnd.jupyter.widget-view+json" in second["data"]
+
+
 def test_the_markdown_of_another_object_gets_no_html(
     notebook: FrontEnd, page: LivePage
 ) -> None:  # a page is there

@@ -166,9 +166,38 @@ def test_what_a_person_types_on_is_not_replaced_by_what_the_notebook_has_made_of
     editor = Editor()
     editor.tell(replace(shown("a", "old"), is_markdown=True))
     editor.person(SetCode(CellId_t("a"), "mo.md('new')"))
-    editor.news.took("a", "mo.md('new')", 'mo.md(r"""\nnew\n""")')
+    assert editor.news.took("a", "mo.md('new')", "new") == {"old"}
     editor.tell(replace(shown("a", "new"), is_markdown=True))
     assert editor.codes["a"] == "mo.md('new')"
+    editor.tell(replace(shown("a", "newer"), is_markdown=True))
+    assert editor.codes["a"] == 'mo.md(r"""\nnewer\n""")'
+
+
+def test_markdown_is_for_the_notebook_if_it_has_another_text_or_is_about_to_get_one() -> None:
+    editor = Editor()
+    old = replace(shown("a", "old"), is_markdown=True)
+    editor.tell(old)
+    code = editor.codes["a"]
+    assert not editor.news.asks_for("a", code)
+    assert editor.news.asks_for("a", "mo.md('')")
+    editor.news.took("a", "mo.md('')", "")
+    assert editor.news.asks_for("a", code), "it was deleted, and that is taken back"
+    assert editor.news.took("a", code, "old") == {"old", ""}
+    assert not editor.news.asks_for("a", code)
+
+
+def test_markdown_that_the_notebook_keeps_replaces_the_editors_once_it_is_changed_there() -> None:
+    editor = Editor()
+    editor.tell(replace(shown("a", "old"), is_markdown=True))
+    editor.person(SetCode(CellId_t("a"), "mo.md('mine')"))
+    theirs = replace(shown("a", "theirs"), is_markdown=True)
+    editor.news.took("a", "mo.md('mine')", "mine")
+    editor.tell(theirs)
+    editor.news.kept("a")
+    editor.tell(theirs)
+    assert editor.codes["a"] == "mo.md('mine')"
+    assert "theirs" not in editor.news.took("a", "mo.md('mine')", "mine"), "the editor has not shown it"
+    editor.news.kept("a")
     editor.tell(replace(shown("a", "newer"), is_markdown=True))
     assert editor.codes["a"] == 'mo.md(r"""\nnewer\n""")'
 

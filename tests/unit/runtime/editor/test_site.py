@@ -14,7 +14,9 @@ import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.changes import GraphProblem
 from marimo_kernel_bridge.protocol.document import CellSettings
+from marimo_kernel_bridge.runtime.editor import answers
 from marimo_kernel_bridge.runtime.editor import interface as editor
 from marimo_kernel_bridge.runtime.editor.server import EditorServer
 from marimo_kernel_bridge.runtime.editor.site import Site
@@ -236,11 +238,37 @@ def test_markdown_is_shown_drawn_and_changed_as_text_that_never_runs(
         order = ("Hbol", "MJUe", "md-1")
         assert notebook.commands == [
             editor.RunCells((("Hbol", "x = 1"),), order),
-            editor.ChangeMarkdown("md-1", "mine, *too*"),
+            editor.ChangeMarkdown("md-1", "mine, *too*", frozenset({"# Title\n*words*"})),
             editor.RunCells((), order),
             editor.RunCells((), order),
             editor.DeleteCell("md-1"),
         ]
+
+
+def test_why_a_cell_is_not_taken_stays_until_the_cell_has_something_new(notebook: Notebook) -> None:
+    text = display(text_markdown="words")
+    cells = [
+        replace(shown("md-1", "words", text), is_markdown=True),
+        shown("vblA", "1", display(text_plain="1")),
+    ]
+    notebook.commands_shown.extend(cells)
+    site = Site(notebook, "penguins", app=False)
+    told: list[Any] = []
+    send = site.send
+    try:
+        site.refresh()
+        site.send = lambda message, *_: (told.append(message), send(message))  # type: ignore[method-assign, assignment]
+        for one in cells:
+            refused = answers.refusal(one.cell.cell_id, [GraphProblem("syntax", "not this", ())])
+            site.show_instead(one.cell.cell_id, refused)
+            told.clear()
+            site.refresh()
+            assert told == []
+        notebook.commands_shown[-1] = replace(cells[1], cell=replace(cells[1].cell, last_run_at=11.0))
+        site.refresh()
+        assert [one.output.data for one in told if getattr(one, "output", None) is not None] == ["1"]
+    finally:
+        site.close()
 
 
 def test_names_and_hidden_code_of_the_notebook_are_the_editors_and_the_other_way(
