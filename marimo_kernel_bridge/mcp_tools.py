@@ -63,7 +63,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.mcp_server.attachments import Attach
     from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
-    from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
+    from marimo_kernel_bridge.mcp_server.sessions.sessions import KernelFunctions
     from marimo_kernel_bridge.mcp_server.tool import Tier, ToolDeclaration
 
 
@@ -119,7 +119,7 @@ def build_server(
     allow: Tier = "run",
     tools: Sequence[ToolDeclaration] = TOOLS,
     attach: Attach = attach_client,
-    sessions: Sessions | None = None,
+    session_kernels: KernelFunctions | None = None,
     *,
     plugins: Plugins = NO_PLUGINS,
     ceilings: Ceilings | None = None,
@@ -146,7 +146,7 @@ def build_server(
             may_run=guard.allows("run"),
             may_install=guard.allows("all"),
             attach=attach,
-            sessions=sessions,
+            session_kernels=session_kernels,
             templates=plugins.templates,
             ceilings=ceilings,
         )

@@ -158,8 +158,6 @@ class MarimoKernel(InputKernel):
         """The limits and the sandbox that this process is held to."""
         self.process: Process | None = getattr(self.parent, "process", None)
         """The one that stands for this one outside of its sandbox."""
-        self.exceeded: Callable[[BaseException | None], Exceeded | None] = lambda _: None
-        """Returns the limit that running code has hit."""
         self._execution = CodeExecution(self.shell, self.cell_requests, self)
         self._switch_interval = ShortSwitchInterval()
         self.use_of: Callable[[ReceivedMessage | None], AbstractContextManager[object]] = nullcontext
@@ -199,6 +197,11 @@ class MarimoKernel(InputKernel):
 
     def post_handler_hook(self) -> None:
         self.interrupts.request_ends()
+
+    def exceeded(self, error: BaseException | None) -> Exceeded | None:
+        """Return the limit that the code which has just run has hit; `error` ended it."""
+        watch = None if self.recording is None else self.recording.watch
+        return None if watch is None else watch.exceeded(error)
 
     def cancel_on_sigint(self, task: asyncio.Future[Any]) -> AbstractContextManager[None]:
         """Cancel a task on SIGINT."""
@@ -485,7 +488,7 @@ class RuntimeLoader:
             with outside_deleted_directory():
                 return Engine(kernel.shell.user_module, host, kernel.file.path(), screen)
 
-        notebook.load(make_runtime, kernel.shell)
+        notebook.load(make_runtime, kernel.shell, kernel.exceeded)
         kernel.shell.register_magics(
             MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing, kernel.editor, kernel.views)
         )
@@ -494,7 +497,8 @@ class RuntimeLoader:
 
             sandboxed_packages.register(kernel.shell, kernel.bounds.sandbox)
         after_runs = AfterRuns(kernel)
-        after_runs.attach()
+        notebook.execution.observers.add(after_runs)
+        notebook.settled.append(after_runs.settled)
         kernel.session.redirect_outputs(notebook.outputs.route)
         kernel.interrupts.watch_forks()
         files = [getattr(sys.modules[name], "__file__", None) for name in set(sys.modules) - imported]
@@ -535,8 +539,6 @@ class RuntimeLoader:
             records=kernel.records,
         )
         kernel.recording = recording
-        if recording.watch is not None:
-            kernel.exceeded = kernel.notebook.execution.exceeded = recording.watch.exceeded
 
     def prepare_notebook(self) -> None:
         """Load the runtime and read the settings in the notebook's file, unless that is already done."""

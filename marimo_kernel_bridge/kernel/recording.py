@@ -17,6 +17,7 @@ from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.black_box import BlackBoxWriter, take_over
 from marimo_kernel_bridge.kernel.memory_guard import MemoryGuard, interrupting, largest_names, warning
 from marimo_kernel_bridge.kernel.messaging.sigint import interrupt_main_thread
+from marimo_kernel_bridge.kernel.notebook.execution import RunObserver
 from marimo_kernel_bridge.protocol.black_box import folder_of
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class File(Protocol):
     def path(self) -> str | None: ...
 
 
-class Recording:
+class Recording(RunObserver):
     """The black box of this kernel, the guard of its memory, and the death before it. For the main thread, except `_look`."""
 
     def __init__(
@@ -128,7 +129,7 @@ class Recording:
             crash = open(os.devnull, "wb") if self._box is None else self._box.crash_file()  # noqa: PTH123, SIM115  # as long as the process
             self.watch = self._make_watch(crash)
             self.watch.watch_cpu()
-        self._notebook.execution.on_body = self._body
+        self._notebook.execution.observers.add(self)
         self._notebook.settled.append(self._settled)
         other_timers.add_callback(
             lambda: other_timers.call_later(LOOKS_EVERY, lambda: self._look(other_timers))
@@ -174,19 +175,26 @@ class Recording:
         elif self.watch is not None:
             self.watch.ends()
 
-    def _body(self, entry: Entry | None) -> None:
+    def body_begins(self, entry: Entry) -> None:
+        """Record the cell whose code begins to run, and tell of the death before in the person's first one."""
         if self._box is not None:
             self._box.body(entry)
-        if entry is not None:
-            self._parent = entry.address.parent if entry.delivery is None else entry.delivery.parent
-            if self.died is not None and not self._told and _is_persons(entry):
-                self._told = True
-                self.died = replace(self.died, covered=self._covered())
-                self._notebook.outputs.append(entry, "display_data", notices.died(self.died))
-        if self._interrupts and entry is not None:
+        self._parent = entry.address.parent if entry.delivery is None else entry.delivery.parent
+        if self.died is not None and not self._told and _is_persons(entry):
+            self._told = True
+            self.died = replace(self.died, covered=self._covered())
+            self._notebook.outputs.append(entry, "display_data", notices.died(self.died))
+        if self._interrupts:
             self._used_before, _ = self.guard.look()
         self._entry = entry
-        self._time(runs=entry is not None)
+        self._time(runs=True)
+
+    def body_ended(self) -> None:
+        """Record that the code of a cell has ended."""
+        if self._box is not None:
+            self._box.body(None)
+        self._entry = None
+        self._time(runs=False)
 
     def _settled(self) -> None:
         if self._box is not None:

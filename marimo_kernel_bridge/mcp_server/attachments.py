@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.endpoint import Endpoint
     from marimo_kernel_bridge.launch.owned_kernels import Action, StartedKernels
     from marimo_kernel_bridge.launch.sessions.entries import Session
+    from marimo_kernel_bridge.mcp_server.sessions.sessions import KernelFunctions
     from marimo_kernel_bridge.protocol.bounds import Bounds
     from marimo_kernel_bridge.protocol.redaction import Redactor
 
@@ -116,7 +117,7 @@ class Kernels:
         may_run: bool = True,
         may_install: bool = False,
         attach: Attach = attach_client,
-        sessions: Sessions | None = None,
+        session_kernels: KernelFunctions | None = None,
         templates: Mapping[str, Path] = MappingProxyType({}),
         ceilings: Ceilings | None = None,
     ) -> None:
@@ -131,9 +132,13 @@ class Kernels:
         """Whether agents may start kernels: where those are in a sandbox, they are no more than a run."""
         self.may_reach = may_run and not self.ceilings.boxed
         """Whether agents may name any file and any address: their code reaches each of them anyway."""
-        self.sessions = sessions or Sessions(folder=self.ceilings.folder, most=self.ceilings.sessions)
-        self.sessions.root = self.ceilings.confined_to
-        self.sessions.others = lambda: 0 if self._started is None else self._started.running
+        self.sessions = Sessions(
+            folder=self.ceilings.folder,
+            kernels=session_kernels,
+            root=self.ceilings.confined_to,
+            most=self.ceilings.sessions,
+            others=lambda: 0 if self._started is None else self._started.running,
+        )
         self.templates = templates  # of plugins
         self._watches: dict[Attached, Watch] = {}
         self._attached: list[Attached] = []  # two clients may have the same session

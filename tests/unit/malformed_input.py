@@ -44,7 +44,7 @@ from marimo_kernel_bridge.errors import CODES, BridgeError
 from marimo_kernel_bridge.exporting.pages import to_html
 from marimo_kernel_bridge.launch.owned_kernels import StartedKernels
 from marimo_kernel_bridge.launch.viewer import client as viewer_client
-from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
+from marimo_kernel_bridge.mcp_server.sessions.sessions import KernelFunctions
 from marimo_kernel_bridge.mcp_server.views import files, imports
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
@@ -331,7 +331,7 @@ async def _agent(kernel: FakeKernel) -> AsyncIterator[Agent]:
     def refuse_at_once(*_: object) -> Any:
         raise BridgeError("bad_request", "No program is started here.")
 
-    server = build_server("all", attach=kernel.attach, sessions=Sessions(start=refuse, end=refuse))
+    server = build_server("all", attach=kernel.attach, session_kernels=KernelFunctions(refuse, refuse))
     client = Client(server, client_info=Implementation(name="ann", version="1"))
     with (
         patch.object(files, "run_command", refuse),

@@ -85,7 +85,7 @@ class Notebook:
         self.module = types.ModuleType("__main__")
         self.queue = Queue()
         self.session = NotebookSession(self.sent.append, lambda: None, self.queue)
-        self.session.load(self._make_engine, self)
+        self.session.load(self._make_engine, self, lambda _: None)
         self.graph = self.session._parts.execution.graph
         self.graph.redefinitions.strict = strict
         self.loop = asyncio.new_event_loop()

@@ -12,6 +12,7 @@ from traitlets.log import get_logger
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.checkpoints import LONG
+from marimo_kernel_bridge.kernel.notebook.execution import RunObserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +75,7 @@ class Host(Protocol):
     def io_loop(self) -> Timers: ...
 
 
-class AfterRuns:
+class AfterRuns(RunObserver):
     """What checkpoints do after the runs of a kernel."""
 
     def __init__(self, host: Host) -> None:
@@ -87,12 +88,6 @@ class AfterRuns:
         self._unsaved = 0.0  # and since one that left nothing out
         self._urgent = True  # if memory is nearly full: once for a cell that took long
         self._least = _LEAST
-
-    def attach(self) -> None:
-        """Begin, when the runtime is loaded."""
-        execution = self._host.notebook.execution
-        execution.on_begin, execution.on_end = self.cell_begins, self.cell_ended
-        self._host.notebook.settled.append(self.settled)
 
     def cell_ended(self, seconds: float) -> None:
         """Note that a cell has run."""

@@ -10,7 +10,6 @@ from marimo_kernel_bridge.kernel.documents.document_changes import DocumentChang
 from marimo_kernel_bridge.kernel.documents.front_end_requests import FrontEndRequests
 from marimo_kernel_bridge.kernel.documents.kept_edits import KeptEdits
 from marimo_kernel_bridge.kernel.documents.other_editors import OtherEditors
-from marimo_kernel_bridge.kernel.documents.plain_orders import PlainOrders
 from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
 from marimo_kernel_bridge.kernel.documents.undoing import Undoing
 
@@ -28,9 +27,8 @@ class DocumentRequests:
         """`timers` are the event loop of the control thread; `send` publishes an order."""
         self.shared = SharedDocuments(host, timers, send)
         changes = DocumentChanges(self.shared)
-        orders, undoing = PlainOrders(self.shared), Undoing(self.shared, changes)
-        self.shared.run_again = orders.run_again
+        undoing = Undoing(self.shared, changes)
         self.front_ends = FrontEndRequests(self.shared, undoing, Decisions(self.shared, changes))
-        self.agents = AgentRequests(self.shared, changes, orders, undoing)
+        self.agents = AgentRequests(self.shared, changes, self.shared.plain_orders, undoing)
         self.kept = KeptEdits(self.shared)
         self.others = OtherEditors(self.shared, changes)

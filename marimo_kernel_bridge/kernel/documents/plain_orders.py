@@ -13,18 +13,19 @@ from marimo_kernel_bridge.protocol.notebook import NOTEBOOK
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from marimo_kernel_bridge.kernel.documents.kernel_cells import KernelCells
     from marimo_kernel_bridge.kernel.documents.open_documents import Document
-    from marimo_kernel_bridge.kernel.documents.shared_documents import SharedDocuments
+    from marimo_kernel_bridge.kernel.documents.order_queue import OrderQueue
+    from marimo_kernel_bridge.kernel.notebook.session import NotebookSession
     from marimo_kernel_bridge.protocol.document import Done
 
 
 class PlainOrders:
     """Has front ends run cells, save and rename."""
 
-    def __init__(self, documents: SharedDocuments) -> None:
-        self._documents = documents
-        self._agents = documents.notebook.agents
-        self._runs = documents.notebook.runs
+    def __init__(self, orders: OrderQueue, cells: KernelCells, notebook: NotebookSession) -> None:
+        self._orders, self._cells = orders, cells
+        self._agents, self._runs = notebook.agents, notebook.runs
 
     def run(
         self, document: Document, keys: Sequence[str], author: str, answer: Callable[[DocumentEdit], None]
@@ -40,7 +41,7 @@ class PlainOrders:
             return Run(to=view.client, op_id=op_id, author=author, keys=list(keys))
 
         given_up = self._agents.order_is_over
-        self._documents.orders.submit(
+        self._orders.submit(
             Operation(
                 new_id(),
                 document,
@@ -68,7 +69,7 @@ class PlainOrders:
                 return Save(to=view.client, op_id=op_id)
             return Rename(to=view.client, op_id=op_id, name=name)
 
-        self._documents.orders.submit(
+        self._orders.submit(
             Operation(new_id(), document, ability, order, self._simple(author, answer), failing(answer))
         )
 
@@ -90,5 +91,5 @@ class PlainOrders:
 
     def _author_of(self, view: Document, key: str) -> str:
         """Return who wrote a cell's text: a page does not know that after it was loaded again."""
-        cell, ran = view.cells[key], self._documents.cells.by_key(key)
+        cell, ran = view.cells[key], self._cells.by_key(key)
         return ran.edited_by if ran is not None and ran.code == cell.code else cell.by

@@ -16,6 +16,7 @@ from marimo_kernel_bridge.kernel.documents.newest_text import NewestText
 from marimo_kernel_bridge.kernel.documents.open_documents import OpenDocuments
 from marimo_kernel_bridge.kernel.documents.operations import AppliedOperations
 from marimo_kernel_bridge.kernel.documents.order_queue import Limits, OrderQueue, Timers
+from marimo_kernel_bridge.kernel.documents.plain_orders import PlainOrders
 from marimo_kernel_bridge.kernel.documents.proposals import Proposals, note_present
 from marimo_kernel_bridge.kernel.documents.text_versions import TextVersions
 from marimo_kernel_bridge.protocol.document import (
@@ -87,21 +88,20 @@ class SharedDocuments:
         self.applied = AppliedOperations()
         self.limits = Limits()
         self.orders = OrderQueue(self.open, self.send, self.timers, self.limits, host.log)
+        self.plain_orders = PlainOrders(self.orders, self.cells, host.notebook)
         self.newest = NewestText(self.open, self.send, self.timers, self.limits)
         self.comparison = DocumentComparison(host.notebook, self.cells)
         self._told: dict[str, dict[str, CellState]] = {}  # the states that each client knows
         self._told_agents: tuple[list[tuple[str, int, int]], bool] | None = None
         self._unheard: dict[str, str] = {}  # the newest requests of cells that have moved in VS Code
-        self.run_again: Callable[[Document, str], None] = lambda _, __: None
-        """Lets a front end run a cell as it is."""
         self._ran_at: dict[str, float] = {}  # when cells ran, as the journal knows it
         self._due = False
         self._watches = False  # whether a timer is set that looks for pauses
         self._followed: Document | None = None  # the document whose order the kernel's cells have
         host.notebook.settled.append(self.refresh_soon)
-        host.notebook.outputs.is_adopted = self._is_adopted
+        host.notebook.outputs.adopted_by(self)
 
-    def _is_adopted(self, key: str) -> bool:
+    def adopt(self, key: str) -> bool:
         """Return whether a page shows late outputs of a cell. Any thread."""
         return any(
             document.adopts and not document.away and key in document.cells for document in self.open.all()
@@ -251,7 +251,7 @@ class SharedDocuments:
         """Have a moved cell of VS Code run again: it does not get the outputs of the request before."""
         for document in self.open.all():
             if key in document.cells and not document.away:
-                self.run_again(document, key)
+                self.plain_orders.run_again(document, key)
                 return
 
     # -- proposals -----------------------------------------------------------------------------------------------

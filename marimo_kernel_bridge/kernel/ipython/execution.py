@@ -18,7 +18,7 @@ from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.protocol.output_log import error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.cells import Entry
@@ -59,9 +59,8 @@ class Host(Protocol):
         """Record which queued requests an error aborts, before the error is reported."""
         ...
 
-    @property
-    def exceeded(self) -> Callable[[BaseException | None], Exceeded | None]:
-        """Returns the limit that running code has hit."""
+    def exceeded(self, error: BaseException | None) -> Exceeded | None:
+        """Return the limit that the code which has just run has hit; `error` ended it."""
         ...
 
 

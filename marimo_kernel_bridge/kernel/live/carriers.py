@@ -55,13 +55,12 @@ class LiveCarriers:
     def __init__(self, host: Host, live: LiveElements, router: OutputRouter) -> None:
         self._host, self._live, self._router = host, live, router
         self.pages = LivePages()
-        self._requests = PageRequests(host, live, self.pages)
-        self._requests.greeted = self._hide_view
+        self._requests = PageRequests(host, live, self.pages, self._hide_view)
         self._widget: LoaderWidget | None = None
         self._views: dict[str, Entry] = {}  # by session of VS Code: the cell that shows the widget
         self._viewed: set[str] = set()
         live.observers.append(self.pages)
-        router.pages = self.pages
+        router.show_on(self.pages)
 
     def front_end_of(self, entry: Entry) -> LiveFrontEnd | None:
         """Return the pages that may show a cell's elements live. On other threads, a widget is used but not opened."""

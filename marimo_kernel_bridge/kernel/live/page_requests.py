@@ -76,10 +76,12 @@ class _Newest(OrderedDict[str, Any]):
 class PageRequests:
     """Answers the pages of one kernel."""
 
-    def __init__(self, host: Host, live: LiveElements, pages: LivePages) -> None:
+    def __init__(
+        self, host: Host, live: LiveElements, pages: LivePages, greeted: Callable[[str], None]
+    ) -> None:
+        """`greeted` is called with the session of a page that says hello, on the main thread."""
         self._host, self._live, self._pages = host, live, pages
-        self.greeted: Callable[[str], None] = lambda _: None
-        """Called with the session of a page that says hello, on the main thread."""
+        self._greeted = greeted
         self._parts = Parts(self._dropped)  # on the main thread, as all that changes something
         self._looks = False  # whether a look at them is due
         self._answered = _Newest()  # requests: when
@@ -160,7 +162,7 @@ class PageRequests:
         session = parent["header"].get("session", "")
         self._pages.greet(message.page, session)
         carrier.send(messages.encode(messages.Welcome(self._pages.key, self._live.version)))
-        self._host.io_loop.add_callback(self.greeted, session)
+        self._host.io_loop.add_callback(self._greeted, session)
 
     def _show(self, carrier: Carrier, message: messages.Get) -> None:
         if self._repeats(message.req):

@@ -57,6 +57,49 @@ class BodyRunner(Protocol):
         ...
 
 
+class RunObserver:
+    """What is told of the runs of cells. Does nothing, for those that want to know of some moments only."""
+
+    async def cell_begins(self) -> None:
+        """Act before a cell begins, when the notebook is as the cells before it have left it."""
+
+    def body_begins(self, entry: Entry) -> None:
+        """Note that the code of a cell begins to run."""
+
+    def body_ended(self) -> None:
+        """Note that the code of a cell has ended."""
+
+    def cell_ended(self, seconds: float) -> None:
+        """Note how long a cell took, when all is recorded of its run."""
+
+
+class RunObservers(RunObserver):
+    """Those that are told, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._all: list[RunObserver] = []
+
+    def add(self, observer: RunObserver) -> None:
+        """Tell one more of the runs from now on."""
+        self._all.append(observer)
+
+    async def cell_begins(self) -> None:
+        for observer in self._all:
+            await observer.cell_begins()
+
+    def body_begins(self, entry: Entry) -> None:
+        for observer in self._all:
+            observer.body_begins(entry)
+
+    def body_ended(self) -> None:
+        for observer in self._all:
+            observer.body_ended()
+
+    def cell_ended(self, seconds: float) -> None:
+        for observer in self._all:
+            observer.cell_ended(seconds)
+
+
 class Execution:
     """Runs the cells of a notebook. Implements `runtime.interface.CellHost`."""
 
@@ -68,21 +111,19 @@ class Execution:
         *,
         requests_wait: Callable[[], bool],
         wake: Callable[[], None],
+        exceeded: Callable[[BaseException | None], Exceeded | None],
     ) -> None:
-        """`requests_wait`: whether any request is queued. `wake` asks for `run_stale_cells` soon, from any thread."""
+        """`requests_wait`: whether any request is queued. `wake` asks for `run_stale_cells` soon, from any thread.
+
+        `exceeded` returns the limit that the code which has just run has hit; its argument is the exception that ended it.
+        """
         self._cells, self._router = state.cells, state.router
         self._runs, self._early = state.runs, state.early
         self._runner = runner
         self._requests_wait = requests_wait
         self._wake = wake
-        self.on_body: Callable[[Entry | None], None] = lambda _: None
-        """Called with a cell as its code begins to run, and with None as it ends."""
-        self.on_begin: Callable[[], Awaitable[None]] | None = None
-        """Awaited before a cell begins, when the notebook is as the cells before it have left it."""
-        self.exceeded: Callable[[BaseException | None], Exceeded | None] = lambda _: None
-        """Returns the limit that the code which has just run has hit; its argument is the exception that ended it."""
-        self.on_end: Callable[[float], None] = lambda _: None
-        """Called with the seconds that a cell took, when all is noted of its run."""
+        self._exceeded = exceeded
+        self.observers = RunObservers()
         self.graph = NotebookGraph(state.cells, make_runtime(self), state.published, runner.interrupts.body)
         self.stale_cells = StaleCells(state.cells, self.graph, state.router)
         self.running: tuple[str, float] | None = None  # the cell, and the start time
@@ -281,8 +322,8 @@ class Execution:
     # -- CellHost: what the runtime reports and asks ---------------------------------------------------------------
 
     async def execute(self, cell_id: str) -> Outcome:
-        if self.on_begin is not None and not self._later:
-            await self.on_begin()
+        if not self._later:
+            await self.observers.cell_begins()
         entry = self._cells[cell_id]
         self.running = cell_id, time.time()
         self._cells.change(cell_id, status="running")
@@ -299,12 +340,12 @@ class Execution:
                 self.graph.redefinitions.enter(cell_id)
             except KeyboardInterrupt:  # during a copy; the body then ends at once
                 self._runner.interrupts.fall_due()
-            self.on_body(entry)
+            self.observers.body_begins(entry)
             outcome = await self._runner.run_body(
                 entry, None if delivery is None else delivery.parent, self.graph.results.recall(entry)
             )
             entry.stopped = outcome.stopped
-            exceeded = self.exceeded(outcome.error)
+            exceeded = self._exceeded(outcome.error)
             if exceeded is not None:
                 self._router.append(entry, "display_data", notices.exceeded(exceeded.told))
             if not outcome.stopped and self.failures.ended(cell_id, outcome.error):
@@ -314,7 +355,7 @@ class Execution:
             self._cells.change(cell_id, status="error", error=failure)
             raise
         finally:
-            self.on_body(None)
+            self.observers.body_ended()
             duration = max(time.monotonic() - started, 1e-6)
             if self.graph.redefinitions.leave(cell_id) or self.graph.results.are_read:
                 self.later(self.graph.update)
@@ -335,7 +376,7 @@ class Execution:
         self.record(cell_id, duration, changed=not same_outputs(*own))
         if early:
             self._early.ran(cell_id, entry.cell.execution_count, entry.cell.error)
-        self.on_end(duration)
+        self.observers.cell_ended(duration)
         return outcome
 
     def _notify_redefinitions(self, entry: Entry) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.notebook.request_bursts import RequestQueue
     from marimo_kernel_bridge.kernel.notebook.requested_cells import RequestedCells
     from marimo_kernel_bridge.kernel.notebook.run_history import RunHistory
+    from marimo_kernel_bridge.protocol.bounds import Exceeded
     from marimo_kernel_bridge.protocol.notebook import CellError
     from marimo_kernel_bridge.runtime.interface import CellHost, Runtime
 
@@ -83,8 +84,16 @@ class NotebookSession:
         self.path_at_start: tuple[str, ...] = ()
         """`sys.path` before any cell ran."""
 
-    def load(self, make_runtime: Callable[[CellHost], Runtime], runner: BodyRunner) -> None:
-        """Create the runtime and the parts that need it, once. `runner` runs the bodies of cells."""
+    def load(
+        self,
+        make_runtime: Callable[[CellHost], Runtime],
+        runner: BodyRunner,
+        exceeded: Callable[[BaseException | None], Exceeded | None],
+    ) -> None:
+        """Create the runtime and the parts that need it, once.
+
+        `runner` runs the bodies of cells; `exceeded` returns the limit that one has hit, by the exception that ended it.
+        """
         self.path_at_start = tuple(sys.path)
         # Imported here, so that the first kernel_info_reply is not delayed.
         from marimo_kernel_bridge.kernel.notebook.commands import NotebookCommands  # noqa: PLC0415
@@ -94,7 +103,12 @@ class NotebookSession:
         from marimo_kernel_bridge.kernel.notebook.requested_cells import RequestedCells  # noqa: PLC0415
 
         execution = Execution(
-            self._state, runner, make_runtime, requests_wait=self._queue.any_wait, wake=self._wake
+            self._state,
+            runner,
+            make_runtime,
+            requests_wait=self._queue.any_wait,
+            wake=self._wake,
+            exceeded=exceeded,
         )
         requested = RequestedCells(self.cells, RequestBursts(self._queue), self.agents.author_of)
         lookahead = Lookahead(self._state, execution.graph, requested, self._queue, runner.prepare)

@@ -46,6 +46,14 @@ class Pages(Protocol):
         ...
 
 
+class Documents(Protocol):
+    """The documents that are open in front ends."""
+
+    def adopt(self, key: str) -> bool:
+        """Return whether one shows late outputs of a cell, by its id there, whoever ran it. Any thread."""
+        ...
+
+
 class OutputRouter:
     """Routes the outputs of a notebook's cells to the front ends that show them."""
 
@@ -70,10 +78,16 @@ class OutputRouter:
         self._displays: dict[str, set[str]] = {}  # by display id: the cells that show it
         self._display_ids: dict[str, set[str]] = {}  # by cell
         self._vscode = VSCodeQueue()
-        self.is_adopted: Callable[[str], bool] = lambda _: False
-        """Whether an open document shows late outputs of a cell, by its id there, whoever ran it."""
-        self.pages: Pages | None = None
-        """The pages that show marimo's own elements; None before the first element is shown."""
+        self._documents: Documents | None = None
+        self._pages: Pages | None = None
+
+    def adopted_by(self, documents: Documents) -> None:
+        """Leave late outputs to the open documents that show them."""
+        self._documents = documents
+
+    def show_on(self, pages: Pages) -> None:
+        """Show late outputs on the pages that show marimo's own elements, from the first element on."""
+        self._pages = pages
 
     # -- the outputs of cells --------------------------------------------------------------------------------------
 
@@ -164,8 +178,8 @@ class OutputRouter:
         if delivery is not None:
             self.send_all(delivery.end(before, entry.log.outputs()))
             self.release_held()
-            if self.pages is not None and entry.address.dialect == "lab" and not self._is_adopted(entry):
-                self.pages.late(entry)
+            if self._pages is not None and entry.address.dialect == "lab" and not self._is_adopted(entry):
+                self._pages.late(entry)
 
     def _delivery_for(self, entry: Entry, trigger: Address) -> Delivery:
         parent, current, heading = entry.address.parent, trigger.parent, notices.heading(entry.cell)
@@ -197,10 +211,11 @@ class OutputRouter:
         )
 
     def _is_adopted(self, entry: Entry) -> bool:
-        return self.is_adopted(entry.cell.notebook_cell_id or "")
+        key = entry.cell.notebook_cell_id or ""
+        return self._documents is not None and self._documents.adopt(key)
 
     def _shows_late(self, session: str) -> bool:
-        return self.pages is not None and self.pages.show_late(session)
+        return self._pages is not None and self._pages.show_late(session)
 
     def replace(self, entry: Entry, trigger: Address, message: Message) -> None:
         """Replace a cell's outputs with one message; the message's own parent is ignored."""
@@ -220,7 +235,7 @@ class OutputRouter:
                     break
         if messages == entry.log.messages():
             return
-        shown = self.pages is not None and self.pages.show_redrawn(entry, redrawn)
+        shown = self._pages is not None and self._pages.show_redrawn(entry, redrawn)
         if shown or entry.address.dialect == "terminal":
             entry.log.restart()
             for msg_type, content in messages:

@@ -88,9 +88,19 @@ async def find_kernel(session: Session) -> tuple[SessionKernel, bool] | None:
     return await find(session)
 
 
+@dataclass(frozen=True)
+class KernelFunctions:
+    """The functions that start, end and find the kernels of sessions."""
+
+    start: StartKernel = start_kernel
+    end: EndKernel = end_kernel
+    find: FindKernel = find_kernel
+
+
 class Sessions:
     """The sessions in a registry. `folder` is where new notebooks go; without, the working directory.
 
+    `root` is a folder in which new notebooks must be as they are written; code of agents may move what is in it.
     `most` is how many kernels there may be at one time, `others()` of them without a session; None: `MOST_ACTIVE` of sessions.
     """
 
@@ -98,21 +108,16 @@ class Sessions:
         self,
         registry: Registry | None = None,
         folder: Path | None = None,
-        start: StartKernel = start_kernel,
-        end: EndKernel = end_kernel,
+        kernels: KernelFunctions | None = None,
         *,
-        find: FindKernel = find_kernel,
+        root: Path | None = None,
         most: int | None = None,
+        others: Callable[[], int] = lambda: 0,
     ) -> None:
         self._registry = registry
-        self._folder = folder
-        self._start = start
-        self._find = find
-        self._end = end
-        self._most = most
-        self.others: Callable[[], int] = lambda: 0
-        self.root: Path | None = None
-        """A folder in which new notebooks must be as they are written; code of agents may move what is in it."""
+        self._folder, self._root = folder, root
+        self._kernels = kernels or KernelFunctions()
+        self._most, self._others = most, others
 
     @property
     def registry(self) -> Registry:
@@ -182,7 +187,7 @@ class Sessions:
         )
         async with self.registry.changing(session.id):
             try:
-                with pinned(path, self.root) as place:
+                with pinned(path, self._root) as place:
                     await asyncio.to_thread(write_whole, place, content, overwrite=False)
             except BridgeError as refusal:
                 if refusal.code != "bad_request":
@@ -204,7 +209,7 @@ class Sessions:
             async with self.registry.changing(session.id):
                 known = self.registry.get(session.id)
                 if known is not None and known.kernel is not None:
-                    await self._end(known.kernel, asked=False)
+                    await self._kernels.end(known.kernel, asked=False)
                 await asyncio.to_thread(_unlink_unchanged, session)
                 self.registry.forget(session.id)
 
@@ -259,8 +264,8 @@ class Sessions:
             )
             try:
                 content = await asyncio.to_thread(_content, session)
-                found = await self._find(session)
-                kernel, used = found or (await self._start(session), False)
+                found = await self._kernels.find(session)
+                kernel, used = found or (await self._kernels.start(session), False)
             except BridgeError as refusal:
                 registry.put(msgspec.structs.replace(session, kernel=None, why=refusal.message))
                 raise
@@ -270,7 +275,7 @@ class Sessions:
             try:
                 registry.put(session)
             except BridgeError:  # nobody would find the kernel
-                await self._end(kernel, asked=False)
+                await self._kernels.end(kernel, asked=False)
                 raise
             await asyncio.to_thread(connection_copies.keep, registry.folder, session)
             return session, not used
@@ -280,7 +285,7 @@ class Sessions:
         async with self.registry.changing(session_id):
             session = self.named(session_id)
             if session.kernel is not None:
-                await self._end(session.kernel, asked=asked)
+                await self._kernels.end(session.kernel, asked=asked)
             connection_copies.forget(self.registry.folder, session_id)
             session = msgspec.structs.replace(session, kernel=None, why=why, used=time.time())
             self.registry.put(session)
@@ -306,7 +311,7 @@ class Sessions:
         running = sum(session.state == "active" for session in self.registry.all())
         most = MOST_ACTIVE
         if self._most is not None:
-            most, running = self._most, running + self.others()
+            most, running = self._most, running + self._others()
         if running >= most:
             raise BridgeError(
                 "too_many_sessions",

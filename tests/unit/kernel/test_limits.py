@@ -23,6 +23,7 @@ from marimo_kernel_bridge.kernel.limits import groups, resources, starting, watc
 from marimo_kernel_bridge.kernel.limits.hits import hit_by, told
 from marimo_kernel_bridge.kernel.limits.watch import LimitWatch
 from marimo_kernel_bridge.kernel.memory_guard import MemoryGuard
+from marimo_kernel_bridge.kernel.recording import Recording
 from marimo_kernel_bridge.protocol import black_box as layout
 from marimo_kernel_bridge.protocol import cgroups
 from marimo_kernel_bridge.protocol.black_box import BlackBox
@@ -616,7 +617,9 @@ def test_the_cell_and_its_error_name_the_limit_and_so_does_code_that_is_no_cell(
         own = LimitWatch(
             Limits(memory=10**9), kernel.kernel.interrupts, Timers(), (tmp_path / "c").open("wb")
         )
-        kernel.kernel.exceeded = notebook.execution.exceeded = own.exceeded
+        recording = Recording("", notebook, kernel.kernel.file, {}, ())
+        recording.watch = own
+        kernel.kernel.recording = recording
         assert not lab.run("b", "b = a\nbytearray(10**18)").ok
         assert "MemoryError" in lab.text("b")
         assert lab.text("b").endswith(

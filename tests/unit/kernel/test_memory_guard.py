@@ -154,13 +154,13 @@ def test_a_cell_is_interrupted_once_when_memory_is_nearly_full_if_the_person_wan
         for used in (4 * GB, 6 * GB, 9 * GB, 95 * GB // 10):
             monkeypatch.setattr(own.guard, "look", lambda used=used: (used, 0))
             if used == 4 * GB:
-                own._body(entry)
+                own.body_begins(entry)
             own._look(timers)
             waited[used] = timers.waits[-1]
         # The next cell finds memory nearly full: it may free some.
-        own._body(None)
+        own.body_ended()
         assert lab.run("b", "b = 2").ok
-        own._body(next(entry for entry in notebook.cells if entry.cell.code == "b = 2"))
+        own.body_begins(next(entry for entry in notebook.cells if entry.cell.code == "b = 2"))
         own._look(timers)
         assert len(interrupted) == interrupts
         for used in (4 * GB, 94 * GB // 10):  # and one that then takes it all again is interrupted

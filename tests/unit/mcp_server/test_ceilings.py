@@ -20,7 +20,7 @@ from marimo_kernel_bridge.launch.sessions.entries import SessionKernel
 from marimo_kernel_bridge.launch.sessions.processes import started
 from marimo_kernel_bridge.mcp_server.sessions import saving
 from marimo_kernel_bridge.mcp_server.sessions.ceilings import Ceilings
-from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
+from marimo_kernel_bridge.mcp_server.sessions.sessions import KernelFunctions, Sessions
 from marimo_kernel_bridge.mcp_server.views import files, imports
 from marimo_kernel_bridge.mcp_server.views.command_line import ImportReport, MarimoCheck
 from marimo_kernel_bridge.mcp_tools import TOOLS, build_server
@@ -95,9 +95,8 @@ async def serve(kernel: FakeKernel, machine: Machine, folder: Path) -> AsyncIter
     async with AsyncExitStack() as stack:
 
         async def serve(allow: Any = "all", ceilings: Ceilings | None = None) -> Agent:
-            most = None if ceilings is None else ceilings.sessions
-            own = Sessions(start=machine.start, end=machine.end, most=most, folder=folder)
-            server = build_server(allow, attach=kernel.attach, sessions=own, ceilings=ceilings)
+            own = KernelFunctions(machine.start, machine.end)
+            server = build_server(allow, attach=kernel.attach, session_kernels=own, ceilings=ceilings)
             client = Client(server, client_info=Implementation(name="ann", version="1"))
             return Agent(await stack.enter_async_context(client))
 
@@ -249,9 +248,8 @@ async def test_no_more_kernels_than_the_person_allows_are_started(serve: Serve, 
 
 
 def test_kernels_without_a_session_count_too(tmp_path: Path) -> None:
-    sessions = Sessions(most=2, folder=tmp_path)
-    sessions.require_room()
-    sessions.others = lambda: 2
+    Sessions(most=2, folder=tmp_path, others=lambda: 1).require_room()
+    sessions = Sessions(most=2, folder=tmp_path, others=lambda: 2)
     with pytest.raises(BridgeError, match="2 sessions have kernels, as many as may have"):
         sessions.require_room()
 

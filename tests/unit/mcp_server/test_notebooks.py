@@ -28,7 +28,7 @@ from marimo_kernel_bridge.launch.sessions.processes import started
 from marimo_kernel_bridge.launch.sessions.registry import Registry
 from marimo_kernel_bridge.mcp_server import attachments
 from marimo_kernel_bridge.mcp_server.sessions import saving, sessions
-from marimo_kernel_bridge.mcp_server.sessions.sessions import Sessions
+from marimo_kernel_bridge.mcp_server.sessions.sessions import KernelFunctions
 from marimo_kernel_bridge.mcp_tools import build_server
 from marimo_kernel_bridge.notebooks import whole_files
 from marimo_kernel_bridge.protocol import messages as wire
@@ -103,8 +103,8 @@ async def serve(kernel: FakeKernel, machine: Machine, folder: Path) -> AsyncIter
                 return answer
 
             asked: Any = ask if answer is not None else None
-            own = Sessions(start=machine.start, end=machine.end, find=machine.find)
-            server = build_server(allow, attach=kernel.attach, sessions=own)
+            own = KernelFunctions(machine.start, machine.end, machine.find)
+            server = build_server(allow, attach=kernel.attach, session_kernels=own)
             client = Client(
                 server,
                 client_info=Implementation(name=name, version="1"),
@@ -743,8 +743,8 @@ async def test_a_server_that_ends_writes_what_is_not_written(
     kernel: FakeKernel, machine: Machine, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saving, "_QUIET", 3600.0)
-    own = Sessions(start=machine.start, end=machine.end)
-    async with Client(build_server("all", attach=kernel.attach, sessions=own)) as client:
+    own = KernelFunctions(machine.start, machine.end)
+    async with Client(build_server("all", attach=kernel.attach, session_kernels=own)) as client:
         agent = Agent(client)
         data = await created(agent)
         await run(agent, kernel, "Hbol", "print(6)", "6")
