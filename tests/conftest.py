@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,32 @@ HOMES = pytest.StashKey[Homes]()
 # Homes
 
 
+@dataclass(frozen=True)
+class _Left:
+    """The person's home, if this process is the first to leave it, and those of the tests."""
+
+    outside: Outside | None
+    homes: Homes
+
+
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Leave the person's home before anything is imported that looks for it.
+
+    This is called before the conftest.py of a folder on the command line is imported, `pytest_configure` after that.
+    """
+    outside = None if FOLDER in os.environ else Outside(Path.home())
+    homes = Homes(begin() / os.environ.get("PYTEST_XDIST_WORKER", "main"))
+    os.environ.update(homes.new("s").variables)
+    pluginmanager.register(_Left(outside, homes), _Left.__name__)
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave the person's home before anything is imported that looks for it."""
-    if FOLDER not in os.environ:
-        config.stash[OUTSIDE] = Outside(Path.home())
+    """Take over what was left, and be as a program that a person starts."""
+    left = config.pluginmanager.get_plugin(_Left.__name__)
+    assert isinstance(left, _Left)
+    config.stash[HOMES] = left.homes
+    if left.outside is not None:
+        config.stash[OUTSIDE] = left.outside
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # As in the background of a shell; what tests start inherits it, and would not be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,8 +80,6 @@ def pytest_configure(config: pytest.Config) -> None:
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     if workers > 1 and worker == f"gw{workers - 1}" and hasattr(os, "nice"):
         os.nice(5)  # it computes (`scheduling`), and what the others wait for goes first
-    config.stash[HOMES] = homes = Homes(begin() / worker)
-    os.environ.update(homes.new("s").variables)
     # jsonschema, which nbformat imports, does without: its grammar of IRIs takes seconds to build in each worker.
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]  # so Python refuses to import it
 
