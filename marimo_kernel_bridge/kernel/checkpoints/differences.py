@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+from contextlib import suppress
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -47,10 +50,21 @@ def differences(manifest: Manifest) -> list[str]:
 
 
 def _version_here(module: str) -> str | None:
-    """Return the version of a package that is imported, or would be."""
+    """Return the version of a module that is imported, or would be; None if it has none."""
     if module in sys.modules:
         return imported_version(module)
     try:
-        return metadata.version(module)
-    except (metadata.PackageNotFoundError, ValueError):
+        if importlib.util.find_spec(module) is None:
+            return "not installed"
+    except ValueError:  # not a name of a module
         return None
+    for distribution in (module, *_distributions().get(module, ())):
+        with suppress(metadata.PackageNotFoundError, ValueError):
+            return metadata.version(distribution)
+    return None
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    """Return the distributions that modules are in: `sklearn` is in `scikit-learn`."""
+    return metadata.packages_distributions()

@@ -170,8 +170,8 @@ def lost_of(refused: Mapping[str, Refusal], captured: Captured) -> list[Lost]:
 
 
 def packages() -> dict[str, str]:
-    """Return the versions of the packages that are imported, by module."""
-    tops = sorted({name.partition(".")[0] for name in list(sys.modules)})
+    """Return the versions of the packages that are imported, by module. The notebook's own module is none."""
+    tops = sorted({name.partition(".")[0] for name in list(sys.modules)} - {"__main__"})
     found = {name: imported_version(name) for name in tops}
     return {name: version for name, version in found.items() if version is not None}
 

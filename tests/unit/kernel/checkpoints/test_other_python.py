@@ -1,8 +1,11 @@
 """A checkpoint that another minor version of Python has saved: what carries bytecode is stale, the rest comes back."""
 
 import platform
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import metadata
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -15,12 +18,12 @@ from tests.unit.kernel.checkpoints.lives import Lives
 OTHER = "3.2.1"
 
 
-def saved_by_another(lives: Lives) -> None:
-    """Let the checkpoint be one of another Python."""
+def saved_as(lives: Lives, **facts: object) -> None:
+    """Let the checkpoint say something else of the process that saved it."""
     lives.save()
     store = Store()
     (shelf,) = store.shelves()
-    manifest = msgspec.structs.replace(store.manifest(shelf), python=OTHER)
+    manifest = msgspec.structs.replace(store.manifest(shelf), **facts)
     (store.folder / shelf / "saved.json").write_bytes(signed(manifest, key_at(store.folder / "key")))
     lives.die()
 
@@ -35,7 +38,7 @@ def test_functions_and_classes_are_stale_with_the_reason_and_arrays_come_back(li
             "plain": "plain = {'a': [1]}",
         }
     )
-    saved_by_another(lives)
+    saved_as(lives, python=OTHER)
     restored = lives.restore()
     here = platform.python_version()
     why = lives.why(restored)
@@ -47,11 +50,27 @@ def test_functions_and_classes_are_stale_with_the_reason_and_arrays_come_back(li
 
 
 @pytest.mark.parametrize("preview", [False, True])
+def test_packages_of_other_versions_and_those_that_are_gone_are_told(lives: Lives, *, preview: bool) -> None:
+    lives.run({"a": "__version__ = '1.0'\na = [1]"})  # the notebook's own is that of no package
+    other = {"marimo": "0.1", "yaml": "0.2", "gone_since": "0.3", "msgspec": msgspec.__version__}
+    saved_as(lives, packages=other)
+    with patch.dict(sys.modules):
+        sys.modules.pop("yaml", None)  # as a kernel that has not imported it
+        restored = lives.restore(preview=preview)
+    marimo, yaml = (metadata.version(name) for name in ("marimo", "PyYAML"))
+    (told,) = (told for told in restored.told if "packages" in told)
+    assert told == (
+        f"Other versions of packages: marimo 0.1 then, {marimo} now, yaml 0.2 then, {yaml} now, "
+        "gone_since 0.3 then, not installed now."
+    )
+
+
+@pytest.mark.parametrize("preview", [False, True])
 def test_one_with_nothing_that_can_be_used_is_refused_and_changes_nothing(
     lives: Lives, *, preview: bool
 ) -> None:
     lives.run({"double": "def double(x):\n    return 2 * x", "used": "double(1)"})
-    saved_by_another(lives)
+    saved_as(lives, python=OTHER)
     with pytest.raises(BridgeError, match=f"only functions and classes of Python {OTHER}") as refusal:
         lives.restore(preview=preview)
     assert refusal.value.code == "checkpoint_other_python"
