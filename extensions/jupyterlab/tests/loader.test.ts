@@ -6,6 +6,7 @@ import { Line } from '../src/loader/lines.js';
 import { connect, expectKernel } from '../src/loader/loader.js';
 import { LOADER, type Message, type Sent } from '../src/loader/messages.js';
 import { saveForms, showOutputs } from '../src/loader/notebooks.js';
+import { boundaryOf } from '../src/loader/overlays.js';
 import { rewritten, styles } from '../src/loader/rewriting.js';
 import { themeOf } from '../src/loader/theme.js';
 
@@ -28,6 +29,25 @@ test('the base address of the page, its body and the focus of its elements stay 
   assert.doesNotMatch(text, /[(`"]base[`")]|document\.body\.(classList|dataset)/);
   assert.match(text, /document\.body\.append\(p\);$/); // what opens over the page still does
   assert.match(chunk('Reflect.defineProperty(t.HTMLElement.prototype,"focus",{})'), /Reflect\.defineProperty\(t\.HTMLElement\.mkbNone\?\?\{\},"focus",\{\}\)$/);
+});
+
+test('what opens over an output may reach out of it, to where there is room in its notebook', () => {
+  assert.match(chunk('(0,u.jsx)(e,{...t,collisionBoundary:r})'), /collisionBoundary:mkbPage\.boundary\(r\)\}\)$/);
+  class ShadowRoot { constructor(readonly host: object) {} }
+  const style = { contain: 'none' };
+  const panel = { name: 'panel', style: { contain: 'strict' }, parentElement: null };
+  const inner = { style, parentElement: panel };
+  const cell = { style, parentElement: inner };
+  const of = (cell: object | null, parentElement: object): any => ({ getRootNode: () => new ShadowRoot({ closest: () => cell, parentElement }) });
+  const before = globalThis.document;
+  Object.assign(globalThis, { ShadowRoot, getComputedStyle: (one: { style: object }) => one.style, document: { body: { dataset: { jpThemeLight: 'true' } } } });
+  assert.equal(boundaryOf(of(cell, inner)), panel);
+  assert.equal(boundaryOf(of(null, inner)), panel); // in a view of the output alone
+  assert.equal(boundaryOf(null), null);
+  Object.assign(globalThis, { document: { body: { dataset: { vscodeThemeKind: 'vscode-light' } } } });
+  const output = of(cell, inner);
+  assert.equal(boundaryOf(output), output);
+  Object.assign(globalThis, { document: before });
 });
 
 test('with a loader of AMD modules on the page, a chunk does not find it', () => {

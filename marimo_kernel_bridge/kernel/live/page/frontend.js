@@ -3,16 +3,12 @@
 import { Files, keepNewest } from './files.js';
 import { isForElement } from './keys.js';
 import { LONGEST } from './lines.js';
+import { boundaryOf, RAISED } from './overlays.js';
 import { styles } from './rewriting.js';
 import { answered, socketClass } from './server.js';
 import { followTheme, themeClass, themeOf } from './theme.js';
 
 const VALUE_READY = 'marimo-value-ready'; // a person has set an element
-
-/** What opens below an output would be cut off by its cell, or covered by the next one or, up to JupyterLab 4.5, by the notebook's footer. */
-const RAISED =
-  '.jp-Cell:has(.mkb-live:focus-within){content-visibility:visible!important;contain:none!important;position:relative;z-index:10}' +
-  '.jp-WindowedPanel-viewport:has(.mkb-live:focus-within){z-index:1}';
 
 /**
  * The page that it runs in.
@@ -102,6 +98,7 @@ export class FrontEnd {
         icon: document.createElement('link'),
         __MARIMO_MOUNT_CONFIG__: head.mount,
         history: { replaceState() {}, pushState() {} },
+        boundary: boundaryOf,
         names: new Proxy(own, { get: (_, name) => own[String(name)] ?? Reflect.get(globalThis, name) }),
         chunk: (/** @type {string} */ name) => files.chunk(name).then(url => import(/* webpackIgnore: true */ url)),
         fetch: (/** @type {RequestInfo | URL} */ input, /** @type {RequestInit} */ init) => answered(this.page.lines, input, init),

@@ -17,6 +17,7 @@ export const PATCHES = [
   [/\bdocument\.body\.(classList|dataset)\b/g, 'mkbPage.body.$1'], // theme and locks
   [/\bdocument\.body\.(set|remove|get)Attribute\b/g, 'mkbPage.body.$1Attribute'],
   [/\bobserve\(document\.body,\{attributes\b/g, 'observe(mkbPage.body,{attributes'],
+  [/\bcollisionBoundary:([\w$]+)\}\)/g, 'collisionBoundary:mkbPage.boundary($1)})'], // what opens over an output stays in that
   [/\bHTMLElement\.prototype,\s*(["'`])focus\1/g, 'HTMLElement.mkbNone??{},"focus"'], // overrides it for the whole page
   [/\.href\.endsWith\((["'`])\.css\1\)/g, '.href.endsWith("\\0")'], // would take the page's style sheets into its elements
   [/\b[\w$]+\.warn\(`Cell ID \$\{[\w$]+\} cannot be found`\)/g, 'void 0'], // no element is in one of marimo's cells here
