@@ -5,6 +5,7 @@ marimo's editor is the front end whose document is open: what agents change appe
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from dataclasses import replace
@@ -110,7 +111,8 @@ class Answers:
             case wire.ReadOutcome(run_id=run_id) | wire.ReadRun(run_id=run_id):
                 return self._outcome(view, run_id)
             case wire.SearchCells(query=query, limit=limit):
-                return search(map(view.with_outputs, view.cells), query, limit)
+                shown = [view.with_outputs(cell) for cell in view.cells]
+                return await asyncio.to_thread(search, shown, query, limit)
             case wire.ListVariables():
                 return await self._variables(view)
             case wire.InspectVariable():

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from marimo_kernel_bridge.client.marimo_editor.outputs import error_of, outputs_of
+from marimo_kernel_bridge.client.marimo_editor.outputs import Page, error_of, outputs_of
 from marimo_kernel_bridge.protocol.names import agent_name
 from marimo_kernel_bridge.protocol.notebook import NOTEBOOK, Cell, CellError, CellRun, CellWithOutputs
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.client.marimo_editor import records
     from marimo_kernel_bridge.client.marimo_editor.mirror import Mirror
     from marimo_kernel_bridge.protocol.notebook import CellStatus
+
+_MOST_DEFINERS = 8
+"""Cells that define one name: marimo runs none of them if there are several, and a notebook may have thousands."""
 
 OUR_KEYS = "marimo-kernel-bridge/"
 """How the keys of our requests begin, which marimo tells every client; the client's name follows."""
@@ -28,6 +31,7 @@ class NotebookView:
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
+        self._page = Page()
 
     @cached_property
     def cells(self) -> tuple[Cell, ...]:
@@ -39,14 +43,15 @@ class NotebookView:
         """The cells whose result is missing or older than their text, or than a result above them."""
         known: dict[str, bool] = {}
         for start in self._mirror.cells:
-            stack = [] if start.id in known else [start.id]
+            stack = [] if start.id in known else [(start.id, iter(self._upstream[start.id]))]
             while stack:
-                known.setdefault(stack[-1], False)  # so that a cycle ends
-                above = [up for up in self._upstream[stack[-1]] if up not in known]
-                if above:
-                    stack.append(above[0])
+                cell_id, above = stack[-1]
+                known.setdefault(cell_id, False)  # so that a cycle ends
+                up = next((up for up in above if up not in known), None)
+                if up is not None:
+                    stack.append((up, iter(self._upstream[up])))
                 else:
-                    cell_id = stack.pop()
+                    stack.pop()
                     known[cell_id] = self._is_stale(cell_id, known)
         return dict.fromkeys(cell.id for cell in self._mirror.cells if known[cell.id])
 
@@ -57,7 +62,7 @@ class NotebookView:
         execution = self._mirror.execution_of(cell.cell_id)
         if execution is None:
             return CellWithOutputs(cell, ())
-        return CellWithOutputs(cell, outputs_of(execution, self._mirror.items_of(execution.id)))
+        return CellWithOutputs(cell, outputs_of(execution, self._mirror.items_of(execution.id), self._page))
 
     def runs_in(self, run_id: str) -> tuple[CellRun, ...]:
         """Return the executions of cells in a run of marimo's, as they are now."""
@@ -69,19 +74,24 @@ class NotebookView:
                 None,
                 _duration(execution) or 0.0,
                 _error(execution),
-                bool(outputs_of(execution, self._mirror.items_of(execution.id))),
+                self._shows(execution),
             )
             for execution in self._mirror.executions_in(run_id)
             if execution.cell_id is not None
         )
 
+    def _shows(self, execution: records.Execution) -> bool:
+        """Whether an execution has an output."""
+        outcome = execution.outcome
+        ended = outcome is not None and (outcome.display is not None or outcome.error is not None)
+        return ended or any(True for _ in self._mirror.items_of(execution.id))
+
     def below(self, cell_ids: list[str]) -> list[str]:
         """Return cells with all that depends on them, in the order of the document."""
         reached, edge = set(cell_ids), list(cell_ids)
         while edge:
-            edge = [
-                down for cell_id in edge for down in self._downstream.get(cell_id, ()) if down not in reached
-            ]
+            down = (down for cell_id in edge for down in self._downstream.get(cell_id, ()))
+            edge = list(dict.fromkeys(cell_id for cell_id in down if cell_id not in reached))
             reached.update(edge)
         return [cell.id for cell in self._mirror.cells if cell.id in reached]
 
@@ -90,7 +100,8 @@ class NotebookView:
         definers: dict[str, list[str]] = {}
         for cell in self._mirror.cells:
             for name in self._names(cell.id)[0]:
-                definers.setdefault(name, []).append(cell.id)
+                if len(found := definers.setdefault(name, [])) < _MOST_DEFINERS:
+                    found.append(cell.id)
         return {
             cell.id: tuple(
                 dict.fromkeys(

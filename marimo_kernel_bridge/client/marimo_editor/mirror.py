@@ -45,6 +45,7 @@ class Mirror:
         self._executions: dict[str, Execution] = {}
         self._of_cell: dict[str, str] = {}  # the newest execution of each cell
         self._items: dict[str, dict[str, Item]] = {}  # by execution and id
+        self._executions_of: dict[str, set[str]] = {}  # those that have an item, by its id
 
     def apply(self, name: str, data: bytes) -> Message | None:
         """Take an event. Return what it is about, None for events without an object. Raises ValueError for a malformed one."""
@@ -117,6 +118,7 @@ class Mirror:
                 self._of_cell[execution.cell_id] = execution.id
         elif (item := message.console or message.display) is not None:
             self._items.setdefault(item.execution_id, {})[item.id] = item
+            self._executions_of.setdefault(item.id, set()).add(item.execution_id)
 
     def _remove(self, kind: str, object_id: str) -> None:
         match kind:
@@ -131,7 +133,8 @@ class Mirror:
                 self.authors.pop(object_id, None)
             case "execution":
                 self._executions.pop(object_id, None)
-                self._items.pop(object_id, None)
+                for item_id in self._items.pop(object_id, ()):
+                    self._executions_of[item_id].discard(object_id)
             case "console" | "display":
-                for items in self._items.values():
-                    items.pop(object_id, None)
+                for execution_id in self._executions_of.pop(object_id, ()):
+                    self._items[execution_id].pop(object_id, None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.client.received_json import read_json
 from marimo_kernel_bridge.protocol.lines import split_lines
 from marimo_kernel_bridge.protocol.notebook import CellError
 from marimo_kernel_bridge.rendering.components import draw, styled
@@ -23,16 +23,21 @@ _BUNDLE: Final = "application/vnd.marimo+mimebundle"
 _DATA_ADDRESS: Final = re.compile(r"data:[\w.+/-]+;base64,")
 _TAG: Final = re.compile(r"<[^<>]*+>")
 _LONGEST_DRAWN: Final = 200_000
-"""Characters of HTML in which marimo's elements are drawn; more are not read for an answer."""
+"""Characters of HTML, of all outputs in an answer, in which marimo's elements are drawn; more are not read for an answer."""
+_MOST_DRAWN: Final = 500
+"""Elements that are drawn for an answer, and others that marimo styles: each takes some 30 µs, in which nobody is answered."""
+_LONGEST_TRACEBACK: Final = 100_000
+"""Characters of a traceback's end that are read."""
 _SYNTAX: Final = frozenset({"syntax", "invalid-syntax"})
 
 
-def outputs_of(execution: Execution, items: Iterable[Item]) -> tuple[Output, ...]:
-    """Return what an execution printed, displayed and returned, or how it failed."""
-    outputs = [output_of(item) for item in items]
+def outputs_of(execution: Execution, items: Iterable[Item], page: Page | None = None) -> tuple[Output, ...]:
+    """Return what an execution printed, displayed and returned, or how it failed. `page` is that of the whole answer."""
+    page = page or Page()
+    outputs = [output_of(item, page) for item in items]
     outcome = execution.outcome
     if outcome is not None and outcome.display is not None:
-        outputs.append(display(outcome.display.mimetype, outcome.display.data))
+        outputs.append(display(outcome.display.mimetype, outcome.display.data, page))
     if outcome is not None and outcome.error is not None:
         error = error_of(outcome.error)
         outputs.append(
@@ -46,10 +51,10 @@ def outputs_of(execution: Execution, items: Iterable[Item]) -> tuple[Output, ...
     return tuple(outputs)
 
 
-def output_of(item: Item) -> Output:
+def output_of(item: Item, page: Page | None = None) -> Output:
     """Return what an execution printed or displayed."""
     if item.mimetype:
-        return display(item.mimetype, item.data)
+        return display(item.mimetype, item.data, page)
     return {
         "output_type": "stream",
         "name": "stderr" if item.name == "stderr" else "stdout",
@@ -57,15 +62,15 @@ def output_of(item: Item) -> Output:
     }
 
 
-def display(mimetype: str, data: str) -> Output:
+def display(mimetype: str, data: str, page: Page | None = None) -> Output:
     """Return a display, of all forms that marimo has sent of it."""
     if mimetype == "text/markdown":  # marimo's is HTML by then
         mimetype = "text/html"
     bundle: dict[str, Any] = {mimetype: _plain(data)}
     if mimetype == _BUNDLE or mimetype.endswith("+json") or mimetype == "application/json":
         try:
-            value = json.loads(data)
-        except (ValueError, RecursionError):
+            value: Any = read_json(data.encode(errors="replace"))
+        except ValueError:
             value = data
         if mimetype == _BUNDLE and isinstance(value, dict):
             bundle = {
@@ -75,8 +80,8 @@ def display(mimetype: str, data: str) -> Output:
             }
         else:
             bundle = {mimetype: value}
-    if isinstance(page := bundle.get("text/html"), str) and len(page) < _LONGEST_DRAWN:
-        bundle["text/html"] = _Page().html(page)
+    if isinstance(text := bundle.get("text/html"), str):
+        bundle["text/html"] = (page or Page()).html(text)
     return {"output_type": "display_data", "data": bundle, "metadata": {}}
 
 
@@ -89,10 +94,24 @@ def error_of(error: Error) -> CellError:
     return CellError(error.name or kind, error.message, lines)
 
 
-class _Page:
-    """A page without marimo's front end and without the kernel's elements: they are drawn as they were first shown."""
+class Page:
+    """A page without marimo's front end and without the kernel's elements: they are drawn as they were first shown.
+
+    It has the outputs of one answer, and room for so much as is drawn at once.
+    """
+
+    def __init__(self) -> None:
+        self._characters, self._elements = _LONGEST_DRAWN, _MOST_DRAWN
 
     def html(self, text: str) -> str:
+        """Return HTML with elements drawn, or as it is where there is no room for it."""
+        if len(text) > self._characters:
+            return text
+        elements = sum(text.count(begin) for begin in ("<marimo-", "<iconify-icon", "<span"))
+        if elements > self._elements:
+            return text
+        self._characters -= len(text)
+        self._elements -= elements
         return styled(rewrite(text, lambda element: draw(element, self)))
 
     def control(self, element: Element) -> None:  # noqa: ARG002  # none is known
@@ -103,7 +122,8 @@ class _Page:
 
 
 def _text(shown: DisplayData) -> str:
-    return html.unescape(_TAG.sub("", shown.data)) if shown.mimetype == "text/html" else shown.data
+    data = shown.data[-_LONGEST_TRACEBACK:]
+    return html.unescape(_TAG.sub("", data)) if shown.mimetype == "text/html" else data
 
 
 def _plain(data: str) -> str:
