@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import http.client
 import logging
 import os
 import sys
-import urllib.error
-import urllib.parse
-import urllib.request
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -35,6 +32,7 @@ from marimo_kernel_bridge.client.connection import (
     stale,
 )
 from marimo_kernel_bridge.client.jupyter_server import JupyterServer, ServerKernel
+from marimo_kernel_bridge.client.marimo_editor.http import asked
 from marimo_kernel_bridge.client.notebook_names import is_called, path_in
 from marimo_kernel_bridge.client.port_owner import foreign_listener
 from marimo_kernel_bridge.client.starting_kernels import files_of_starting_kernels, starting
@@ -61,8 +59,8 @@ _MAX_ANSWER: Final = 4 * 1024 * 1024
 class FoundKernel:
     """A connection file in the runtime directory and its kernel. Exactly one of `info`, `problem` is set.
 
-    `notebook` is the path of the notebook that the kernel belongs to, None if it is unknown. `warnings` are about the
-    safety of the file.
+    `notebook` is the path of the notebook that the kernel belongs to, None if it is unknown; `said` if the kernel alone says so.
+    `warnings` are about the safety of the file.
     """
 
     path: Path
@@ -72,6 +70,7 @@ class FoundKernel:
     description: KernelDescription | None = None
     problem: BridgeError | None = None
     warnings: tuple[str, ...] = ()
+    said: bool = False
 
 
 class _Server(msgspec.Struct, frozen=True):
@@ -138,7 +137,7 @@ async def running_connections() -> list[Connection]:
 async def notebooks_by_kernel() -> dict[str, str]:
     """Return the path of the notebook of each kernel id, as the running Jupyter servers of this user report it."""
     servers = [server for path in runtime_dir().glob("jpserver-*.json") if (server := _read_server(path))]
-    answers = await asyncio.gather(*(asyncio.to_thread(_sessions, server) for server in servers))
+    answers = await asyncio.gather(*map(_sessions, servers))
     return {
         session.kernel.id: str(Path(server.root_dir, session.path))
         for server, sessions in zip(servers, answers, strict=True)
@@ -149,9 +148,9 @@ async def notebooks_by_kernel() -> dict[str, str]:
 
 def runs_here(server: JupyterServer) -> bool:
     """Return whether a server is one of this user's that run on this machine."""
-    asked = urllib.parse.urlsplit(server.url)
+    wanted = urlsplit(server.url)
     known = [known for path in runtime_dir().glob("jpserver-*.json") if (known := _read_server(path))]
-    return asked.hostname in _LOOPBACK and any(asked.port == one.port for one in known)
+    return wanted.hostname in _LOOPBACK and any(wanted.port == one.port for one in known)
 
 
 async def connection_file_of(notebook: str) -> Path:
@@ -163,7 +162,7 @@ async def connection_file_of(notebook: str) -> Path:
         for kernel in await find_kernels()
         if kernel.notebook and (kernel.problem is None or kernel.problem.code == "kernel_silent")
     ]
-    matches = [kernel for kernel in running if is_called(str(kernel.notebook), called)]
+    matches = [kernel for kernel in running if is_called(str(kernel.notebook), called, looks=not kernel.said)]
     if len(matches) != 1:
         names = ", ".join(sorted(str(kernel.notebook) for kernel in matches or running)) or "none"
         which = f"{len(matches)} running notebooks are" if matches else "No running notebook is"
@@ -221,6 +220,7 @@ async def _look_at(
                 client.info,
                 description,
                 warnings=connection.warnings,
+                said=notebook is None,
             )
     except BridgeError as problem:
         return FoundKernel(path, kernel_id, notebook, problem=problem)
@@ -251,20 +251,21 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def _sessions(server: _Server) -> list[_Session]:
+async def _sessions(server: _Server) -> list[_Session]:
+    # http, but only on loopback; no proxy and no redirect: the token must not reach any other server.
     url = f"http://{_host(server.hostname)}:{server.port}{server.base_url}api/sessions"
-    request = urllib.request.Request(
-        url, headers={"Authorization": f"token {server.token}"}
-    )  # http, but only on loopback
-    # No proxy and no redirect: the token must not reach any other server.
-    opener = urllib.request.OpenerDirector()
-    opener.add_handler(urllib.request.HTTPHandler())
+    content = bytearray()
     try:
-        with opener.open(request, timeout=_SERVER_BOUND) as answer:
-            if answer.status != 200:  # noqa: PLR2004  # HTTP's OK
-                return []
-            return _SESSIONS.decode(answer.read(_MAX_ANSWER))
-    except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
+        async with (
+            asyncio.timeout(_SERVER_BOUND),
+            asked("GET", url, {"Authorization": f"token {server.token}"}) as answer,
+        ):
+            async for piece in answer.pieces:
+                content += piece
+                if len(content) > _MAX_ANSWER:  # what is cut is no JSON
+                    break
+            return _SESSIONS.decode(content) if answer.status == 200 else []  # noqa: PLR2004  # HTTP's OK
+    except (OSError, TimeoutError, ValueError, RecursionError) as error:
         logger.info("A Jupyter server on port %d did not list its sessions: %s", server.port, error)
         return []
 

@@ -31,6 +31,8 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _UNAUTHORIZED: Final = frozenset({401, 403})
 _NOT_FOUND: Final = 404
 _NOT_STARTED: Final = 424
+_LONGEST: Final = 8192
+"""Characters of an address."""
 _LONGEST_TOKEN: Final = 4096
 """JupyterHub's final status for a user's server that does not run."""
 _PAGES: Final = frozenset({"lab", "doc", "tree", "notebooks", "edit", "consoles", "api"})
@@ -69,11 +71,11 @@ class JupyterServer:
     def at(cls, url: str, token: str | None) -> JupyterServer:
         """Parse an address as a browser shows it, including its token. Raises `BridgeError`: bad_request."""
         try:
-            parts = urlsplit(url.strip())
+            parts = urlsplit(url.strip()[:_LONGEST])
             is_whole = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
         except ValueError:  # half an IPv6 address, a port that is no number
             is_whole = False
-        if not is_whole or parts.username is not None:
+        if not is_whole or parts.username is not None or len(url) > _LONGEST:
             raise BridgeError(
                 "bad_request",
                 "This is not the address of a Jupyter server: it begins with http:// or https:// and has no user name.",

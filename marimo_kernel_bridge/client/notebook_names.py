@@ -9,6 +9,8 @@ from urllib.parse import unquote, urlsplit
 
 from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
 
+_LONGEST_NAME: Final = 3 * LONGEST_PATH
+"""Characters of a path in an address, where each may be `%41`. What is longer names nothing."""
 _HERE: Final = frozenset({"", "localhost"})
 _TO_HOME: Final = re.compile(r"~(?:[/\\]|$)" if os.name == "nt" else r"~(?:/|$)")
 
@@ -16,6 +18,8 @@ _TO_HOME: Final = re.compile(r"~(?:[/\\]|$)" if os.name == "nt" else r"~(?:/|$)"
 def path_in(text: str) -> str:
     """Return the path in a name: that of a `file:` URI of this machine, `~` as the home directory, else the text itself."""
     text = text.strip()
+    if len(text) > _LONGEST_NAME:
+        return text
     if text[:5].lower() == "file:":
         try:
             parts = urlsplit(text)
@@ -34,15 +38,20 @@ def at_home(path: str) -> str:
     return os.path.expanduser(path) if _TO_HOME.match(path) else path  # noqa: PTH111  # Path's changes what is no path
 
 
-def is_called(path: str, name: str) -> bool:
-    """Whether a notebook at `path` is meant by a name, as `path_in` returns it: by its whole path or the end of it."""
+def is_called(path: str, name: str, *, looks: bool = True) -> bool:
+    """Whether a notebook at `path` is meant by a name, as `path_in` returns it: by its whole path or the end of it.
+
+    `looks`: links in `path` may be followed. Not in what a kernel says of itself: looking at a path reaches what is mounted there.
+    """
+    if max(len(path), len(name)) > LONGEST_PATH:
+        return False
     end = "/" + name.removeprefix("./").lstrip("/")
     if f"/{path.lstrip('/')}".endswith(end):
         return True
-    if "\0" in name or len(name) > LONGEST_PATH or not os.path.isabs(path):  # noqa: PTH117  # a server elsewhere has other paths
+    if "\0" in name + path or not os.path.isabs(path):  # noqa: PTH117  # a server elsewhere has other paths
         return False
     # Through a link, or from the working directory on: `../orders.ipynb`.
-    return os.path.realpath(name) == os.path.realpath(path)
+    return os.path.realpath(name) == (os.path.realpath(path) if looks else os.path.normpath(path))
 
 
 def _without_drive_slash(path: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.server
 import json
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -245,3 +247,26 @@ async def test_connection_files_of_any_name_are_found_and_those_of_servers_are_n
     (runtime_dir / "other.json").write_text('{"shell": 1}')
     os.mkfifo(runtime_dir / "pipe.json")
     assert {path.name for path in connection_files()} == {"kernel-1.json", "my_connection.json"}
+
+
+async def test_a_server_that_answers_for_ever_is_waited_for_a_moment_alone(
+    runtime_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its bytes comes in time."""
+    monkeypatch.setattr(discovery, "_SERVER_BOUND", 0.2)
+    begun = []
+
+    async def drips(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        begun.append(writer)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with suppress(ConnectionError):
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+    async with await asyncio.start_server(drips, "127.0.0.1", 0) as server:
+        announce(runtime_dir, server.sockets[0].getsockname()[1])
+        async with asyncio.timeout(30):
+            assert await notebooks_by_kernel() == {}
+    assert len(begun) == 1

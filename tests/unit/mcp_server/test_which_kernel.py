@@ -465,3 +465,22 @@ def test_a_link_to_a_notebook_is_a_name_of_it(tmp_path: Path) -> None:
     assert is_called(str(tmp_path / "x.ipynb"), str(tmp_path / "link.ipynb"))
     assert not is_called(str(tmp_path / "x.ipynb"), "y.ipynb")
     assert not is_called("x.ipynb", "a\0b")
+
+
+def test_the_path_that_a_kernel_says_is_compared_and_not_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look reaches what is mounted there, which may be another machine; a megabyte of slashes took minutes."""
+    (tmp_path / "x.ipynb").touch()
+    (tmp_path / "link.ipynb").symlink_to(tmp_path / "x.ipynb")
+    looked_at: list[str] = []
+    real = os.path.realpath
+    monkeypatch.setattr(os.path, "realpath", lambda path: looked_at.append(path) or real(path))
+    name = str(tmp_path / "link.ipynb")
+    assert is_called(str(tmp_path / "sub" / ".." / "x.ipynb"), name, looks=False)
+    assert not is_called("/net/evil.example/x.ipynb", name, looks=False)
+    assert set(looked_at) == {name}
+    for path in ("/" * 1_000_000, "/a" * 500_000, "/" + "../" * 300_000):
+        assert not is_called(path, "b.ipynb")
+        assert not is_called("/a/b.ipynb", path_in(f"file:{path}"))
+        assert path_in(f"file:{'%41' * 300_000}").startswith("file:")
