@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
-import click
-
 from marimo_kernel_bridge.cli.group import REFUSED
+from marimo_kernel_bridge.cli.terminal import echo
 from marimo_kernel_bridge.errors import CODES
 
 if TYPE_CHECKING:
@@ -51,11 +50,11 @@ def show(result: CallToolResult, pictures: Path | None) -> None:
             if result.is_error:
                 refusal = _refusal(text)
                 text = f"marimo-kernel-bridge: [{refusal['code']}] {refusal['message']}"
-            click.echo(text, err=bool(result.is_error))
+            echo(text, err=bool(result.is_error))
         elif block.type == "image" and pictures is None:
-            click.echo(f"(a picture, {block.mime_type}: --pictures FOLDER saves it)")
+            echo(f"(a picture, {block.mime_type}: --pictures FOLDER saves it)")
     for path in _saved(result, pictures):
-        click.echo(f"picture: {path}")
+        echo(f"picture: {path}")
 
 
 def _saved(result: CallToolResult, folder: Path | None) -> list[Path]:

@@ -7,11 +7,10 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from marimo_kernel_bridge.cli.call_answers import as_json, exit_code
 from marimo_kernel_bridge.cli.call_server import CallServer
 from marimo_kernel_bridge.cli.group import WRONG_USAGE
+from marimo_kernel_bridge.cli.terminal import echo
 from marimo_kernel_bridge.errors import WrongUsageError
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ async def made(calls: Sequence[Call], options: CallOptions) -> int:
             tool = call.tool
             if call.problem is not None:
                 error = {"code": call.problem.code, "message": str(call.problem)}
-                click.echo(json.dumps({"tool": tool, "ok": False, "error": error}, ensure_ascii=False))
+                echo(json.dumps({"tool": tool, "ok": False, "error": error}, ensure_ascii=False))
                 code = code or WRONG_USAGE
                 continue
             result = await server.call(tool, call.arguments)
@@ -53,9 +52,7 @@ async def made(calls: Sequence[Call], options: CallOptions) -> int:
             line = {"tool": tool, "ok": not refused} | (
                 {} if refused else {"answer": as_json(server.objects(tool, result), result, options.pictures)}
             )
-            click.echo(
-                json.dumps(line | (as_json(None, result, None) if refused else {}), ensure_ascii=False)
-            )
+            echo(json.dumps(line | (as_json(None, result, None) if refused else {}), ensure_ascii=False))
             code = code or exit_code(result)
             if code and not options.keep_going:
                 break

@@ -14,6 +14,7 @@ from marimo_kernel_bridge.cli.call_batches import calls_in, made, text_of, text_
 from marimo_kernel_bridge.cli.call_server import CallOptions, CallServer
 from marimo_kernel_bridge.cli.ceilings import ceiling_options
 from marimo_kernel_bridge.cli.group import examples
+from marimo_kernel_bridge.cli.terminal import echo
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.protocol.permissions import TIERS
 
@@ -102,7 +103,7 @@ def call(
     run goes on (read_run waits for it).
     """
     if helps and tool is None:
-        click.echo(ctx.get_help())
+        echo(ctx.get_help())
         return
     if (tool is not None) + lists + (batch is not None) != 1:
         raise click.UsageError("Give a TOOL, --list or --batch.")
@@ -147,7 +148,7 @@ def _list_tools(*, as_json: bool) -> None:
         if one.app != "only"
     ]
     if as_json:
-        click.echo(
+        echo(
             json.dumps(
                 [{"tool": name, "needs": needs, "title": title} for name, needs, title in listed], indent=2
             )
@@ -155,7 +156,7 @@ def _list_tools(*, as_json: bool) -> None:
         return
     width = max(len(name) for name, *_ in listed)
     for name, needs, title in listed:
-        click.echo(f"{name:<{width}}  {needs:<16}  {title}")
+        echo(f"{name:<{width}}  {needs:<16}  {title}")
 
 
 async def _one(
@@ -166,9 +167,7 @@ async def _one(
     async with CallServer(options) as server:
         described = server.tool(tool)
         if helps:
-            click.echo(
-                help_of(tool, described.title or tool, described.description or "", described.input_schema)
-            )
+            echo(help_of(tool, described.title or tool, described.description or "", described.input_schema))
             return 0
         if tool == "start_kernel":
             raise BridgeError(
@@ -180,7 +179,7 @@ async def _one(
         arguments = _object(source, read) | arguments_of(tool, described.input_schema, words, read)
         result = await server.call(tool, arguments)
         if options.as_json:
-            click.echo(
+            echo(
                 json.dumps(
                     as_json(server.objects(tool, result), result, options.pictures),
                     indent=2,

@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-import click
-
+from marimo_kernel_bridge.cli.terminal import echo
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.exporting import description, sources
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, ExportFormat, format_of_suffix
@@ -76,7 +75,7 @@ def export_notebook(named: str, options: ExportOptions) -> int:
         raise existing(target)
     exported = _export(source, to, options)
     if target == _STDOUT:
-        click.echo(exported.content, nl=False)
+        echo(exported.content, nl=False)
     else:
         source_file = None if options.live else Path(named)
         write_whole(target, exported.content, overwrite=options.force, like=source_file)
@@ -204,14 +203,14 @@ def _report(named: str, source: Source, target: Path, exported: _Exported, optio
             "notes": list(exported.notes),
             "failed": list(source.failed),
         }
-        click.echo(json.dumps(report, indent=2), err=target == _STDOUT)
+        echo(json.dumps(report, indent=2), err=target == _STDOUT)
         return
     err = target == _STDOUT
     if not err:
-        click.echo(
+        echo(
             f"{named} -> {target}: {len(cells)} cell{'' if len(cells) == 1 else 's'}, {showing} with outputs."
         )
     for note in exported.notes:
-        click.echo(f"  {note}", err=err)
+        echo(f"  {note}", err=err)
     for failed in source.failed:
-        click.echo(f"marimo-kernel-bridge: failed: {failed}", err=True)
+        echo(f"marimo-kernel-bridge: failed: {failed}", err=True)

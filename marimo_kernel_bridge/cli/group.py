@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from marimo_kernel_bridge.cli.terminal import echo
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BridgeError as error:
-            click.echo(f"marimo-kernel-bridge: {error}", err=True)
+            echo(f"marimo-kernel-bridge: {error}", err=True)
             ctx.exit(WRONG_USAGE if isinstance(error, WrongUsageError) else REFUSED)
 
 
@@ -42,9 +43,7 @@ def refusal_reported(*, as_json: bool) -> Iterator[None]:
         yield
     except BridgeError as error:
         if as_json:
-            click.echo(
-                json.dumps({"refused": error.message, "code": error.code, "hint": error.hint}, indent=2)
-            )
+            echo(json.dumps({"refused": error.message, "code": error.code, "hint": error.hint}, indent=2))
         raise
 
 

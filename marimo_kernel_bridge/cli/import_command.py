@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-import click
-
 from marimo_kernel_bridge.cli.cell_reports import report_lines, told_once
 from marimo_kernel_bridge.cli.progress import told_progress
+from marimo_kernel_bridge.cli.terminal import echo
 from marimo_kernel_bridge.errors import BridgeError, WrongUsageError
 from marimo_kernel_bridge.notebooks.ipynb import (
     EMPTY,
@@ -144,22 +143,22 @@ def import_notebooks(notebooks: Sequence[Path], output: Path | None, options: Im
             if not several:
                 raise
             reason = error.message if error.code == "output_exists" else str(error)  # -o is a folder here
-            click.echo(f"marimo-kernel-bridge: {reason}", err=True)
+            echo(f"marimo-kernel-bridge: {reason}", err=True)
             results.append(Refusal(source, reason, error.code))
         except Exception as error:  # a bug, which must not keep the other notebooks from being imported
             bug = _bug(source, error, options)
             if not several:
                 raise bug from error
-            click.echo(f"marimo-kernel-bridge: {bug}", err=True)
+            echo(f"marimo-kernel-bridge: {bug}", err=True)
             results.append(Refusal(source, bug.message, bug.code))
         else:
             _report(imported, options)
             results.append(imported)
     if options.as_json:
         reports = [result.as_json() for result in results]
-        click.echo(json.dumps(reports if several else reports[0], indent=2))
+        echo(json.dumps(reports if several else reports[0], indent=2))
     elif several:
-        click.echo(_summary(results, options))
+        echo(_summary(results, options))
     codes = {result.exit_code for result in results}
     return next((code for code in (REFUSED, NOT_ALL_CARRIED_OVER, DIFFERENT) if code in codes), 0)
 
@@ -167,7 +166,7 @@ def import_notebooks(notebooks: Sequence[Path], output: Path | None, options: Im
 def _bug(source: Path, error: Exception, options: ImportOptions) -> BridgeError:
     """Return the refusal of a notebook that triggers a bug, on one line, and print its traceback if that is asked for."""
     if options.debug:
-        click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+        echo("".join(traceback.format_exception(error)), err=True, nl=False)
     if isinstance(error, MemoryError | RecursionError):  # of Python's parser
         return BridgeError(
             "bad_notebook", f"{source} has code that is nested too deeply for Python's parser."
@@ -311,10 +310,10 @@ def _report(imported: Imported, options: ImportOptions) -> None:
     if not options.as_json:
         _print(imported, options)
     for cell in imported.conversion.not_converted:
-        click.echo(f"marimo-kernel-bridge: {cell}", err=True)
+        echo(f"marimo-kernel-bridge: {cell}", err=True)
     if not imported.conversion.check_passes:
         for finding in imported.conversion.check:
-            click.echo(f"marimo-kernel-bridge: marimo check: {finding}", err=True)
+            echo(f"marimo-kernel-bridge: marimo check: {finding}", err=True)
 
 
 def _print(imported: Imported, options: ImportOptions) -> None:
@@ -322,12 +321,12 @@ def _print(imported: Imported, options: ImportOptions) -> None:
     fates = [cell.fate for cell in conversion.cells]
     counts = [f"{fates.count(fate)} {fate.replace('_', ' ')}" for fate in dict.fromkeys(fates)]
     arrow = "->" if imported.written else "would become"
-    click.echo(
+    echo(
         f"{imported.source} {arrow} {target}: {len(fates)} cell{'' if len(fates) == 1 else 's'}, {', '.join(counts) or 'nothing in it'}."
     )
     for code in conversion.added:
         shown = split_lines(code)[:1] if code.startswith("def ") else split_lines(code)
-        click.echo(f"  added: {'; '.join(line for line in shown if line)}")
+        echo(f"  added: {'; '.join(line for line in shown if line)}")
     empty = [cell for cell in conversion.cells if cell.notes == (EMPTY,)]
     told = [
         cell
@@ -336,18 +335,18 @@ def _print(imported: Imported, options: ImportOptions) -> None:
     ]
     for cell in told_once(told):
         for line in report_lines(cell, _columns()):
-            click.echo(f"  {line}")
+            echo(f"  {line}")
     if len(empty) > 1:
-        click.echo(f"  cells {', '.join(str(cell.position) for cell in empty)} dropped: they are empty")
+        echo(f"  cells {', '.join(str(cell.position) for cell in empty)} dropped: they are empty")
     if not options.keep_outputs:
-        click.echo("  Saved outputs are not carried over (--outputs keep does).")
+        echo("  Saved outputs are not carried over (--outputs keep does).")
     elif imported.outputs is not None:
-        click.echo(f"  Saved outputs are in {imported.outputs}")
+        echo(f"  Saved outputs are in {imported.outputs}")
     if options.target == "marimo":
         check = "passes" if conversion.check_passes else "fails"
-        click.echo(f"  marimo check: {check}.{f' Next: marimo edit {target}' if imported.written else ''}")
+        echo(f"  marimo check: {check}.{f' Next: marimo edit {target}' if imported.written else ''}")
     for line in _of_runs(imported):
-        click.echo(f"  {line}")
+        echo(f"  {line}")
 
 
 def _columns() -> int | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marimo_kernel_bridge.cli.group import examples
+from marimo_kernel_bridge.cli.terminal import echo
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.discovery import FoundKernel
@@ -103,16 +104,16 @@ def install(
         pool=PoolOptions(preload) if pool else None,
         bounds=(bounds := bounds_of(limits, sandbox)),
     )
-    click.echo(f"Installed the kernelspec {name} for {sys.executable}\n  in {folder}")
+    echo(f"Installed the kernelspec {name} for {sys.executable}\n  in {folder}")
     if bounds:
-        click.echo(f"  with {bounds.told()}")
+        echo(f"  with {bounds.told()}")
     found = found_by_jupyter(name)
     if found is None:
-        click.echo(
+        echo(
             f"Jupyter in this environment does not search this folder unless JUPYTER_PATH={folder.parent.parent} is set."
         )
     elif found != folder.resolve():
-        click.echo(f"Jupyter in this environment keeps using {found}; --name avoids the conflict.")
+        echo(f"Jupyter in this environment keeps using {found}; --name avoids the conflict.")
 
 
 @click.command(epilog=examples("marimo-kernel-bridge pool", "marimo-kernel-bridge pool --stop"))
@@ -126,13 +127,13 @@ def pool(*, stop: bool) -> None:
 
     states = stop_pools() if stop else running_pools()
     for state in states:
-        click.echo(
+        echo(
             f"{state.python}, process {state.pid}: {len(state.kernels)} kernels running, {state.forked} forked"
             + (f", with {', '.join(state.preload)}" if state.preload else "")
             + (f"\n  not in use, kernels start without it: {state.trouble}" if state.trouble else "")
         )
     if not states:
-        click.echo("No pool is running.")
+        echo("No pool is running.")
 
 
 @click.command(epilog=examples("marimo-kernel-bridge kernels", "marimo-kernel-bridge kernels --json"))
@@ -150,20 +151,20 @@ def kernels(*, as_json: bool) -> None:
     kernels = asyncio.run(find_kernels())
     of_marimo = [_marimo_row(notebook) for notebook in asyncio.run(running_notebooks())]
     if as_json:
-        click.echo(json.dumps([*map(_kernel_row, kernels), *of_marimo], indent=2))
+        echo(json.dumps([*map(_kernel_row, kernels), *of_marimo], indent=2))
         return
     running = [_kernel_row(kernel) for kernel in kernels if kernel.problem is None]
     for row in (*running, *of_marimo):
         where = row["connection_file"] or row["server"]  # of marimo
-        click.echo(f"{row['kernel_id']}  {row['kind']}, {row['state']}\n  {where}")
+        echo(f"{row['kernel_id']}  {row['kind']}, {row['state']}\n  {where}")
         if row["notebook"]:
-            click.echo(f"  {row['notebook']}")
+            echo(f"  {row['notebook']}")
         if row.get("limits"):
-            click.echo(f"  {row['limits']}")
+            echo(f"  {row['limits']}")
     if not running and not of_marimo:
-        click.echo("No kernel is running. Open a notebook with the kernel 'marimo (reactive Python)' first.")
+        echo("No kernel is running. Open a notebook with the kernel 'marimo (reactive Python)' first.")
     if unusable := len(kernels) - len(running):
-        click.echo(f"{unusable} connection file(s) without a usable kernel; --json shows why.")
+        echo(f"{unusable} connection file(s) without a usable kernel; --json shows why.")
 
 
 def _kernel_row(kernel: FoundKernel) -> dict[str, str | None]:

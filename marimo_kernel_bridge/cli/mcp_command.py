@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from marimo_kernel_bridge.cli.ceilings import ceiling_options
 from marimo_kernel_bridge.cli.group import examples
 from marimo_kernel_bridge.cli.plugins import loaded, named, plugin_option
+from marimo_kernel_bridge.cli.terminal import echo
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.hosts.names import CLIENTS, LINKED
 from marimo_kernel_bridge.protocol.permissions import TIERS
@@ -135,9 +136,7 @@ def mcp(
             ]
             others += [] if token_file is None else ["--token-file", str(token_file)]
             started = shlex.join([*_SERVE, *([] if host is None else ["--host", host]), *others])
-            click.echo(
-                f"Clients do not start this server. Start it first, and let it run: {started}", err=True
-            )
+            echo(f"Clients do not start this server. Start it first, and let it run: {started}", err=True)
     elif connect:
         _connect(port)
     elif http:
@@ -217,21 +216,19 @@ def _serve_http(
     with files.listening() as own:
         token = new_token(files.token) if token_file is None else kept_token(token_file.expanduser())
         if not listening.loopback:
-            click.echo(
+            echo(
                 "WARNING: other machines can reach this server. Anyone with the token can run code as you, and the connection "
                 "is not encrypted: use a TLS proxy in front of it.",
                 err=True,
             )
 
         def ready() -> None:
-            click.echo(
-                f"Serving MCP at {listening.url} with the token in {token.path}. Press Ctrl-C to stop."
-            )
+            echo(f"Serving MCP at {listening.url} with the token in {token.path}. Press Ctrl-C to stop.")
             if own is None:
-                click.echo("To configure a client, give it this URL, and the token as a bearer token.")
+                echo("To configure a client, give it this URL, and the token as a bearer token.")
                 return
             configured = shlex.join([*_SERVE, *_on_port(None if port is None else listening.port)])
-            click.echo(f"To configure a client: {configured} --print-config CLIENT")
+            echo(f"To configure a client: {configured} --print-config CLIENT")
 
         server = build_server(allow, ceilings=ceilings, plugins=loaded(plugins))
         answer_beside_threads()
@@ -269,11 +266,11 @@ def agents(*, action: Literal["list", "pause", "resume", "audit"], notebook: str
     if action == "pause":
         pauses.pause(name)
     elif action == "resume" and not pauses.resume(name):
-        click.echo(f"Agents are not paused: {name}")
+        echo(f"Agents are not paused: {name}")
     for paused in pauses.pauses():
-        click.echo(f"Agents are paused: {paused}")
+        echo(f"Agents are paused: {paused}")
     if not pauses.pauses():
-        click.echo("Agents are paused nowhere.")
+        echo("Agents are paused nowhere.")
 
 
 def _check_audit_log() -> None:
@@ -287,9 +284,7 @@ def _check_audit_log() -> None:
             "bad_request", f"The audit log {log.path} cannot be read: {error.strerror}.", "Make it readable."
         ) from error
     for problem in problems:
-        click.echo(problem, err=True)
-    click.echo(
-        f"{log.path}: {'lines are missing or changed.' if problems else 'no line is missing or changed.'}"
-    )
+        echo(problem, err=True)
+    echo(f"{log.path}: {'lines are missing or changed.' if problems else 'no line is missing or changed.'}")
     if problems:
         raise SystemExit(1)

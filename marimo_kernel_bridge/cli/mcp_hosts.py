@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
+from marimo_kernel_bridge.cli.terminal import echo
 from marimo_kernel_bridge.mcp_server.hosts.installing import config_for, install, uninstall
 from marimo_kernel_bridge.mcp_server.hosts.links import link_for
 from marimo_kernel_bridge.mcp_server.hosts.servers import our_command
@@ -29,16 +28,16 @@ def configure(
     """Do what one of the options says. `arguments` are those with which the host starts `mcp`. Raises `BridgeError`."""
     server = our_command(*arguments)
     if uninstall_from:
-        click.echo(uninstall(uninstall_from))
+        echo(uninstall(uninstall_from))
         if uninstall_from == _WITH_SKILL:
-            click.echo(uninstall_skill())
+            echo(uninstall_skill())
     elif install_in:
-        click.echo(install(install_in, server))
+        echo(install(install_in, server))
         if install_in == _WITH_SKILL:
-            click.echo(install_skill())
+            echo(install_skill())
     elif print_link:
-        click.echo(link_for(print_link, server))
+        echo(link_for(print_link, server))
     elif print_config:
         config = config_for(print_config, server)
-        click.echo(config.where, err=True)
-        click.echo(config.text)
+        echo(config.where, err=True)
+        echo(config.text)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from marimo_kernel_bridge.cli.terminal import echo
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -40,5 +42,5 @@ def loaded(plugins: Sequence[str] = ()) -> Plugins:
         return NO_PLUGINS
     found = load(names, TOOLS)
     for left_out in found.left_out:
-        click.echo(f"marimo-kernel-bridge: {left_out}", err=True)
+        echo(f"marimo-kernel-bridge: {left_out}", err=True)
     return found

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from marimo_kernel_bridge.cli.terminal import echo, visible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -16,19 +18,23 @@ if TYPE_CHECKING:
 def told_progress(label: str, length: int) -> Iterator[Callable[[int, str], object]]:
     """Yield a function to report the number of further steps done and the current one, `part: detail`."""
     if not sys.stderr.isatty():
-        click.echo(f"{label}: {length} steps", err=True)
+        echo(f"{label}: {length} steps", err=True)
         yield _Parts()
         return
     with click.progressbar(
         length=length,
         label=label,
         file=sys.stderr,
-        item_show_func=lambda now: now,
+        item_show_func=_visible,
         show_eta=False,
         show_pos=True,
     ) as bar:
         yield bar.update
         bar.update(length - bar.pos)  # what turned out not to be needed
+
+
+def _visible(now: str | None) -> str | None:
+    return None if now is None else visible(now)
 
 
 class _Parts:
@@ -41,4 +47,4 @@ class _Parts:
         part, _, _ = now.partition(": ")
         if part != self._part:
             self._part = part
-            click.echo(f"  {part}", err=True)
+            echo(f"  {part}", err=True)

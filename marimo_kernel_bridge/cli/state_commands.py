@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 import click
 
 from marimo_kernel_bridge.cli.group import examples
+from marimo_kernel_bridge.cli.terminal import echo
 from marimo_kernel_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -55,13 +56,13 @@ def notebooks(*, action: Literal["list", "end", "forget"], notebook: str | None,
             for session in sessions
         ]
         if as_json:
-            click.echo(json.dumps(rows, indent=2))
+            echo(json.dumps(rows, indent=2))
             return
         for row in rows:
             why = f" ({row['why']})" if row["why"] else ""
-            click.echo(f"{row['id']}  {row['state']}{why}\n  {row['path']}")
+            echo(f"{row['id']}  {row['state']}{why}\n  {row['path']}")
         if not rows:
-            click.echo("No agent has created or opened a notebook of its own.")
+            echo("No agent has created or opened a notebook of its own.")
         return
     if notebook is None:
         raise click.UsageError(f"Which notebook? notebooks {action} NOTEBOOK")
@@ -79,7 +80,7 @@ async def _end(notebook: str, *, forget: bool) -> None:
     await sessions.closed(session.id, "you ended it", asked=asked)
     if forget:
         await sessions.deleted(session, file=False)
-    click.echo(f"{'Forgotten' if forget else 'Ended'}: {session.path}")
+    echo(f"{'Forgotten' if forget else 'Ended'}: {session.path}")
 
 
 async def _ask_to_end(connection_file: str) -> bool:
@@ -125,12 +126,12 @@ def checkpoints(*, action: CheckpointAction, notebook: str | None, name: str | N
     if action == "delete":
         if shelf is None or name is None:
             raise click.UsageError("Which? checkpoints delete NOTEBOOK NAME")
-        click.echo(f"Deleted {name}: {_size(store.delete(shelf, name))} are free.")
+        echo(f"Deleted {name}: {_size(store.delete(shelf, name))} are free.")
         return
     shelves = store.shelves() if shelf is None else (shelf,)
     broken = sum(_show(store, one, verify=action == "verify") for one in shelves)
     if not any(store.manifests(one) or store.refused(one) for one in shelves):
-        click.echo("There is no checkpoint.")
+        echo("There is no checkpoint.")
     if broken:
         raise SystemExit(1)
 
@@ -143,18 +144,18 @@ async def _ask_kernel(notebook: str, name: str | None, *, restores: bool) -> Non
         if restores:
             restored = await client.checkpoints.restore(name)
             total = len(restored.fresh) + len(restored.stale)
-            click.echo(f"Restored {len(restored.fresh)} of {total} cells of {restored.name}.")
+            echo(f"Restored {len(restored.fresh)} of {total} cells of {restored.name}.")
             for cell in restored.stale:
-                click.echo(f"  stale: {cell.code} ({cell.why})")
+                echo(f"  stale: {cell.code} ({cell.why})")
             for sentence in restored.told:
-                click.echo(sentence)
+                echo(sentence)
         else:
             saved = await client.checkpoints.save(name or "saved")
-            click.echo(f"Saved {saved.cells} cells as {saved.name}: {_size(saved.bytes_written)} are new.")
+            echo(f"Saved {saved.cells} cells as {saved.name}: {_size(saved.bytes_written)} are new.")
             for lost in saved.lost:
-                click.echo(f"  without {lost.name} ({lost.type}): {lost.reason}")
+                echo(f"  without {lost.name} ({lost.type}): {lost.reason}")
             for sentence in saved.told:
-                click.echo(sentence)
+                echo(sentence)
 
 
 async def _kernel_of(notebook: str) -> str | Path:
@@ -181,9 +182,9 @@ def _show(store: Store, shelf: str, *, verify: bool) -> int:
             refusal = verified[manifest.name]
             state = ": whole" if refusal is None else f": [{refusal.code}] {refusal}"
             broken += refusal is not None
-        click.echo(f"{manifest.notebook or manifest.kernel_id}  {manifest.name}\n  {facts}{state}")
+        echo(f"{manifest.notebook or manifest.kernel_id}  {manifest.name}\n  {facts}{state}")
     for name, why in store.refused(shelf).items():
-        click.echo(f"{shelf}  {name}\n  [{why.code}] {why}")
+        echo(f"{shelf}  {name}\n  [{why.code}] {why}")
         broken += 1
     return broken
 

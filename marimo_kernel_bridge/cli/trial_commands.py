@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from marimo_kernel_bridge.cli.group import REFUSED, examples
+from marimo_kernel_bridge.cli.terminal import echo
 
 
 @click.command(epilog=examples("marimo-kernel-bridge demo", "marimo-kernel-bridge demo --keep penguins-demo"))
@@ -28,7 +29,7 @@ def demo(*, keep: Path | None) -> None:
     try:
         run_demo(keep, click.echo)
     except DemoFailedError as error:
-        click.echo(f"marimo-kernel-bridge: the demo failed: {error}", err=True)
+        echo(f"marimo-kernel-bridge: the demo failed: {error}", err=True)
         sys.exit(REFUSED)
 
 
@@ -64,8 +65,8 @@ def doctor(*, as_json: bool) -> None:
     """
     from marimo_kernel_bridge.cli.doctor import examine  # noqa: PLC0415  # only for this command
 
-    findings = examine(lambda finding: None if as_json else click.echo(str(finding)))
+    findings = examine(lambda finding: None if as_json else echo(str(finding)))
     if as_json:
-        click.echo(json.dumps([finding.as_json() for finding in findings], indent=2))
+        echo(json.dumps([finding.as_json() for finding in findings], indent=2))
     if any(finding.verdict == "FAILED" for finding in findings):
         sys.exit(REFUSED)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from marimo_kernel_bridge.cli.group import examples
+from marimo_kernel_bridge.cli.terminal import echo
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.viewer.client import Viewer
@@ -45,10 +46,10 @@ def view(*, file: Path | None, table: str, no_browser: bool, lists: bool, stop: 
     if lists:
         _list(viewer)
     elif viewer is None:
-        click.echo("No file is open.")
+        echo("No file is open.")
     else:
         viewer.stop()
-        click.echo("Closed all files.")
+        echo("Closed all files.")
 
 
 def _open(file: Path, table: str, *, browser: bool) -> None:
@@ -61,15 +62,15 @@ def _open(file: Path, table: str, *, browser: bool) -> None:
         raise BridgeError("data_gone", f"There is no file {file}.")
     opened = Viewer.started().open_view(file, PERSON, table)
     if opened.opened_in == "tab already open":
-        click.echo(f"{_described(opened)}\nA tab of your browser shows it already.")
+        echo(f"{_described(opened)}\nA tab of your browser shows it already.")
         return
-    click.echo(_described(opened))
+    echo(_described(opened))
     if browser and own_browser.show(opened.url):
-        click.echo("It is open in your browser.")
+        echo("It is open in your browser.")
         return
-    click.echo(f"{opened.url}\nThe address works once, and for ten minutes.")
+    echo(f"{opened.url}\nThe address works once, and for ten minutes.")
     if opened.advice:
-        click.echo(opened.advice)
+        echo(opened.advice)
 
 
 def _list(viewer: Viewer | None) -> None:
@@ -77,9 +78,9 @@ def _list(viewer: Viewer | None) -> None:
 
     views = [] if viewer is None else viewer.list_views(PERSON)
     for one in views:
-        click.echo(f"{one.title}: {one.ended or one.shape}")
+        echo(f"{one.title}: {one.ended or one.shape}")
     if not views:
-        click.echo("No file is open.")
+        echo("No file is open.")
 
 
 def _described(opened: OpenedView) -> str:

@@ -9,6 +9,7 @@ import sys
 import click
 
 from marimo_kernel_bridge.cli.group import examples
+from marimo_kernel_bridge.cli.terminal import echo
 
 
 @click.command(
@@ -48,10 +49,10 @@ def vscode(*, install: bool, uninstall: bool, editor: str | None) -> None:
     else:
         states = extension.states()
         for state in states:
-            click.echo(f"{state.detail}." + (f" {state.hint}" if state.hint else ""))
+            echo(f"{state.detail}." + (f" {state.hint}" if state.hint else ""))
         if not states:
-            click.echo("No editor was found.")
-        click.echo(f"The extension is {extension.package()}")
+            echo("No editor was found.")
+        echo(f"The extension is {extension.package()}")
 
 
 @click.command("document-relay", hidden=True)

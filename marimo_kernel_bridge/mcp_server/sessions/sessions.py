@@ -140,7 +140,12 @@ class Sessions:
     def path_of(self, wanted: Wanted) -> Path:
         """Return where the notebook of a new session goes. Raises `BridgeError`: bad_request, output_exists."""
         stem = wanted.name.removesuffix(_SUFFIX)
-        if not stem or stem != stem.strip(" .") or any(letter in stem for letter in "/\\:\0\n"):
+        if (
+            not stem.isprintable()
+            or not stem.strip(" .")
+            or stem != stem.strip(" .")
+            or set("/\\:") & set(stem)
+        ):
             raise BridgeError(
                 "bad_request",
                 f"{wanted.name[:200]!r} is no name of a notebook; nothing was created.",

@@ -44,7 +44,10 @@ async def saved(attached: Attached, new_name: str | None) -> DocumentSaved:
 def _check_name(name: str, suffix: str) -> None:
     """Refuse what is no plain name of a notebook, so that a file becomes nothing else and goes nowhere else."""
     plain = (
-        not any(letter in name for letter in "/\\:\0") and not name.startswith(".") and name == name.strip()
+        name.isprintable()
+        and not any(letter in name for letter in "/\\:")
+        and not name.startswith(".")
+        and name == name.strip()
     )
     if not plain or PurePath(name).suffix != suffix or not PurePath(name).stem:
         raise BridgeError(
