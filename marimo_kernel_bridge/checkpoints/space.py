@@ -41,7 +41,9 @@ def at_work(folder: Path, *, alone: bool = False) -> Iterator[bool]:
 
 
 def _opened(path: Path) -> int | None:
-    flags = os.O_RDONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    # O_NONBLOCK: a pipe of that name would be waited for
+    flags = os.O_RDONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags |= getattr(os, "O_CLOEXEC", 0)
     try:
         return os.open(path, flags, 0o600)
     except OSError:  # a disk that cannot be written

@@ -244,7 +244,8 @@ class Store:
         needed: set[str] = set()
         for path in self.folder.glob("*/*.json"):
             with suppress(FileNotFoundError):
-                needed |= space.mentioned(path.read_bytes())
+                if path.is_file():  # a pipe would be waited for
+                    needed |= space.mentioned(path.read_bytes())
         return frozenset(needed)
 
     def _read(self, path: Path) -> Manifest:

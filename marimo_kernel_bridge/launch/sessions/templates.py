@@ -19,6 +19,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell, markdown_cell
 from marimo_kernel_bridge.notebooks.nbformat_json import is_cell_id
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -185,7 +186,7 @@ def _described(path: Path) -> str:
     if path.suffix == ".py":
         return "A marimo notebook."
     try:
-        cells = parse_notebook(path, json.loads(path.read_text(encoding="utf-8"))).cells
+        cells = parse_notebook(path, json.loads(read_bytes(path, LARGEST_NOTEBOOK))).cells
     except (OSError, ValueError, RecursionError, BridgeError):
         return "It cannot be read."
     text = next((cell.source for cell in cells if cell.kind == "markdown"), "")

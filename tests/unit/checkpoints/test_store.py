@@ -245,3 +245,20 @@ def test_one_that_was_begun_with_another_key_is_refused(store: Store) -> None:
             saving.commit(manifest())
     assert refusal.value.code == "not_writable"
     assert names(store) == ["other"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_pipes_in_place_of_files_hold_nobody_up(tmp_path: Path) -> None:
+    store = Store(tmp_path / "checkpoints")
+    save(store, "kept")
+    save(store, "going")
+    (store.folder / "lock").unlink()
+    for name in ("lock", f"{SHELF}/pipe.json"):
+        os.mkfifo(store.folder / name, 0o600)
+    save(store, "new")
+    store.delete(SHELF, "going")
+    store.collect()
+    assert contents(store, "kept") == {"x": [b"stream"]}
+    with pytest.raises(BridgeError) as caught:
+        store.manifest(SHELF, "pipe")
+    assert caught.value.code == "checkpoint_foreign"

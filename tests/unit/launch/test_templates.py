@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +104,16 @@ def test_parameters_that_are_no_assignments_are_refused(parameters: dict[str, An
     with pytest.raises(BridgeError) as refused:
         templates.new_document(PATH, [], parameters)
     assert refused.value.code == "bad_request"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_a_template_is_read_only_if_it_is_a_file_of_a_notebooks_size(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templates, "LARGEST_NOTEBOOK", 1000)
+    (own / "large.ipynb").write_text(json.dumps({"cells": "x" * 1000}))
+    os.mkfifo(own / "pipe.ipynb")
+    (own / "zero.ipynb").symlink_to("/dev/zero")
+    found = {one.name: one.description for one in templates.templates()}
+    assert found["large"] == "It cannot be read."
+    assert not {"pipe", "zero"} & found.keys()
