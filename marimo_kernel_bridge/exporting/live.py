@@ -179,19 +179,13 @@ def places(disk: Notebook, cells: Sequence[Cell]) -> dict[int, int]:
             others.append(live)
         else:
             found[number] = live
+    by_code: dict[str, list[int]] = {}
+    for number in reversed(range(len(disk.cells))):
+        if number not in found and disk.cells[number].kind == "code":
+            by_code.setdefault(disk.cells[number].source.strip(), []).append(number)
     for live in others:
-        number = next(
-            (
-                number
-                for number, cell in enumerate(disk.cells)
-                if number not in found
-                and cell.kind == "code"
-                and cell.source.strip() == cells[live].code.strip()
-            ),
-            None,
-        )
-        if number is not None:
-            found[number] = live
+        if same := by_code.get(cells[live].code.strip()):
+            found[same.pop()] = live
     return found
 
 

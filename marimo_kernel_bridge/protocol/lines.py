@@ -15,7 +15,9 @@ def split_lines(text: str) -> list[str]:
 
     `str.splitlines` also splits at form feeds, U+0085, U+2028 and others, which do not end a line of a cell.
     """
-    lines = _LINE_END.split(text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.split("\n")
     return lines if lines[-1] else lines[:-1]
 
 

@@ -15,6 +15,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.safety.marks import mark_refused
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell, DeleteCell, MoveCell
 from marimo_kernel_bridge.protocol.lines import split_lines
+from marimo_kernel_bridge.protocol.near_texts import nearest
 from marimo_kernel_bridge.protocol.redaction import MARK, has_mark, marks_in
 
 if TYPE_CHECKING:
@@ -181,11 +182,9 @@ def _nearest(old: str, text: str, version: int) -> str:
     if len(text) <= _SHOWN:
         spaces = "It differs in spaces or line breaks. " if _words(old) in _words(text) else ""
         return f"{spaces}Its text now, version {version}:\n{text}"
-    import difflib  # noqa: PLC0415  # a server starts without it
-
     lines = [line[:_LINE] for line in split_lines(text)[:_LINES] if line.strip()]
     wanted = next((line for line in split_lines(old[:_SHOWN]) if line.strip()), "")
-    like = difflib.get_close_matches(wanted[:_LINE], lines, n=3)
+    like = nearest(wanted, lines, 3)
     if not like:
         return "Read the cell again: old must be in it as it is, with its spaces."
     return "\n".join(["old must be in it as it is, with its spaces. The lines most like it:", *like])

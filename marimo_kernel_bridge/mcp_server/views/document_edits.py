@@ -142,8 +142,11 @@ async def not_as_shown(attached: Attached, cell_ids: Sequence[str], *, everythin
     content = await attached.client.document.read()
     if content is None:
         return ""
-    code = [cell for cell in content.cells if cell.type == "code" and cell.code.strip()]
-    newer = [cell.cell_id for cell in code if cell.ran == "changed" and cell.cell_id in cell_ids]
+    code, about_to_run = (
+        [cell for cell in content.cells if cell.type == "code" and cell.code.strip()],
+        frozenset(cell_ids),
+    )
+    newer = [cell.cell_id for cell in code if cell.ran == "changed" and cell.cell_id in about_to_run]
     never = sum(cell.ran == "never" for cell in code) if everything else 0
     facts = [
         f"the document has another text by now in {', '.join(filter(None, newer))}, and the earlier one ran"

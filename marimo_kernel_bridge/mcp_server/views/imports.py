@@ -128,8 +128,11 @@ async def import_content(
             "output is missing: nothing was written.",
             "With content, name the file to write as output.",
         )
-    kind = kind or format_of_text(content)
-    _require_cells(content, kind)
+    # A text of megabytes takes a second, in which the event loop goes on.
+    if kind is None:
+        found = await asyncio.to_thread(format_of_text, content)
+        kind = found
+    await asyncio.to_thread(_require_cells, content, kind)
     with tempfile.TemporaryDirectory() as place:
         file = Path(place, f"{Path(request.output or _UNNAMED).stem}{SUFFIXES[kind]}")
         await asyncio.to_thread(file.write_text, content, encoding="utf-8")

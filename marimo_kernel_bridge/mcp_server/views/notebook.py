@@ -189,13 +189,13 @@ async def preview(
     cells, mode = {cell.cell_id: cell for cell in listed}, kernel.mode
     if changes:
         report = await _expected(attached, changes)
-        for change in changes:
-            if isinstance(change, ChangeCell):  # the expected runs
-                cells |= {
-                    name: replace(cell, code=change.code)
-                    for name, cell in cells.items()
-                    if change.cell_id in {name, cell.notebook_cell_id}
-                }
+        texts = {change.cell_id: change.code for change in changes if isinstance(change, ChangeCell)}
+        cells |= {  # the expected runs
+            name: replace(cell, code=texts[named])
+            for name, cell in cells.items()
+            for named in (cell.notebook_cell_id, name)
+            if named is not None and named in texts
+        }
         seconds = {expected.cell_id: expected.last_seconds for expected in report.would_run}
         refused = [problem for problem in report.problems if problem.kind != "undefined_name"]
         message = "These edits would be refused: nothing would change." if refused else ""
@@ -218,7 +218,13 @@ def chosen(cells: Iterable[Cell], cell_ids: Sequence[str], which: Which | None) 
     if bool(cell_ids) == (which is not None):
         raise BridgeError("bad_request", "Give one of cell_ids and which.", 'which is "stale" or "all".')
     if cell_ids:
-        return [find(cells, cell_id).cell_id for cell_id in cell_ids]
+        ids = {
+            name: cell.cell_id
+            for cell in reversed(cells)
+            for name in (cell.notebook_cell_id, cell.cell_id)
+            if name is not None
+        }
+        return [ids.get(cell_id) or find(cells, cell_id).cell_id for cell_id in cell_ids]
     return [cell.cell_id for cell in cells if which == "all" or cell.stale]
 
 

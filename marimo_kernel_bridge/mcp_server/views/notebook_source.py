@@ -234,17 +234,18 @@ def _merged(
         else:
             differs = text.strip() != cell.code.strip()
             merged.append(replace(_kernels_own(cell, "file_differs" if differs else None), key=saved.cell_id))
-    place, known = 0, set(at.values())
+    place, place_of = 0, {live: number + 1 for number, live in at.items()}
     only: list[SourceCell] = []
+    behind: dict[int, list[SourceCell]] = {}
     for number, cell in enumerate(cells):
-        if number in known:
-            place = next(i for i, one in enumerate(merged) if one.cell is cell) + 1
+        if number in place_of:
+            place = place_of[number]
         elif cell.notebook_cell_id is None and not saved_here:
             only.append(_kernels_own(cell, "kernel_only"))
         else:
-            merged.insert(place, _kernels_own(cell, "not_saved"))
-            place += 1
-    return [*merged, *only]
+            behind.setdefault(place, []).append(_kernels_own(cell, "not_saved"))
+    placed = [one for number, cell in enumerate(merged, 1) for one in (cell, *behind.get(number, ()))]
+    return [*behind.get(0, ()), *placed, *only]
 
 
 # The kernel's cells, and given texts
@@ -276,7 +277,8 @@ def _with(given: Given, cells: Sequence[SourceCell]) -> tuple[SourceCell, ...]:
         only = [cell for cell in cells if cell.cell is not None and id(cell.cell) not in taken]
         ordered += [replace(cell, sync="kernel_only") for cell in only]
     texts = given.code or {}
-    unknown = [name for name in texts if not any(name in cell.ids for cell in ordered)]
+    known_ids = {name for cell in ordered for name in cell.ids}
+    unknown = [name for name in texts if name not in known_ids]
     if unknown:
         raise BridgeError(
             "no_such_cell",

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_CACHES: Final = frozenset(
-    {"cache", "lru_cache", "cached", "persistent_cache", "cache_data", "cache_resource", "memoize"}
-)
+_CACHES: Final = "cache|lru_cache|cached|persistent_cache|cache_data|cache_resource|memoize"
 """Names of decorators and context managers that keep results: marimo's, functools', joblib's and the like."""
+_CACHED: Final = re.compile(
+    rf"(?m)^[^\S\n]*+(?:@[^\S\n]*+|(?:async[^\S\n]++)?with[^\S\n]++)(?:\w++\.)*+(?:{_CACHES})\b(?![\w.])"
+)
+"""A line with one. Python's parser would hold up the event loop: it takes a second for a megabyte."""
 _WORTH_IT: Final = 1.0
 """Seconds from which on a cell is worth a hint."""
 _MOST: Final = 3
@@ -25,40 +27,15 @@ def hints(codes: Mapping[str, str], seconds: Mapping[str, float | None], *, mo: 
     """
     known = {cell_id: last for cell_id, last in seconds.items() if last is not None}
     total = sum(known.values())
-    cached = {cell_id for cell_id in known if keeps_results(codes.get(cell_id, ""))}
     costly = sorted(known, key=lambda cell_id: -known[cell_id])[:_MOST]
     costly = [cell_id for cell_id in costly if known[cell_id] >= max(_WORTH_IT, total / 10)]
+    cached = {cell_id for cell_id in costly if keeps_results(codes.get(cell_id, ""))}
     return tuple(_hints(costly, cached, known, total, mo=mo))
 
 
 def keeps_results(code: str) -> bool:
     """Return whether code asks for a cache of what it computes."""
-    if len(code) > _LONGEST or ("cache" not in code and "memoize" not in code):
-        return False
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    used = [
-        used
-        for node in ast.walk(tree)
-        for used in (
-            node.decorator_list
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-            else [one.context_expr for one in node.items]
-            if isinstance(node, ast.With | ast.AsyncWith)
-            else []
-        )
-    ]
-    return any(_name(one) in _CACHES for one in used)
-
-
-def _name(node: ast.expr) -> str:
-    while isinstance(node, ast.Call):
-        node = node.func
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""
+    return _CACHED.search(code, 0, _LONGEST) is not None
 
 
 def _hints(

@@ -79,7 +79,8 @@ def _limit(report: RunReport | None) -> str:
     """Return which limit of the kernel a requested cell has hit, to begin a sentence."""
     if report is None:
         return ""
-    errors = (run.error for run in report.cells if run.cell_id in report.requested)
+    requested = frozenset(report.requested)
+    errors = (run.error for run in report.cells if run.cell_id in requested)
     limits = (error.limit for error in errors if error is not None)
     return next((f"limit_exceeded: {limit}; " for limit in limits if limit), "")
 
@@ -123,7 +124,8 @@ def _failed_dependents(report: RunReport | None) -> str:
     """Return the dependents that failed, for the first line: the run's own status does not show them."""
     if report is None:
         return ""
-    ran = (cell for cell in report.cells if cell.cell_id not in report.requested)
+    requested = frozenset(report.requested)
+    ran = (cell for cell in report.cells if cell.cell_id not in requested)
     failed = [cell.cell_id for cell in ran if cell.status == "error"]
     return f", but dependents failed: {', '.join(failed)}" if failed else ""
 
@@ -157,7 +159,8 @@ def raised_by(run: Run) -> CellError | None:
 def _failure(run: Run, report: RunReport | None, took: str) -> str:
     failed = raised_by(run)
     if failed is None and report is not None:
-        failed = next((c.error for c in report.cells if c.cell_id in report.requested and c.error), None)
+        requested = frozenset(report.requested)
+        failed = next((c.error for c in report.cells if c.cell_id in requested and c.error), None)
     reply = run.reply
     name = (reply and reply.ename) or (failed.ename if failed else "error")
     value = (reply and reply.evalue) or (failed.evalue if failed else "")
@@ -208,7 +211,8 @@ async def _how_it_runs(attached: Attached, run: Run, report: RunReport | None, n
 
 def _own_so_far(run: Run, report: RunReport | None) -> str:
     """Return how the requested code of a run in progress has ended, "" if it runs or waits."""
-    done = [] if report is None else [cell for cell in report.cells if cell.cell_id in report.requested]
+    requested = frozenset(() if report is None else report.requested)
+    done = [] if report is None else [cell for cell in report.cells if cell.cell_id in requested]
     bad = [cell for cell in done if cell.status != "ok"]
     if not done or (not bad and report is not None and len(done) < len(report.requested)):
         return ""

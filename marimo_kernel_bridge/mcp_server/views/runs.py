@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
@@ -72,11 +73,16 @@ class _Facts:
         """The requested cell, if it is exactly one."""
         return self.requested[0] if len(self.requested) == 1 else None
 
+    @cached_property
+    def asked_for(self) -> frozenset[str]:
+        """The requested cells, to look for one."""
+        return frozenset(self.requested)
+
     @property
     def runs(self) -> tuple[CellRun, ...]:
         return self.report.cells if self.report else ()
 
-    @property
+    @cached_property
     def added(self) -> tuple[str, ...]:
         """The new cells."""
         shown = self.run.place.added if self.run.place is not None else ()
@@ -109,7 +115,7 @@ class _Facts:
             return "error"
         if self.run.kind == "execute" or status != "ok":
             return status
-        statuses = [run.status for run in self.runs if run.cell_id in self.requested]
+        statuses = [run.status for run in self.runs if run.cell_id in self.asked_for]
         return next((status for status in statuses if status != "ok"), "ok")
 
     @property
@@ -251,9 +257,9 @@ def _ran(facts: _Facts, *, requested: bool) -> tuple[RanCell, ...]:
         return tuple(
             RanCell(run.cell_id, run.status, error=error_line(run.error))
             for run in facts.runs
-            if run.cell_id in facts.requested and (run.status != "ok" or run.cell_id not in facts.added)
+            if run.cell_id in facts.asked_for and (run.status != "ok" or run.cell_id not in facts.added)
         )
-    dependents = (run for run in facts.runs if run.cell_id not in facts.requested)
+    dependents = (run for run in facts.runs if run.cell_id not in facts.asked_for)
     return tuple(_ran_cell(run, facts.cells.get(run.cell_id)) for run in dependents)
 
 

@@ -5,13 +5,13 @@ An agent names columns; a state has their indexes. Pure: the process that has th
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from msgspec import UNSET
 from pydantic import BaseModel, ConfigDict, Field
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.near_texts import nearest
 from marimo_kernel_bridge.protocol.views import (
     Filter,
     Operator,  # pydantic evaluates annotations
@@ -145,7 +145,7 @@ def _column(columns: Sequence[Column], name: str) -> Column:
     if found is not None:
         return found
     names = [column.name for column in columns]
-    near = difflib.get_close_matches(name[:_WIDTH], names[:1000], _NAMED) or names[:_NAMED]
+    near = nearest(name, names, _NAMED) or names[:_NAMED]
     raise BridgeError(
         "bad_request",
         f"There is no column {_short(name)!r}. The view was not changed.",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from marimo_kernel_bridge.mcp_server.views.file_views import FileViews, split_ta
 from marimo_kernel_bridge.mcp_server.views.own_places import require_own
 from marimo_kernel_bridge.mcp_server.views.view_code import MOST_ROWS, code_of_rows, code_of_selection
 from marimo_kernel_bridge.mcp_server.views.view_state import name_of, said, selected_count, sort_of
+from marimo_kernel_bridge.protocol.near_texts import nearest
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.views import ViewSource
@@ -129,7 +129,7 @@ def _is_there(path: Path) -> bool:
 
 async def _unknown(attached: Attached, name: str) -> BridgeError:
     names = [variable.name for variable in await attached.client.reads.list_variables()]
-    near = difflib.get_close_matches(name, names, _NEAR, 0.5)
+    near = nearest(name, names, _NEAR)
     return BridgeError(
         "no_such_variable",
         f"There is no variable {name!r}, and no file of that name.",

@@ -280,7 +280,7 @@ async def test_columns_of_one_name_are_not_taken_for_each_other(connected: Agent
 async def test_an_unknown_variable_is_told_with_those_that_are_near(connected: Agent) -> None:
     answer = await connected("view_data", data="sale")
     assert answer.refused("no_such_variable")
-    assert "Did you mean scale or sales?" in answer.text
+    assert "Did you mean sales or scale?" in answer.text
 
 
 async def test_what_is_no_table_is_said_to_be_what_it_is(connected: Agent) -> None:
