@@ -61,7 +61,7 @@ def readers(*, above: bool, below: bool) -> Readers:
 def manner(kind: Kind, mutations: Sequence[Mutation], copy: str | None) -> Manner:
     """Return how an object can be mutated. `copy` is the result of `copy_of`."""
     hows = {mutation.how for mutation in mutations}
-    if kind == "value":
+    if kind == "value" and "next" not in hows:  # a tuple may hold an iterator
         return "fixed"
     if kind == "plot" or "plot" in hows:
         return "drawn on"

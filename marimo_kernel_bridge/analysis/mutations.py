@@ -258,6 +258,14 @@ class _Finder:
             match inside:
                 case ast.Call(func=ast.Name(id="next"), args=[ast.Name() as name, *_]):
                     self._add(Mutation(name.id, "next", name, self._current))
+                case ast.Call(func=ast.Name(id="next"), args=[ast.Subscript() | ast.Attribute() as part, *_]):
+                    self._advance_part(part)
+
+    def _advance_part(self, part: ast.expr) -> None:
+        """Find the iterator in an object of which a cell takes the next item. On a live kernel, its run shows that."""
+        root = root_of(part)
+        if self.facts.thorough and root is not None and not self.facts.is_module(root.id):
+            self._add(Mutation(root.id, "next", root, self._current))
 
     def _discarded(self, call: ast.Call) -> None:
         """Find the mutation by a call whose value is discarded."""

@@ -1687,6 +1687,53 @@ r2 = g(2)
 --
 print(r)
 
+# a generator in a dictionary
+d = {'g': (n for n in range(20))}
+--
+x = next(d['g'])
+--
+print(x, next(d['g']))
+
+# a counter in a list
+import itertools
+ids = [itertools.count()]
+--
+x = next(ids[0])
+--
+print(x, next(ids[0]))
+
+# a cycle in a tuple
+import itertools
+turn = (itertools.cycle('ab'), 1)
+--
+x = next(turn[0])
+--
+print(x, next(turn[0]))
+
+# an iterator that an object has
+class Source: pass
+s = Source()
+s.numbers = iter([1, 2, 3])
+--
+x = next(s.numbers)
+--
+print(x)
+--
+print(next(s.numbers))
+
+# a counter that a class keeps
+import itertools
+class Ids:
+    def __init__(self): self.ids = itertools.count()
+    def new(self): return next(self.ids)
+i = Ids()
+--
+x = i.new()
+--
+y = i.new()
+--
+print(x, y)
+
 # a default that is given
 def f(x, acc=[]):
     acc.append(x)
