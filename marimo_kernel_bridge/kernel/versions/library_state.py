@@ -187,6 +187,12 @@ def _set_precision(module: Any, value: str) -> None:
         numpy.set_printoptions(**options)
 
 
+def _set_limits(module: Any, value: tuple[int, int]) -> None:
+    recursions, digits = value
+    module.setrecursionlimit(recursions)
+    module.set_int_max_str_digits(digits)
+
+
 STATES: Final = (
     LibraryState("random", lambda m: m.getstate(), lambda m, value: m.setstate(value), is_generator=True),
     LibraryState("numpy.random", _numpy_draws, _set_numpy_draws, is_generator=True),
@@ -231,8 +237,8 @@ STATES: Final = (
     ),
     LibraryState(
         "sys",
-        lambda m: m.getrecursionlimit(),
-        lambda m, value: m.setrecursionlimit(value),
+        lambda m: (m.getrecursionlimit(), m.get_int_max_str_digits()),
+        _set_limits,
         readers=frozenset({"sys"}),
     ),
     LibraryState("decimal", _decimals, _set_decimals, readers=frozenset({"decimal"})),
@@ -255,5 +261,30 @@ STATES: Final = (
         lambda m, value: m.chdir(value),
         read_by=lambda code: needs_hook(code) or looks(code) or reads(code) or "getcwd" in code,
         is_local=True,
+    ),
+    LibraryState(
+        "socket",
+        lambda m: (m.getdefaulttimeout(),),
+        lambda m, value: m.setdefaulttimeout(*value),
+        readers=frozenset({"socket"}),
+    ),
+    LibraryState(
+        "gc",
+        lambda m: m.get_threshold(),
+        lambda m, value: m.set_threshold(*value),
+        readers=frozenset({"gc"}),
+        is_local=True,
+    ),
+    LibraryState(
+        "sklearn",
+        lambda m: m.get_config(),
+        lambda m, value: m.set_config(**value),
+        readers=frozenset({"sklearn"}),
+    ),
+    LibraryState(
+        "xarray",
+        lambda m: dict(m.get_options()),
+        lambda m, value: m.set_options(**value),
+        readers=frozenset({"xarray"}),
     ),
 )

@@ -22,7 +22,7 @@ SEEDED = (
 )
 
 
-LIBRARIES = "import decimal, locale, random, sys, warnings, matplotlib, numpy, numpy.random, pandas, polars"
+LIBRARIES = "import decimal, gc, locale, random, socket, sys, warnings, matplotlib, numpy, numpy.random, pandas, polars"
 contexts: list[decimal.Context] = []
 taken: list[tuple[LibraryState, object]] = []
 """What `STATES` names, as the test found it. Taken and restored in the kernel: decimals belong to a context."""
@@ -90,6 +90,8 @@ decimal.getcontext().rounding = decimal.ROUND_UP
 polars.Config.set_tbl_rows(3)
 warnings.simplefilter('error', category=EncodingWarning)
 sys.setrecursionlimit(sys.getrecursionlimit() + 1)
+gc.set_threshold(777)
+socket.setdefaulttimeout(77)
 locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' else 'C.UTF-8')
 logging.getLogger('mkb.levels').setLevel(13)
 get_ipython().display_formatter.formatters['text/plain'].float_precision = '7'
