@@ -7,7 +7,9 @@ it inserted, the value that it set. Such a cell is marked stale. Nothing here ch
 
 from __future__ import annotations
 
+import functools
 import io
+import os
 import re
 import types
 from collections.abc import Mapping
@@ -46,6 +48,9 @@ _FILE: Final = "file"
 _CLOSED: Final = "closed"
 _CALLBACKS: Final = "callbacks"
 """The part of an object with traits that whoever sets one uses, and whoever registers a callback adds to."""
+_CALLS: Final = f"calls{os.sep}"
+"""The part of a function that keeps its results: each call adds to what `cache_info` counts, and is no act of the cell."""
+_CACHED: Final = type(functools.cache(len))
 _SETS: Final = r"\b{}\.(?:\w+\s*[-+*/|&]?=(?!=)|set_trait\(|send_state\(|click\()"
 _LONGEST_TEXT: Final = 10_000  # characters of a variable that may be SQL
 _QUERIES: Final = re.compile(r"\bselect\b", re.IGNORECASE)
@@ -59,6 +64,8 @@ def state_of(value: Any) -> State | None:
     """Return the state of a live object by the names of its parts, None for any other object."""
     if isinstance(value, io.IOBase):
         return {_FILE: "open" if _is_open(value) else _CLOSED}
+    if type(value) is _CACHED:
+        return {_CALLS: value.cache_info()}
     packages = {str(base.__module__).partition(".")[0] for base in type(value).__mro__}
     if packages.isdisjoint(_LIVE):
         return None
@@ -69,9 +76,7 @@ def state_of(value: Any) -> State | None:
         return state | {_CALLBACKS: registered} if registered else state
     if "marimo" in packages and "_value" in own:
         return {"value": _shown(own["_value"])}
-    if "sqlite3" in packages:
-        return {_ROWS: _changes_of(_object(value))}
-    return None
+    return {_ROWS: _changes_of(_object(value))} if "sqlite3" in packages else None
 
 
 def _is_open(file: io.IOBase) -> bool:
@@ -124,7 +129,7 @@ class Use:
         every = self.state.keys() | was.keys()
         parts = frozenset(part for part in every if self.state.get(part, "") != was.get(part, ""))
         if self.statements is None:
-            return parts - {_CALLBACKS}, parts & {_CALLBACKS}
+            return parts - {_CALLBACKS, _CALLS}, parts & {_CALLBACKS, _CALLS}
         if self.closed:
             return parts, frozenset()
         said = self.statements
@@ -220,7 +225,7 @@ class LiveStates:
 
     def _add_names(self, to: set[str], name: str, use: Use, parts: Iterable[str]) -> None:
         """Add the names of parts of a live object, as `slider.value`, by the name under which it was first used."""
-        if isinstance(use.value, types.ModuleType | Mapping | io.IOBase):
+        if isinstance(use.value, types.ModuleType | type | Mapping | io.IOBase):
             return
         name = self._names.setdefault(id(use.value), name)
         while len(self._names) > _MOST:
@@ -237,7 +242,8 @@ class LiveStates:
             return any(below)
         if use.sets and any(_CALLBACKS in parts for parts in (known.left, *below)):
             return True
-        if not use.parts or (cell_id in known.changed and _QUERIES.search(code) is None):
+        own = cell_id in known.changed and _CALLS not in use.state
+        if not use.parts or (own and _QUERIES.search(code) is None):
             return False
         others = [parts - {_CALLBACKS} for parts in (known.left, *below)]
         return any(parts and ("" in use.parts | parts or use.parts & parts) for parts in others)
@@ -266,7 +272,7 @@ class LiveStates:
         What it has left in a module, `module_changes` takes back.
         """
         parts, _ = known.changed.pop(cell_id)
-        if not isinstance(known.value, types.ModuleType | Mapping):
+        if not isinstance(known.value, types.ModuleType | type | Mapping):
             known.left |= parts - sets
 
     def _keep_ahead(self, cell_id: str, objects: dict[str, object]) -> None:
@@ -295,7 +301,7 @@ def uses(
     texts = [code]
     for name in mentions:
         value = values.get(name)
-        if name not in parts and _is_given(value):
+        if name not in parts and (_is_given(value) or type(value) is _CACHED):
             parts[name] = frozenset({"given"})  # to a function, such as `pandas.read_sql` or `numpy.save`
         if type(value) is types.FunctionType and value.__module__ == "__main__":
             words = frozenset(value.__code__.co_names)
@@ -360,6 +366,8 @@ def _use(  # noqa: PLR0917  # what is known of a name
     state = state_of(value)
     if state is None:
         return None
+    if _CALLS in state:
+        return Use(value, state, frozenset({""} if "cache_info" in seen else ()))
     named = seen & state.keys()
     methods = any(_HOOKS.fullmatch(part) is None for part in attributes - state.keys())
     looked_at = named | ({""} if methods else set())

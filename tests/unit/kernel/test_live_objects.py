@@ -170,6 +170,34 @@ def _as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NEW_CITY")  # what a test sets is taken back
 
 
+CACHED = "import functools\n@functools.lru_cache\ndef f(n): return n"
+COUNTS = "print(f.cache_info().hits, f.cache_info().misses)"
+
+
+def test_who_shows_how_often_a_function_was_called_is_marked_once_runs_have_added_to_that(
+    lab: FrontEnd,
+) -> None:
+    lab.run_each((CACHED, "f(1);", COUNTS, "f(2);"))
+    assert ([cell.stale for cell in lab.cells().values()], lab.text("2")) == ([False] * 4, "0 1")
+
+    lab.run("1", "f(1); f(3);")
+    lab.sync()
+    assert lab.cells()["2"].stale
+
+    lab.run("0", CACHED)
+    lab.sync()
+    assert ([cell.stale for cell in lab.cells().values()], lab.text("2")) == ([False] * 4, "0 2")
+
+    lab.run("1", "f(1); f(3);")
+    lab.run("2", COUNTS)
+    assert lab.cells()["2"].stale
+
+
+def test_who_only_calls_a_function_that_keeps_its_results_is_not_marked(lab: FrontEnd) -> None:
+    lab.run_each((CACHED, "f(1);", "print(f(1))", "f(2);"), ("1", "2", "3", "1"))
+    assert [cell.stale for cell in lab.cells().values()] == [False] * 4
+
+
 @pytest.mark.parametrize("looks", ["print(w.step)", "w.observe(print)", "w", "print(1)\nw.value = 3"])
 def test_who_looks_at_something_else_is_not_marked(lab: FrontEnd, looks: str) -> None:
     lab.run_each([WIDGET, looks, "w.value = 7"], ["1"])
