@@ -40,13 +40,16 @@ class Budget:
 class Seen:
     """The result of visiting an object: its state, and the objects to visit next.
 
-    `mutable` are the ids of mutable objects that it consists of, in addition to itself, unless it is `constant`.
+    `mutable` are the ids of mutable objects that it consists of, in addition to itself, unless it is `constant`. `shown` are the
+    ids of arrays that it only shows, as frames do, which copy before they write; `labels` those of its labels, whose names can be set.
     `parts` are immutable objects that it consists of: which they are is a part of its state.
     """
 
     state: tuple[object, ...] = ()
     parts: tuple[object, ...] = field(default=(), kw_only=True)
     mutable: frozenset[int] = frozenset()
+    shown: frozenset[int] = field(default=frozenset(), kw_only=True)
+    labels: frozenset[int] = field(default=frozenset(), kw_only=True)
     held: tuple[object, ...] = ()
     constant: bool = False
 
@@ -63,10 +66,7 @@ def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     is_array = hasattr(value, "__array_finalize__")
     if not is_array and value.dtype.names is None:  # a scalar, and not a row of an array
         return _constant(value, budget, with_state=with_state)
-    owner = value
-    while (base := getattr(owner, "obj" if type(owner) is memoryview else "base", None)) is not None:
-        owner = base
-    mutable = frozenset({id(owner)})  # the array that a view refers to
+    mutable = frozenset({id(_owner(value))})  # the array that a view refers to
     about: tuple[object, ...] = (value.shape, value.dtype.str)
     if value.dtype.hasobject:
         budget.take(value.nbytes)
@@ -75,6 +75,14 @@ def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
         budget.take(value.nbytes)
         about += (_checksum(value) if is_array else value.tobytes(),)
     return Seen(about, mutable)
+
+
+def _owner(array: Any) -> Any:
+    """Return the object that has the memory of an array."""
+    owner = array
+    while (base := getattr(owner, "obj" if type(owner) is memoryview else "base", None)) is not None:
+        owner = base
+    return owner
 
 
 def _numpy_generator(value: Any, *, with_state: bool) -> Seen | None:
@@ -112,15 +120,19 @@ def _checksum(array: Any) -> int:
 
 
 def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
-    """Visit a frame or a series through its blocks. An index or a data type is constant."""
+    """Visit a frame or a series through its blocks. A data type is constant."""
     manager = getattr(value, "_mgr", None)
     if manager is None:
         return _pandas_part(value)
-    state: list[object] = []
-    parts: list[object] = [*getattr(manager, "axes", ())]
+    axes = getattr(manager, "axes", ())
+    state: list[object] = [name for axis in axes for name in axis.names] if with_state else []
+    parts: list[object] = [*axes]
     held: list[object] = [getattr(value, "_attrs", None)]
+    shown: set[int] = set()
     for block in getattr(manager, "blocks", ()):
         values = getattr(block.values, "_ndarray", block.values)
+        if hasattr(values, "__array_interface__"):
+            shown.add(id(_owner(values)))
         if not with_state:
             if values is block.values and getattr(getattr(values, "dtype", None), "hasobject", False):
                 seen = _numpy(values, budget, with_state=False)
@@ -133,11 +145,19 @@ def _pandas(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
         else:  # pyarrow's arrays are immutable
             parts.append(getattr(values, "_pa_array", values))
             held += _buffers(values)
-    return Seen(tuple(state), held=tuple(held), parts=tuple(parts))
+    return Seen(
+        tuple(state),
+        held=tuple(held),
+        parts=tuple(parts),
+        shown=frozenset(shown),
+        labels=frozenset(map(id, axes)),
+    )
 
 
 def _pandas_part(value: Any) -> Seen:
-    """Visit an array of pandas, or what looks at a frame: its groups, its windows, its style, an indexer of it."""
+    """Visit labels, whose names can be set, an array of pandas, or what looks at a frame: its groups, its windows, its style, an indexer of it."""
+    if hasattr(value, "rename") and hasattr(value, "names"):
+        return Seen(tuple(value.names), parts=(value,))
     if hasattr(value, "_from_sequence") and hasattr(value, "_concat_same_type"):
         parts = tuple(getattr(value, name) for name in ("_pa_array", "_dtype") if hasattr(value, name))
         return Seen(parts=parts, held=tuple(_buffers(value)))

@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-Datum = tuple[types.ModuleType, str]
+Owner = types.ModuleType | type
+Datum = tuple[Owner, str]
+"""What a module, or a class of a package, has under a name."""
 
 PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 """Types of values that cannot be mutated and are compared by value."""
@@ -48,14 +51,15 @@ class Change:
 
     def undo(self) -> None:
         """Take the change back as far as nobody else has changed the same since."""
-        module, name = self.datum
+        owner, name = self.datum
         before, after = self.before, self.after
-        value = vars(module).get(name, MISSING)
+        value = vars(owner).get(name, MISSING)
         if before.value is not after.value:
             plain = before.value is MISSING or type(before.value) in PLAIN or callable(before.value)
+            plain = plain or isinstance(owner, type)
             known = plain or before.items is not None
             if known and _same(value, after.value):
-                _put(vars(module), name, before.value)
+                _set(owner, name, before.value)
         elif value is after.value:
             self._undo_items(value)
 
@@ -76,10 +80,16 @@ class Change:
 
 def content(datum: Datum) -> Content:
     """Return the value of a datum now."""
-    module, name = datum
-    value = vars(module).get(name, MISSING)
-    is_imports = module.__name__ == "sys" and name in _OF_THE_IMPORTS
+    owner, name = datum
+    value = vars(owner).get(name, MISSING)
+    is_imports = owner.__name__ == "sys" and name in _OF_THE_IMPORTS
     return Content(value, None if is_imports else _items(value))
+
+
+def is_taken_back(datum: Datum) -> bool:
+    """Return whether what a call has changed in a package can be taken back: the items of a container, an attribute of a class."""
+    owner, name = datum
+    return isinstance(owner, type) or _items(vars(owner).get(name)) is not None
 
 
 def change(datum: Datum, before: Content, words: frozenset[str]) -> Change:
@@ -130,6 +140,14 @@ def _added(before: tuple[Any, ...], after: tuple[Any, ...]) -> list[int] | None:
 
 def _same(first: object, second: object) -> bool:
     return first is second or (type(first) is type(second) and type(first) in PLAIN and first == second)
+
+
+def _set(owner: Owner, name: str, value: object) -> None:
+    with suppress(AttributeError):
+        if value is MISSING:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, value)
 
 
 def _put(target: MutableMapping[Any, Any], key: Any, value: object) -> None:

@@ -2,7 +2,8 @@
 
 Data is what a module has under a name and is neither callable nor a module. A cell uses the data that it names, and those
 that functions of the notebook's own modules name which it mentions; not those of installed packages, whose functions name
-many. Settings that `library_state` restores do not count. What has changed is seen by comparing.
+many, but for what a cell has put there (`package_state`). Settings that `library_state` restores do not count. What has changed is
+seen by comparing.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import re
 import sys
 import types
 from collections.abc import Mapping
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
@@ -27,11 +29,14 @@ from marimo_kernel_bridge.kernel.versions.module_changes import (
     Change,
     Content,
     Datum,
+    Owner,
     change,
     content,
+    is_taken_back,
 )
 from marimo_kernel_bridge.kernel.versions.notebook_paths import notebooks_path
 from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched
+from marimo_kernel_bridge.kernel.versions.package_state import put_by, uses_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,12 +54,22 @@ _ENVIRONMENT: Final = re.compile(
 """Occurs in code that reads the environment for another program, or sets it by a magic."""
 
 
+@dataclass(frozen=True)
+class _Key:
+    datum: Datum
+
+
 class ModuleWatch:
     """Watches the data of modules during one body."""
 
-    def __init__(self, code: str, values: Mapping[str, Any]) -> None:
-        """`values` is the namespace in which the cell runs."""
+    def __init__(
+        self, code: str, values: Mapping[str, Any], known: Mapping[Datum, bool] | None = None
+    ) -> None:
+        """`values` is the namespace in which the cell runs; `known` are the data of packages that cells have changed, see `put`."""
         self._code, self._values = code, values
+        self._known = dict(known or {})
+        self.put: Mapping[Datum, bool] = {}
+        """The data of packages that the body has changed, and whether there was nothing under the name before."""
         self._before = {datum: (_state(*datum), content(datum)) for datum in self._data()}
 
     def end(self) -> tuple[frozenset[str], frozenset[str], list[Change]]:
@@ -62,33 +77,56 @@ class ModuleWatch:
         changed = {
             datum: before
             for datum, (state, before) in self._before.items()
-            if _state(*datum) != state and not self._was_loaded(*datum, before)
+            if _state(*datum) != state
+            and (isinstance(datum[0], type) or not self._was_loaded(*datum, before))
         }
+        put = self._put()
+        self.put = {datum: changed[datum].value is MISSING for datum in put & changed.keys()}
         words = words_of(self._code)
-        changes = [change(datum, before, words) for datum, before in changed.items()]
+        changes = [
+            change(datum, before, words)
+            for datum, before in changed.items()
+            if datum not in put
+            or (
+                is_taken_back(datum)
+                and (isinstance(datum[0], type) or before.value is vars(datum[0]).get(datum[1]))
+            )
+        ]
         return _names({*self._before, *self._data()}), _names(changed), changes
 
     def uses(self) -> dict[str, Use]:
         """Return the data that the cell uses now: of mappings, those under the keys that it names."""
         found: dict[str, Use] = {}
+        put = {*self._put(), *self._known}
         for module, name in self._data():
             value = vars(module).get(name)
             changes = _changes(name, self._code)
-            if isinstance(value, Mapping) and len(value) <= _MOST_KEYS:
+            if (module, name) in put and not is_taken_back((module, name)):
+                parts = frozenset({name} if (module, name) in self._used_packages() else ())
+                found[_name((module, name))] = Use(_key((module, name)), {name: _state(module, name)}, parts)
+            elif isinstance(value, Mapping) and len(value) <= _MOST_KEYS:
                 whole = re.search(rf"\b{name}\b(?!\s*\[|\.(?:get|pop|setdefault|update)\b)", self._code)
                 parts = words_of(self._code) | ({""} if whole and "getenv" not in self._code else set())
                 parts = frozenset() if changes else parts
-                found[f"{module.__name__}.{name}"] = Use(
-                    value, {str(key): value[key] for key in value}, parts
-                )
+                found[_name((module, name))] = Use(value, {str(key): value[key] for key in value}, parts)
             else:
                 state = {name: _state(module, name)}
-                found[f"{module.__name__}.{name}"] = Use(
-                    module, state, frozenset() if changes else frozenset({name})
-                )
+                parts = frozenset() if changes else frozenset({name})
+                found[_name((module, name))] = Use(module, state, parts)
         return found
 
-    def _was_loaded(self, module: types.ModuleType, name: str, before: Content) -> bool:
+    def _put(self) -> set[Datum]:
+        return set(put_by(self._code, self._value_of))
+
+    def _used_packages(self) -> list[Datum]:
+        """Return what cells have put into packages that this cell uses."""
+        if not self._known:
+            return []
+        return [
+            datum for datum, new in self._known.items() if _uses_datum(datum, new, self._code, self._values)
+        ]
+
+    def _was_loaded(self, module: Owner, name: str, before: Content) -> bool:
         """Return whether a module has got a name by itself, as modules do that load what they have when it is first used."""
         if before.value is not MISSING:
             return False
@@ -99,6 +137,7 @@ class ModuleWatch:
     def _data(self) -> list[Datum]:
         found = [datum for chain in _chains(self._code) for datum in self._used_in(chain)]
         found += [(os, "environ")] if _ENVIRONMENT.search(self._code) else []
+        found += [*self._put(), *self._used_packages()]
         return [
             datum for datum in dict.fromkeys(found) if datum[0].__name__.partition(".")[0] not in _RESTORED
         ][:_MOST]
@@ -111,11 +150,25 @@ class ModuleWatch:
             yield from _used(self._value_of(name), chain[1:], self._code)
 
     def _value_of(self, name: str) -> object:
-        """Return the value of a name, also of a module that the cell itself imports."""
-        value = self._values.get(name)
-        if value is None and any(name in words_of(line) for line in _IMPORTS.findall(self._code)):
-            return sys.modules.get(name)
-        return value
+        return _value_of(name, self._code, self._values)
+
+
+def uses(put: Mapping[Datum, bool], code: str, values: Mapping[str, Any]) -> frozenset[str]:
+    """Return which data of packages a cell may use, as `module.name`; `put` as in `ModuleWatch`."""
+    return _names(datum for datum, new in put.items() if _uses_datum(datum, new, code, values))
+
+
+def _uses_datum(datum: Datum, new: bool, code: str, values: Mapping[str, Any]) -> bool:  # noqa: FBT001  # a value of `put`
+    used = {chain[0]: _value_of(chain[0], code, values) for chain in _chains(code)}
+    return uses_package(datum, code, used, only_by_name=new)
+
+
+def _value_of(name: str, code: str, values: Mapping[str, Any]) -> object:
+    """Return the value of a name, also of a module that the cell itself imports."""
+    value = values.get(name)
+    if value is None and any(name in words_of(line) for line in _IMPORTS.findall(code)):
+        return sys.modules.get(name)
+    return value
 
 
 def _changes(name: str, code: str) -> bool:
@@ -127,7 +180,22 @@ def _changes(name: str, code: str) -> bool:
 
 
 def _names(data: Iterable[Datum]) -> frozenset[str]:
-    return frozenset(f"{module.__name__}.{name}" for module, name in data)
+    return frozenset(map(_name, data))
+
+
+def _name(datum: Datum) -> str:
+    owner, name = datum
+    return (
+        f"{owner.__module__}.{owner.__qualname__}.{name}"
+        if isinstance(owner, type)
+        else f"{owner.__name__}.{name}"
+    )
+
+
+@cache
+def _key(datum: Datum) -> _Key:
+    """Return the object that stands for a datum which nobody can take back."""
+    return _Key(datum)
 
 
 def _used(value: object, attributes: tuple[str, ...], code: str) -> Iterator[Datum]:
@@ -166,7 +234,7 @@ def _is_data(value: object) -> bool:
     return not isinstance(value, types.ModuleType) and not callable(value)
 
 
-def _state(module: types.ModuleType, name: str) -> object:
+def _state(module: Owner, name: str) -> object:
     value = vars(module).get(name)
     if is_watched(value):
         seen = fingerprint(value)

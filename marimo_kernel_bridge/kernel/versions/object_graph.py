@@ -47,10 +47,11 @@ _STEPPING: Final = frozenset(
         itertools.combinations,
         type(itertools.tee("")[0]),
     }
-    if "__reduce__" in vars(itertools.cycle)
-    else ()
 )
-"""Iterators whose position only their pickle shows; from Python 3.14 on they have none."""
+"""Iterators whose position only their pickle shows."""
+_SHOW_POSITIONS: Final = "__reduce__" in vars(itertools.cycle)
+"""Whether they can be pickled: not from Python 3.14 on, where nobody sees whether one was used."""
+_LOCAL: Final = "<locals>"
 _NOTEBOOK: Final = "__main__"
 """The module of what a notebook defines."""
 
@@ -63,6 +64,8 @@ class _Walk:
         self.budget = library_objects.Budget()
         self.state: list[object] = []
         self.mutable: set[int] = set()  # the ids of objects that can be mutated
+        self.shown: set[int] = set()  # of those that frames show, and copy before they write
+        self.labels: set[int] = set()  # of frames
         self.codes: set[types.CodeType] = set()  # of the notebook's functions and methods
         self.classes: set[type] = set()  # the notebook's
         self.identified: list[object] = []  # objects of which only the identity counts
@@ -125,11 +128,16 @@ class _Walk:
             raise library_objects.TooLargeError
 
     def enter_function(self, value: types.FunctionType) -> list[object]:
-        if value.__module__ != _NOTEBOOK:
-            return []
-        self.codes.add(value.__code__)
-        held: list[object] = [*vars(value).values(), *(value.__defaults__ or ())]
-        held += (value.__kwdefaults__ or {}).values()
+        held: list[object] = []
+        if value.__module__ == _NOTEBOOK:
+            self.codes.add(value.__code__)
+            held += [
+                *vars(value).values(),
+                *(value.__defaults__ or ()),
+                *(value.__kwdefaults__ or {}).values(),
+            ]
+        elif _LOCAL not in value.__code__.co_qualname:  # one of a module, which a call has not made
+            return held
         for cell in value.__closure__ or ():
             self.mutable.add(id(cell))
             held += _contents(cell)
@@ -199,6 +207,8 @@ class _Walk:
             if seen is not None:
                 self.state += seen.state
                 self._identify(seen.parts)
+                self.shown |= seen.shown
+                self.labels |= seen.labels
                 self.mutable |= seen.mutable | (frozenset() if seen.constant else {id(value)})
                 return list(seen.held)
         self.mutable.add(id(value))
@@ -206,6 +216,8 @@ class _Walk:
 
     def _instance(self, value: object) -> list[object]:
         held, kind = self._contained(value), type(value)
+        if kind.__module__ == _NOTEBOOK and self._with_state:  # who waits for its end has added to it
+            self.state.append(weakref.getweakrefcount(value))
         own = own_attributes(value)
         self.mutable |= set() if own is None else {id(own)}
         for name, part in (own or {}).items():
@@ -219,16 +231,22 @@ class _Walk:
                 held += [base] if self._with_state else []
             if "__slots__" in vars(base):
                 held += _slots(value, base)
-        if not own and not held:
-            held = [part for part in held_by(value) if part is not kind]
-            if kind.__module__ in _ITERATING and hasattr(kind, "__next__"):
-                position = _position(value)
-                self._alive.append(position)  # no later object has the id of one of its parts
-                return [*held, position]
-            if not held:  # only its identity is known, and what is in its memory
-                self._identify([value])
-            if self._with_state and not issubclass(kind, bytearray):
-                self.state += self._memory(value)
+        return held if own or held else self._opaque(value)
+
+    def _opaque(self, value: object) -> list[object]:
+        """Visit an object that shows no attributes."""
+        kind = type(value)
+        held = [part for part in held_by(value) if part is not kind]
+        if kind.__module__ in _ITERATING and hasattr(kind, "__next__"):
+            if self._with_state and kind in _STEPPING and not _SHOW_POSITIONS:
+                raise library_objects.TooLargeError
+            position = _position(value)
+            self._alive.append(position)  # no later object has the id of one of its parts
+            return [*held, position]
+        if not held:  # only its identity is known, and what is in its memory
+            self._identify([value])
+        if self._with_state and not issubclass(kind, bytearray):
+            self.state += self._memory(value)
         return held
 
     def _memory(self, value: object) -> list[object]:
@@ -309,7 +327,7 @@ def _position(iterator: Any) -> object:  # of any of the builtin classes
     kind = type(iterator)
     if kind is itertools.count:
         return repr(iterator)
-    if kind in _STEPPING:
+    if kind in _STEPPING and _SHOW_POSITIONS:
         with warnings.catch_warnings():  # Python 3.12 and 3.13 say that 3.14 has no such method
             warnings.simplefilter("ignore")
             return iterator.__reduce__()
@@ -383,14 +401,43 @@ def fingerprint(value: object) -> Fingerprint | None:
         return None
 
 
-def reached(value: object) -> frozenset[int] | None:
-    """Return the ids of the mutable objects that a value reaches, None if they are too many."""
+@dataclass(frozen=True)
+class Reached:
+    """The ids of the mutable objects that a value reaches. Of `shown` and `labels` see `library_objects.Seen`."""
+
+    mutable: AbstractSet[int]
+    shown: AbstractSet[int] = frozenset()
+    labels: AbstractSet[int] = frozenset()
+
+    def has(self, ids: AbstractSet[int]) -> bool:
+        """Return whether a mutation of one of these objects shows."""
+        return not all(map(ids.isdisjoint, (self.mutable, self.shown, self.labels)))
+
+    def shares(self, other: Reached) -> bool:
+        """Return whether values have an object in common. Not by labels: who changes a frame gives it other ones."""
+        mine, others = self.mutable, other.mutable
+        return not (
+            mine.isdisjoint(others) and mine.isdisjoint(other.shown) and others.isdisjoint(self.shown)
+        )
+
+
+def reached(value: object) -> Reached | None:
+    """Return the mutable objects that a value reaches, None if they are too many."""
     walk = _Walk(with_state=False)
     try:
         walk.through(value)
     except Exception:  # noqa: BLE001  # classes of other packages may raise anything
         return None
-    return frozenset(walk.mutable)
+    return Reached(walk.mutable, walk.shown, walk.labels)
+
+
+def ids_of(mutated: Iterable[object]) -> set[int]:
+    """Return the ids by which others reach these objects: of an array, also that of what has its memory."""
+    found: set[int] = set()
+    for value in mutated:
+        seen = reached(value) if hasattr(type(value), "__array_finalize__") else None
+        found |= {id(value)} if seen is None else seen.mutable
+    return found
 
 
 def is_copy(originals: Sequence[object], copies: Sequence[object]) -> bool:
@@ -402,21 +449,21 @@ def is_copy(originals: Sequence[object], copies: Sequence[object]) -> bool:
         before, after = [[_copied_from(each) for each in values] for values in (originals, copies)]
     except Exception:  # noqa: BLE001  # classes of other packages may raise anything
         return True  # beyond the bounds
-    was, now = set().union(*before), set().union(*after)
+    was, now = (set().union(*(seen.mutable for seen in each)) for each in (before, after))
     return (
         was.isdisjoint(now)
         and len(now) <= len(was)
         and all(
-            before[one].isdisjoint(before[other]) == after[one].isdisjoint(after[other])
+            before[one].shares(before[other]) == after[one].shares(after[other])
             for one, other in itertools.combinations(range(len(before)), 2)
         )
     )
 
 
-def _copied_from(value: object) -> set[int]:
+def _copied_from(value: object) -> Reached:
     walk = _Walk(with_state=False, copied=True)
     walk.through(value)
-    return walk.mutable
+    return Reached(walk.mutable, walk.shown)
 
 
 def reaching(ids: AbstractSet[int], names: Iterable[str], values: Mapping[str, Any]) -> Iterator[str]:
@@ -429,7 +476,7 @@ def reaching(ids: AbstractSet[int], names: Iterable[str], values: Mapping[str, A
         walk = _Walk(with_state=False, most=left)
         with suppress(Exception):  # classes of other packages may raise anything
             walk.through(value)
-        if not ids.isdisjoint(walk.mutable):
+        if Reached(walk.mutable, walk.shown, walk.labels).has(ids):
             yield name
         left -= walk.size
         if left <= 0:

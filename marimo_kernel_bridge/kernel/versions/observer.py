@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch
     from marimo_kernel_bridge.kernel.versions.file_contents import FileContents
     from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates
-    from marimo_kernel_bridge.kernel.versions.module_changes import Change
+    from marimo_kernel_bridge.kernel.versions.module_changes import Change, Datum
     from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch
     from marimo_kernel_bridge.kernel.versions.observing import Watch
     from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
@@ -60,6 +60,8 @@ class CellObserver:
         self._called_back: dict[
             str, frozenset[str]
         ] = {}  # names of objects that callbacks have mutated, by cell
+        self._put: dict[Datum, bool] = {}  # into packages, by any cell: whether nobody else had it there
+        self._ran: set[str] = set()  # cells that call something
         self._registered: frozenset[str] = frozenset()  # with libraries, by any cell
 
     def begin(self, cell_id: str, part: Part | None, code: str) -> None:
@@ -74,7 +76,13 @@ class CellObserver:
             from marimo_kernel_bridge.kernel.versions.observing import watch  # noqa: PLC0415  # imported late: a client waits for the sockets
 
             stated = part.flow.makes & _stated_mutations(part) - self.mutated_by(cell_id)
-            self._watch = watch(mentioned | part.flow.keeps.keys(), self._values, stated, part.source.code)
+            self._watch = watch(
+                mentioned | part.flow.keeps.keys(),
+                self._values,
+                stated,
+                part.source.code,
+                frozenset(filter(part.ends, part.flow.makes)),
+            )
             if self._watch.unwatched:
                 self.unwatched[cell_id] = self._watch.unwatched
         if calls_something(code) or (self._files is not None and _IMPORTS.search(code)):
@@ -87,8 +95,9 @@ class CellObserver:
 
                 self._files, self._live = FileContents(), LiveStates()
             files = FileWatch(code, self._at_hand(mentioned))
-            modules = ModuleWatch(code, self._values)
+            modules = ModuleWatch(code, self._values, self._put)
             self._outside = files, modules
+            self._ran.add(cell_id)
             used = uses(code, mentioned, self._values, self._live.databases)
             self._live.begin(used | modules.uses())
 
@@ -100,8 +109,9 @@ class CellObserver:
         before, self._watch = self._watch, None
         outside, self._outside = self._outside, None
         observations = Observations()
+        users: set[str] = set()
         if before is not None or self._mentions_objects(part) or _EVALUATES.search(part.source.code):
-            from marimo_kernel_bridge.kernel.versions.object_graph import reaching  # noqa: PLC0415  # as in `begin`
+            from marimo_kernel_bridge.kernel.versions.object_graph import ids_of, reaching  # noqa: PLC0415  # as in `begin`
             from marimo_kernel_bridge.kernel.versions.observing import Watch, mutated, observe  # noqa: PLC0415  # as in `begin`
 
             text = part.source.imports + part.source.code
@@ -111,10 +121,8 @@ class CellObserver:
                 cell_id, frozenset()
             )
             self._mutated = list(objects.values())
-            changed_objects = {id(each) for each in self._mutated}
-            changed_objects |= {
-                id(before.states[name][0]) for name in part.flow.keeps.keys() & before.states.keys()
-            }
+            stated = part.flow.keeps.keys() & before.states.keys()
+            changed_objects = ids_of([*self._mutated, *(before.states[name][0] for name in stated)])
             others = flow.makers.keys() - part.flow.mentions - before.states.keys() if changed_objects else ()
             also = frozenset(reaching(changed_objects, others, self._values))
             observations = observe(before, objects, text, part.flow.mentions, self._values, also=also)
@@ -134,9 +142,7 @@ class CellObserver:
             assert self._files is not None
             assert self._live is not None
             self._files.note(cell_id, part.source.code, used, flow.place)
-            data, changed_data, changes = modules.end()
-            if changes:
-                self._module_changes[cell_id] = changes
+            data, changed_data, users = self._note_module_data(modules, cell_id, flow)
             found, own = self._registered_names(part.source.code)
             now = uses(part.source.code, part.flow.mentions, self._values, self._live.databases)
             states = self._live.end(cell_id, part.source.code, now | modules.uses(), self._values, flow.place)
@@ -166,7 +172,7 @@ class CellObserver:
             )
         self._observations[cell_id] = part.source.code, observations
         news = self._note_uses(earlier if ran else Observations(), observations)
-        changed = {
+        changed = users | {
             other
             for other, (_, known) in self._observations.items()
             if news and not news.isdisjoint(known.reads | known.appends)
@@ -174,6 +180,34 @@ class CellObserver:
         if self._settled(observations).text() != part.source.observed:
             changed.add(cell_id)
         return changed
+
+    def _note_module_data(
+        self, modules: ModuleWatch, cell_id: str, flow: ValueFlow
+    ) -> tuple[frozenset[str], frozenset[str], set[str]]:
+        """Note what a body has changed in modules. Return the data that it uses and has changed, and who uses what is new."""
+        used, changed, changes = modules.end()
+        if changes:
+            self._module_changes[cell_id] = changes
+        return used, changed, self._note_users(modules.put, cell_id, flow)
+
+    def _note_users(self, put: Mapping[Datum, bool], cell_id: str, flow: ValueFlow) -> set[str]:
+        """Note that cells use what one has now put into packages. Return them."""
+        if put.items() <= self._put.items():
+            return set()
+        from marimo_kernel_bridge.kernel.versions.module_state import uses  # noqa: PLC0415  # as in `begin`
+
+        self._put |= put
+        users: set[str] = set()
+        for other in self._ran & flow.parts.keys() - {cell_id}:
+            part = flow.parts[other]
+            reads = uses(put, part.source.code, self._values)
+            if reads:
+                code, known = self._observations.get(other, (part.source.code, Observations()))
+                now = replace(known, reads=known.reads | frozenset(map(file_name, reads)))
+                self._note_uses(known, now)
+                self._observations[other] = code, now
+                users.add(other)
+        return users
 
     def _users_above(self, cell_id: str, place: Mapping[str, int], path: str) -> list[str]:
         """Return the codes of the cells above one that have read or written a file."""
@@ -307,6 +341,7 @@ class CellObserver:
         """Drop the observations of a cell."""
         self._undo_module_changes(cell_id)
         self._called_back.pop(cell_id, None)
+        self._ran.discard(cell_id)
         _, known = self._observations.pop(cell_id, ("", Observations()))
         self._note_uses(known, Observations())
         if self._files is not None and self._live is not None:

@@ -23,6 +23,7 @@ from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.analysis.value_flows import HISTORY
 from marimo_kernel_bridge.inspecting.value_text import class_name
 from marimo_kernel_bridge.kernel.versions.live_objects import callbacks_of
+from marimo_kernel_bridge.kernel.versions.object_ends import is_end_noticed, noticed_by
 from marimo_kernel_bridge.kernel.versions.object_graph import (
     Fingerprint,
     fingerprint,
@@ -78,16 +79,28 @@ def evaluates(source: str) -> bool:
     return _EVALUATES.search(source) is not None
 
 
-def watch(mentions: Iterable[str], values: Mapping[str, Any], made: AbstractSet[str], source: str) -> Watch:
-    """Record the objects that a cell with these names can mutate, also through functions that it calls."""
+def watch(
+    mentions: Iterable[str],
+    values: Mapping[str, Any],
+    made: AbstractSet[str],
+    source: str,
+    bound: AbstractSet[str] = frozenset(),
+) -> Watch:
+    """Record the objects that a cell with these names can mutate, also through functions that it calls.
+
+    `bound` are names that it binds anew or deletes: it may end their objects, which this does not keep alive then.
+    """
     mentions = frozenset(mentions) | _read_in_strings(source, mentions, values, evaluated=evaluates(source))
     mentions |= _behind_handles(mentions, values)
+    ended = {name: values[name] for name in bound if name in values and is_end_noticed(values[name])}
+    called_back = set(noticed_by(ended.values(), values) - ended.keys()) if ended else set()
+    mentions = (mentions | called_back) - ended.keys()
+    ended.clear()
     waiting = sorted(name for name in mentions if name in values and not HISTORY.fullmatch(name))
     seen, states = set(waiting), {}
     unwatched: set[str] = set()
     evaluated = evaluates(source)
     classes: set[str] = set()
-    called_back: set[str] = set()
     while waiting and len(seen) <= _MOST_NAMES:
         name = waiting.pop()
         value = values[name]
@@ -160,7 +173,7 @@ def observe(
     quoted |= _queried(source, mentions, values)
     near = frozenset(mentions) | quoted | also
     shown = _sharing(near | before.states.keys(), values) or _sharing(near, values)
-    reach = {name: ids for name in shown if (ids := reached(values[name]))}
+    reach = {name: seen for name in shown if (seen := reached(values[name])) is not None and seen.mutable}
     # Whoever uses an instance reads what a cell has put into its class since.
     read = before.classes - frozenset(mentions) - kept
     stated = _stated(
@@ -169,7 +182,7 @@ def observe(
     pairs = {
         pair
         for pair in combinations(sorted(reach), 2)
-        if not near.isdisjoint(pair) and reach[pair[0]] & reach[pair[1]] and pair not in stated.shares
+        if not near.isdisjoint(pair) and reach[pair[0]].shares(reach[pair[1]]) and pair not in stated.shares
     }
     views = {pair for pair in pairs if all(_is_array(values[name]) for name in pair)}
     outside = {name for name in reach if name in stated.binds and is_held_outside(values[name], values)}

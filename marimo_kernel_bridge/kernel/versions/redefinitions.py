@@ -22,7 +22,7 @@ from marimo_kernel_bridge.kernel.versions.graph_names import is_gone, versions_o
 from marimo_kernel_bridge.kernel.versions.observer import CellObserver, calls_something
 from marimo_kernel_bridge.kernel.versions.outdated import OutdatedCells, StaleCells
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
-from marimo_kernel_bridge.runtime.interface import version_name
+from marimo_kernel_bridge.runtime.interface import plain_name, version_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -211,7 +211,10 @@ class Redefinitions:
         if self._loaded is None:
             return
         self.acting.begin(cell_id)
-        self._values.enter(cell_id, self._loaded, self._observer.called_back(cell_id))
+        ending = self._values.enter(cell_id, self._loaded, self._observer.called_back(cell_id))
+        for _, values in self._surprising.values() if ending else ():
+            for name in ending:
+                values.pop(name, None)
         code = self._cells[cell_id].cell.code
         with _LOGGED:
             changed = self._states is not None and self._states.have_changed
@@ -235,7 +238,7 @@ class Redefinitions:
                 for other in changed:
                     self._cells.touch(other)
                 if cell_id in changed:
-                    self._surprising[cell_id] = part, dict(self._graph.values)
+                    self._surprising[cell_id] = part, self._plain_values()
                     # Until `update` makes a version of it, the value is not taken for that of a cell above.
                     self._graph.values.update(self._observer.take_rebound())
         with _LOGGED:
@@ -245,6 +248,10 @@ class Redefinitions:
         self._values.leave(cell_id, self._loaded)
         self._values.consume(cell_id, self._observer.take_mutated(), self._loaded)
         return bool(changed) or cell_id in self.ahead
+
+    def _plain_values(self) -> dict[str, Any]:
+        """Return the values of plain names: to keep those of versions would keep objects alive that end."""
+        return {name: value for name, value in self._graph.values.items() if plain_name(name) == name}
 
     @property
     def ahead(self) -> frozenset[str]:

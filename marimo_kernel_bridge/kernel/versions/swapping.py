@@ -129,10 +129,13 @@ class VersionValues:
 
     # -- around a cell's body ----------------------------------------------------------------------------------------
 
-    def enter(self, cell_id: str, flow: ValueFlow, uncopied: Container[str] = ()) -> None:
-        """Assign to plain names their values at a cell's place. `uncopied` are not copied, although the cell mutates them."""
+    def enter(self, cell_id: str, flow: ValueFlow, uncopied: Container[str] = ()) -> set[str]:
+        """Assign to plain names their values at a cell's place. `uncopied` are not copied, although the cell mutates them.
+
+        Returns the names of objects that may end in the cell and that nobody should keep alive.
+        """
         if not self.makers:
-            return
+            return set()
         self.adopt()
         part = flow.parts.get(cell_id)
         versions = {name: self._version_at(name, flow, cell_id) for name in self.makers}
@@ -148,6 +151,30 @@ class VersionValues:
             mutated = [self._values[made[name]] for name in part.flow.keeps if made.get(name) in self._values]
             self._preserve(part.flow, made, flow, uncopied)
             self._consume_older(cell_id, mutated, flow)
+            return {
+                name
+                for name in part.flow.makes & self.makers.keys()
+                if part.ends(name) and self._let_go(name)
+            }
+        return set()
+
+    def _let_go(self, name: str) -> bool:
+        """Keep no version of an object whose end the notebook notices. Return whether there is one under a name."""
+        value = self._values.get(name)
+        if type(value) in PLAIN:
+            return False
+        from marimo_kernel_bridge.kernel.versions.object_ends import is_end_noticed  # noqa: PLC0415  # a client waits for the sockets
+
+        if not is_end_noticed(value):
+            return False
+        for maker in self.makers[name]:
+            version = version_name(name, maker)
+            if self._values.get(version) is value:
+                self._forget(version)
+                self._absent.add(version)
+                self._consumed.add(version)
+        del self._standing[name]
+        return True
 
     def leave(self, cell_id: str, flow: ValueFlow) -> None:
         """Record the versions that a cell made, and assign to plain names the values of their last definitions."""
@@ -155,7 +182,13 @@ class VersionValues:
         self.note_private(cell_id, () if part is None else part.flow.makes)
         if not self.makers and not self._consumed:
             return
-        self._consume_shallow()
+        for own_copy in self._shallow.changed():  # its items were mutated as well, through another name
+            self._consumed.update(
+                version_name(name, maker)
+                for name, makers in self.makers.items()
+                for maker in makers
+                if self._values.get(version_name(name, maker)) is own_copy
+            )
         for name in part.flow.makes if part is not None else ():
             if name not in self.makers:
                 self._consumed.discard(version_name(name, cell_id))
@@ -201,14 +234,16 @@ class VersionValues:
         """Record that a cell mutated objects: the versions of other cells that hold them are consumed."""
         if not mutated:
             return
-        from marimo_kernel_bridge.kernel.versions.object_graph import reached  # noqa: PLC0415  # a client waits for the sockets
+        from marimo_kernel_bridge.kernel.versions.object_graph import ids_of, reached  # noqa: PLC0415  # a client waits for the sockets
 
-        ids = set(map(id, mutated))
+        ids = ids_of(mutated)
         for name, makers in self.makers.items():
             for maker in makers:
                 version = version_name(name, maker)
                 value = self._values.get(version)
-                if maker != cell_id and (id(value) in ids or not ids.isdisjoint(reached(value) or ())):
+                if maker != cell_id and (
+                    id(value) in ids or ((seen := reached(value)) is not None and seen.has(ids))
+                ):
                     self._consumed.add(version)
         self._consume_older(cell_id, mutated, flow)
 
@@ -228,8 +263,10 @@ class VersionValues:
                 from marimo_kernel_bridge.kernel.versions.object_graph import reached  # noqa: PLC0415  # a client waits for the sockets
 
                 if parts is None:
-                    parts = set().union(*(reached(each) or {id(each)} for each in mutated))
-                if not parts.isdisjoint(reached(value) or ()):
+                    parts = set().union(
+                        *(seen.mutable if (seen := reached(each)) else {id(each)} for each in mutated)
+                    )
+                if (seen := reached(value)) is not None and seen.has(parts):
                     self._consumed.add(version)
 
     def show_last(self, flow: ValueFlow) -> None:
@@ -304,20 +341,15 @@ class VersionValues:
                 if how in _COPYING and copies is not None:
                     self._shallow.note(copies.value)
 
-    def _consume_shallow(self) -> None:
-        """Record copies as consumed whose items the body has mutated as well, through another name."""
-        for own_copy in self._shallow.changed():
-            self._consumed.update(
-                version_name(name, maker)
-                for name, makers in self.makers.items()
-                for maker in makers
-                if self._values.get(version_name(name, maker)) is own_copy
-            )
-
     def _copied(self, value: T, copying: Callable[[T], T], flow: ValueFlow) -> ValueCopy[T] | None:
+        from marimo_kernel_bridge.kernel.versions.object_ends import is_end_noticed  # noqa: PLC0415  # a client waits for the sockets
+
+        if any(map(is_end_noticed, value if isinstance(value, tuple) else (value,))):
+            return None
         try:
             with self._interruptible():
-                if shares(value, _other_values(flow, self.makers, self._values)):
+                others = list(_other_values(flow, self.makers, self._values))
+                if shares(value, others) or _are_labels(value, others):
                     return None
                 copies = copy_of(value, copying, sum(self._sizes.values()))
                 return (
@@ -342,6 +374,15 @@ class VersionValues:
                     else:
                         self._values[version] = value_copy.value
                         self._sizes[version], size = size, 0  # one copy for all of them
+
+
+def _are_labels(value: object, others: Iterable[object]) -> bool:
+    """Return whether a value are the labels of a frame, to which those of a copy would not belong."""
+    if type(value).__module__.partition(".")[0] != "pandas" or not hasattr(value, "names"):
+        return False
+    from marimo_kernel_bridge.kernel.versions.object_graph import reached  # noqa: PLC0415  # a client waits for the sockets
+
+    return any((seen := reached(other)) is not None and id(value) in seen.labels for other in others)
 
 
 def _is_apart(original: Any, value_copy: Any) -> bool:  # of whatever class

@@ -62,6 +62,13 @@ class Part:
     )  # made by a later cell from this one's version: not a read in the graph
     private: frozenset[str] = frozenset()  # `_names` of which it reads versions
 
+    def ends(self, name: str) -> bool:
+        """Return whether the cell binds a name anew or deletes it, so that its object may end."""
+        binds = rf"\bdel\b[^\n;]{{0,300}}\b{name}\b|^[ \t]*{name}[ \t]*=(?!=)"
+        return name in self.flow.makes and (
+            name not in self.flow.keeps or re.search(binds, self.source.code, re.MULTILINE) is not None
+        )
+
 
 @dataclass
 class Changes:

@@ -1,5 +1,6 @@
 """What modules hold: a cell that uses it runs again after an edit of the cell that changes it."""
 
+import mimetypes
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,50 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     sys.modules.pop("beside", None)
 
 
+IN_PACKAGES: dict[str, Notebook] = {
+    "how objects are pickled": (
+        (
+            "import copyreg, pickle\nclass A: pass",
+            "copyreg.pickle(A, lambda a: (int, (1,)))",
+            "print(pickle.loads(pickle.dumps(A())) if A in copyreg.dispatch_table else 0)",
+        ),
+        "1: copyreg.pickle(A, lambda a: (int, (2,)))",
+        "2",
+    ),
+    "how objects are copied, now no other way": (
+        (
+            "import copyreg, copy\nclass A: n = 0\na = A()",
+            "class B(A): n = 1\ncopyreg.pickle(A, lambda a: (B, ()))",
+            "print(copy.copy(a).n)",
+        ),
+        "1: 1",
+        "0",
+    ),
+    "a prefix of XML": (
+        (
+            "import xml.etree.ElementTree as ET",
+            "ET.register_namespace('mkb', 'http://mkb')",
+            "print(ET.tostring(ET.Element('{http://mkb}a')).decode())",
+        ),
+        "1: ET.register_namespace('other', 'http://mkb')",
+        '<other:a xmlns:other="http://mkb" />',
+    ),
+    "a method of a class": (
+        ("from fractions import Fraction", "Fraction.mkb = lambda self: 1", "print(Fraction(1).mkb())"),
+        "1: Fraction.mkb = lambda self: 2",
+        "2",
+    ),
+    "a method that a package calls": (
+        (
+            "import json\nclass A: pass",
+            "json.JSONEncoder.default = lambda self, o: 1",
+            "print(json.dumps(A()))",
+        ),
+        "1: json.JSONEncoder.default = lambda self, o: 2",
+        "2",
+    ),
+}
+
 LAZY = """
 def __getattr__(name):
     globals()[name] = {"make": lambda: 1, "rate": 2}[name]
@@ -93,6 +138,44 @@ def test_who_uses_what_a_module_holds_runs_after_who_changes_it(
     lab.run_each(cells, (edit,))
     assert lab.text("2") == expected
     assert not any(cell.stale for cell in lab.cells().values())
+
+
+@pytest.mark.parametrize(("cells", "edit", "expected"), IN_PACKAGES.values(), ids=IN_PACKAGES)
+def test_who_uses_a_package_runs_after_who_puts_something_into_it(
+    lab: FrontEnd, cells: tuple[str, ...], edit: str, expected: str
+) -> None:
+    lab.run_each(cells, (edit,))
+    assert (lab.text("2"), lab.cells()["2"].stale) == (expected, False)
+    lab.run("2", cells[2], metadata={"deletedCells": ["1"]})
+
+
+def test_a_call_that_puts_something_into_a_package_is_found_when_the_user_has_run_before(
+    lab: FrontEnd,
+) -> None:
+    cells = (
+        "import copyreg, copy\nclass A: n = 0\nclass B(A): n = 1\na = A()",
+        "1",
+        "print(copy.copy(a).n)",
+    )
+    lab.run_each(cells, ("1: copyreg.pickle(A, lambda a: (B, ()))",))
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("1", False)
+
+
+def test_who_only_shows_something_of_a_package_puts_nothing_into_it(lab: FrontEnd) -> None:
+    lab.run_each(
+        ("import mimetypes", "mimetypes.guess_type('a.txt')", "print(mimetypes.guess_type('a.txt'))")
+    )
+    assert lab.cells()["2"].upstream == (lab.cells()["0"].cell_id,)
+
+
+def test_what_a_call_has_left_in_a_package_marks_its_users(lab: FrontEnd) -> None:
+    look = "print(mimetypes.guess_type('a.mkb')[0])"
+    lab.run_each(("import mimetypes", "mimetypes.add_type('x/1', '.mkb')", look))
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("x/1", False)
+    lab.run("1", "1")
+    lab.sync()
+    assert lab.cells()["2"].stale or lab.text("2") == "None"
+    mimetypes.init()
 
 
 def test_who_uses_something_else_of_the_module_does_not_run(lab: FrontEnd) -> None:

@@ -96,6 +96,22 @@ HELD: dict[str, Notebook] = {
         ("import pandas as pd\ndf = pd.DataFrame({'a': [1]})", "at = df.attrs", "at['u'] = 'm'", "print(df.attrs)"),
         "at['u'] = 's'",
     ),
+    "an array in a series": (
+        ("import numpy as np, pandas as pd\nv = np.arange(3)", "s = pd.Series(v, copy=False)", "v[0] = 9", "print(s.tolist())"),
+        "v[1] = 8",
+    ),
+    "the array of a series": (
+        ("import pandas as pd\ns = pd.Series([1, 2, 3])", "v = s.array", "v[0] = 9", "print(s.tolist())"),
+        "v[1] = 8",
+    ),
+    "the labels of a frame": (
+        ("import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})", "i = df.index", "i.name = 'n'", "print(df.index.name)"),
+        "i.name = 'm'",
+    ),
+    "a stack of callbacks": (
+        ("import contextlib\nrows, stack = [], contextlib.ExitStack()", "stack.callback(rows.append, 1);", "stack.close()", "print(rows)"),
+        "1",
+    ),
     "a tree whose parts copy themselves": (
         (
             (
@@ -120,6 +136,28 @@ HELD: dict[str, Notebook] = {
         "dr.point((1, 0), fill=9)",
     ),
 }  # fmt: skip
+
+_ENDS = "import weakref\nlog = []\nclass A: pass\na = A()"
+
+ENDED: dict[str, Notebook] = {
+    "what is called when an object ends": (
+        (_ENDS, "weakref.finalize(a, log.append, 'gone');", "del a", "print(log)"),
+        "1",
+    ),
+    "what is called when the last name is bound again": (
+        (_ENDS, "weakref.finalize(a, log.append, 'gone');", "a = None", "print(log)"),
+        "1",
+    ),
+    "a callback of a weak reference": (
+        (_ENDS, "r = weakref.ref(a, lambda _: log.append('gone'))", "del a", "print(log, r() is None)"),
+        "1",
+    ),
+    "weak references": ((_ENDS, "w = weakref.WeakSet([a])", "del a", "print(len(w))"), "1"),
+    "an object that says that it ends": (
+        ("log = []\nclass A:\n    def __del__(self): log.append('gone')", "a = A()", "del a", "print(log)"),
+        "1",
+    ),
+}
 
 WIDGETS = (
     "import traitlets\nclass W(traitlets.HasTraits):\n    value = traitlets.Int(0)\na, b, seen = W(), W(), []"
@@ -292,6 +330,10 @@ def problems(lab: FrontEnd, notebooks: dict[str, Notebook]) -> dict[str, str]:
 
 def test_changes_of_what_an_unseen_owner_holds_are_not_lost(lab: FrontEnd) -> None:
     assert problems(lab, HELD) == {}
+
+
+def test_an_object_ends_as_in_jupyter_and_is_made_again_for_who_needs_it(lab: FrontEnd) -> None:
+    assert problems(lab, ENDED) == {}
 
 
 def test_changes_that_no_name_shows_are_followed(lab: FrontEnd) -> None:

@@ -1,6 +1,7 @@
 """What values reach, and whether a mutation shows: of builtin containers, objects, functions, arrays and frames."""
 
 import collections
+import contextlib
 import csv
 import datetime as dt
 import decimal
@@ -10,6 +11,7 @@ import itertools
 import pathlib
 import random
 import re
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -20,8 +22,10 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 
+from marimo_kernel_bridge.kernel.versions import object_graph
 from marimo_kernel_bridge.kernel.versions.object_graph import (
     MOST_OBJECTS,
+    Reached,
     fingerprint,
     is_held_outside,
     is_watched,
@@ -33,6 +37,19 @@ def state(value: object) -> int:
     seen = fingerprint(value)
     assert seen is not None
     return seen.state
+
+
+def share(one: object, other: object) -> bool:
+    first, second = reached(one), reached(other)
+    assert first is not None
+    assert second is not None
+    return first.shares(second) and second.shares(first)
+
+
+def _stack(rows: list[Any]) -> contextlib.ExitStack:
+    stack = contextlib.ExitStack()
+    stack.callback(rows.append, rows)
+    return stack
 
 
 def in_notebook(code: str) -> dict[str, Any]:
@@ -54,13 +71,18 @@ ITERATORS: list[Callable[[], Any]] = [
     lambda: map(str, range(3)),
     lambda: filter(None, [1, 2]),
     itertools.count,
-    lambda: itertools.cycle("ab"),
     lambda: itertools.islice("abc", 2),
     lambda: itertools.chain("a", "b"),
+]
+STEPPING: list[Callable[[], Any]] = [
+    lambda: itertools.cycle("ab"),
     lambda: itertools.product("ab", "cd"),
     lambda: itertools.combinations("abc", 2),
+    lambda: itertools.permutations("abc", 2),
     lambda: itertools.tee("ab")[0],
 ]
+if sys.version_info < (3, 14):  # there they can be pickled, which shows their position
+    ITERATORS += STEPPING
 OBJECT = "class C:\n    def __init__(self): self.a = [1]"
 MUTATIONS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "list": (lambda: [1, 2], lambda x: x.append(3)),
@@ -103,6 +125,12 @@ MUTATIONS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "frame, column": (lambda: pd.DataFrame({"a": [1]}), lambda x: x.insert(1, "b", 2)),
     "frame, cell": (lambda: pd.DataFrame({"a": [1], "b": ["x"]}), lambda x: x.__setitem__("b", ["y"])),
     "frame, labels": (lambda: pd.DataFrame({"a": [1]}), lambda x: setattr(x, "columns", ["b"])),
+    "frame, name of labels": (lambda: pd.DataFrame({"a": [1]}), lambda x: setattr(x.index, "name", "n")),
+    "name of labels": (lambda: pd.Index([1]), lambda x: setattr(x, "name", "n")),
+    "stack of callbacks": (
+        lambda: _stack([0]),
+        lambda x: x._exit_callbacks[0][1].__closure__[0].cell_contents[0].append(1),
+    ),
     "frame, dates": (
         lambda: pd.DataFrame({"a": pd.to_datetime(["2020-01-01"])}),
         lambda x: x.loc.__setitem__((0, "a"), pd.Timestamp("2021-01-01")),
@@ -172,7 +200,27 @@ def test_what_looks_at_one_array_or_frame_shares_it() -> None:
         (frame, [frame["b"][0]]),
         (np.random.Generator(source), np.random.Generator(source)),
     ):
-        assert (reached(one) or frozenset()) & (reached(other) or frozenset())
+        assert share(one, other)
+
+
+def test_a_frame_shares_its_memory_and_its_labels_with_who_can_change_them() -> None:
+    array = np.zeros((2, 2))
+    frame = pd.DataFrame(array, copy=False)
+    part = frame[[0]]
+    assert share(frame, array)
+    assert share(array[1:], frame)
+    assert not share(frame, part)  # it copies before it writes
+    assert not share(frame, frame.index)
+    assert (reached([frame]) or Reached(set())).has({id(frame.index)})
+
+
+@pytest.mark.parametrize("make", STEPPING)
+def test_an_iterator_whose_position_nothing_shows_is_not_watched(
+    make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_graph, "_SHOW_POSITIONS", False)  # as from Python 3.14 on
+    assert fingerprint([make()]) is None
+    assert reached([make()]) is not None
 
 
 def test_a_cached_property_is_no_mutation() -> None:
@@ -192,7 +240,7 @@ def test_objects_that_hold_each_other_are_walked_once() -> None:
     first: list[object] = []
     second = {"first": first}
     first.append(second)
-    assert reached(first) == {id(first), id(second)}
+    assert reached(first) == Reached({id(first), id(second)})
 
 
 def test_what_is_too_large_is_not_watched() -> None:
@@ -220,19 +268,19 @@ def test_what_raises_when_it_is_looked_at_is_not_watched() -> None:
         re.compile("a"),
         np.float64(1.5),
         pd.Timestamp("2020-01-01"),
-        pd.Index([1, 2]),
+        pd.CategoricalDtype(["a"]),
     ],
 )
 def test_what_is_constant_is_not_shared(value: object) -> None:
     holder, other = [value], {"a": value}
-    assert (reached(holder), reached(other)) == ({id(holder)}, {id(other)})
+    assert (reached(holder), reached(other)) == (Reached({id(holder)}), Reached({id(other)}))
     assert state(holder) == state([value]) != state([None])
 
 
 def test_views_of_an_array_reach_its_memory() -> None:
     array = np.zeros(4)
     views = (array[1:], array.reshape(2, 2), array[1:][1:])
-    assert all(id(array) in (reached(view) or ()) for view in views)
+    assert all(share(view, array) for view in views)
 
 
 def test_what_a_value_can_call_is_known() -> None:
