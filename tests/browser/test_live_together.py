@@ -82,6 +82,15 @@ def _cell_typed(output: Locator) -> None:
     keyboard.press("Enter")
 
 
+def _both_show(value: str) -> Callable[[Locator], None]:
+    def look(output: Locator) -> None:
+        expect(output.get_by_role("slider")).to_have_count(2)
+        for slider in output.get_by_role("slider").all():
+            expect(slider).to_have_attribute("aria-valuenow", value)
+
+    return look
+
+
 STORIES = {
     "a batch in a form in tabs": Story(
         "form = mo.md('{a} {b}').batch(a=mo.ui.slider(1, 9), b=mo.ui.text()).form()\n"
@@ -105,8 +114,8 @@ STORIES = {
     "a file larger than a message": Story(
         "e = mo.ui.file()\ne",
         "*((f.name, len(f.contents)) for f in e.value)",
-        (_upload(9_000_000),),
-        "('<b>large</b>.bin', 9000000)",
+        (_upload(12_000_000),),
+        "('<b>large</b>.bin', 12000000)",
     ),
     "in the HTML of another object": Story(
         "from IPython.display import HTML\ne = mo.ui.slider(1, 9)\nHTML(f'<p>of size {e}</p>')",
@@ -132,6 +141,48 @@ STORIES = {
     ),
     "a cell of a data editor": Story(
         f"{FRAME}\ne = mo.ui.data_editor(frame.head(3))\ne", "list(e.value.n)", (_cell_typed,), "[42, 1, 2]"
+    ),
+    "in Markdown, twice": Story(
+        "e = mo.ui.slider(1, 9)\nmo.md(f'# Size\\n\\n- {e}\\n\\n| a | $x^2$ |\\n|---|---|\\n| {e} | b |')",
+        "e.value",
+        (RIGHT, _both_show("2")),
+        "2",
+    ),
+    "made in a function": Story(
+        "def make(label): return mo.ui.slider(1, 9, label=label)\ne = make('a')\nmo.hstack([e, make('b')])",
+        "e.value",
+        (RIGHT,),
+        "2",
+    ),
+    "in an accordion in tabs": Story(
+        "e = mo.ui.slider(1, 9)\nmo.ui.tabs({'x': mo.md('first'), 'y': mo.accordion({'more': e})})",
+        "e.value",
+        (_nth("[role=tab]", 1), click("button:has-text('more')"), RIGHT),
+        "2",
+    ),
+    "shown twice by one cell": Story(
+        "from IPython.display import display\ne = mo.ui.slider(1, 9)\ndisplay(e)\nmo.callout(e)",
+        "e.value",
+        (RIGHT,),
+        "2",
+    ),
+    "forms in a dictionary": Story(
+        "e = mo.ui.dictionary({'x': mo.ui.text().form(), 'y': mo.ui.number(0, 9).form()})\ne",
+        "e.value",
+        (typed("input", "dd"), click("button:has-text('Submit')")),
+        "{'x': 'dd', 'y': None}",
+    ),
+    "buttons in an array": Story(
+        "e = mo.ui.array([mo.ui.button(value=0, on_click=lambda n: n + 1)] * 2)\ne",
+        "e.value",
+        (_nth("button:has-text('click here')", 1),) * 2,
+        "[0, 2]",
+    ),
+    "in a tree, a callout and a stack": Story(
+        "e = mo.ui.slider(1, 9)\nmo.vstack([mo.callout(mo.tree({'a': [e]}))])", "e.value", (RIGHT,), "2"
+    ),
+    "in a cell of a table": Story(
+        "e = mo.ui.slider(1, 9)\nmo.ui.table([{'name': 'x', 'size': e}])", "e.value", (RIGHT,), "2"
     ),
     "the first of routes": Story(
         "e = mo.ui.slider(1, 9)\nmo.routes({'#/': mo.md(f'first {e}'), '#/b': mo.md('second')})",

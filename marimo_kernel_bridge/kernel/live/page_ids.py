@@ -11,7 +11,8 @@ import re
 from typing import Final
 
 _OBJECT: Final = re.compile(r"""(\bobject-id=(?:\\*["']|&(?:amp;)*(?:quot|#39|#x27);))([^"'\\&<>\s]+)""")
-_INSIDE: Final = re.compile(r"""(\bdata-element-ids?=)'([^'<>]*)'""")
+_INSIDE: Final = re.compile(r"""(\bdata-element-ids?=)('|&(?:amp;){0,6}#(?:x27|39);)((?:(?!\2)[^'<>])*+)\2""")
+"""An attribute with JSON that has ids in it, itself in as many attributes as its quotes are escaped."""
 
 
 def object_ids(text: str) -> set[str]:
@@ -23,8 +24,12 @@ def on_page(text: str, key: str) -> str:
     """Return marimo's HTML, or JSON with HTML in it, with the ids that its elements have on a page."""
 
     def inside(found: re.Match[str]) -> str:
+        name, quote, encoded = found.groups()
+        depth = 0 if quote == "'" else 1 + quote.count("amp;")
+        for _ in range(depth):
+            encoded = html.unescape(encoded)
         try:
-            ids = json.loads(html.unescape(found[2]))
+            ids = json.loads(html.unescape(encoded))
         except (ValueError, RecursionError):
             return found[0]
         if not isinstance(ids, str | dict):
@@ -32,7 +37,10 @@ def on_page(text: str, key: str) -> str:
         prefixed = (
             f"{key}~{ids}" if isinstance(ids, str) else {f"{key}~{one}": name for one, name in ids.items()}
         )
-        return f"{found[1]}'{_attribute(prefixed)}'"
+        encoded = _attribute(prefixed)
+        for _ in range(depth):
+            encoded = html.escape(encoded)
+        return f"{name}{quote}{encoded}{quote}"
 
     return _INSIDE.sub(inside, _OBJECT.sub(rf"\g<1>{key}~\g<2>", text))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from html import unescape
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,6 +92,22 @@ def test_a_form_and_elements_in_layouts_and_tables_have_ids_of_the_page(
     assert inside is not None
     assert inside[1].startswith(f"{page.key}~")
     assert f"object-id='{inside[1]}'" in html
+
+
+@pytest.mark.parametrize("code", ["mo.ui.dictionary({'x': form})", "mo.ui.array([mo.ui.array([form])])"])
+def test_a_form_in_others_names_its_element_as_the_page_does(
+    notebook: FrontEnd, page: LivePage, code: str
+) -> None:
+    """Its HTML is in JSON in an attribute, once for each element around it."""
+    assert notebook.run("form", f"form = mo.ui.text().form()\n{code}").ok
+    html = page.get("form")["html"]
+    while "<marimo-form" not in html:
+        html = unescape(html).replace("\\u003c", "<").replace("\\u003e", ">")
+    inside = re.search(r"data-element-id='&quot;([^&]*)&quot;'", html)
+    assert inside is not None
+    assert inside[1].startswith(f"{page.key}~")
+    assert f"object-id='{inside[1]}'" in html
+    assert len(re.findall(r"data-element-ids?=", page.get("form")["html"])) == 1 + code.count("mo.ui.")
 
 
 @pytest.mark.parametrize("code", ["mo.callout(inner)", "mo.tree([inner])"])
