@@ -24,7 +24,7 @@ from traitlets.config import Application, Config
 from marimo_kernel_bridge.client.page import Page, execute_content, execute_metadata
 from marimo_kernel_bridge.protocol import messages as wire
 from tests.unit.kernel import notebook_in_memory
-from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory, _Socket
+from tests.unit.kernel.notebook_in_memory import FrontEnd, KernelInMemory, _ControlThread, _Socket
 
 Outputs = list[dict[str, Any]]
 _KEY = b"in memory"
@@ -164,6 +164,8 @@ class ReactiveKernel:
             self._kernel._iopub_thread._master_pid = self._pid
             for stream in self._kernel._streams:
                 stream._master_pid = self._pid
+            self._kernel._control = _ControlThread()  # the thread did not survive the fork either
+            self._kernel._control.start()
 
     def run_all(self, codes: Mapping[str, str]) -> None:
         """Send all cells at once, as JupyterLab does."""
