@@ -103,7 +103,7 @@ class ActingCells:
         if cell_id in self._on_spent or self.act(cell_id):
             return True
         known = self._observer.observations(cell_id)
-        return known is not None and any(map(_is_content, known[1].reads & known[1].writes))
+        return known is not None and any(map(_is_file, known[1].reads & known[1].writes))
 
     # -- around a body -----------------------------------------------------------------------------------------------
 
@@ -188,6 +188,11 @@ class ActingCells:
 def _is_content(name: str) -> bool:
     """Return whether what a cell adds to is a file or the rows of a database, and not the list of what is in a folder."""
     return not file_path(name).endswith(os.sep)
+
+
+def _is_file(name: str) -> bool:
+    """Return whether what a cell builds on is a file: what it has put into a module is taken back before it runs again."""
+    return _is_content(name) and os.path.isabs(file_path(name))  # noqa: PTH117  # it is a string
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)

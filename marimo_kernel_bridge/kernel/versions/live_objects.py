@@ -13,6 +13,7 @@ import os
 import re
 import types
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -64,8 +65,8 @@ def state_of(value: Any) -> State | None:
     """Return the state of a live object by the names of its parts, None for any other object."""
     if isinstance(value, io.IOBase):
         return {_FILE: "open" if _is_open(value) else _CLOSED}
-    if type(value) is _CACHED:
-        return {_CALLS: value.cache_info()}
+    if type(value) in {_CACHED, ContextVar}:
+        return {_CALLS: value.cache_info()} if type(value) is _CACHED else {"value": _shown(value.get(None))}
     packages = {str(base.__module__).partition(".")[0] for base in type(value).__mro__}
     if packages.isdisjoint(_LIVE):
         return None

@@ -87,9 +87,10 @@ def content(datum: Datum) -> Content:
 
 
 def is_taken_back(datum: Datum) -> bool:
-    """Return whether what a call has changed in a package can be taken back: the items of a container, an attribute of a class."""
+    """Return whether what a cell has put into a package can be taken back: items of a container, an attribute, a function."""
     owner, name = datum
-    return isinstance(owner, type) or _items(vars(owner).get(name)) is not None
+    value = vars(owner).get(name)
+    return isinstance(owner, type) or callable(value) or _items(value) is not None
 
 
 def change(datum: Datum, before: Content, words: frozenset[str]) -> Change:

@@ -46,6 +46,7 @@ _MOST_KEYS: Final = 1000
 _CHANGING: Final = "append|insert|extend|update|pop|remove|setdefault|clear|sort|reverse|add|discard"
 """Methods of containers. A cell that calls one builds on the data instead of showing it."""
 _RESTORED: Final = frozenset({"matplotlib", "seaborn", "pandas", "numpy", "random", "decimal", "locale"})
+_RELOADS: Final = re.compile(r"\breload\(")
 _READ_BY: Final = {("os", "getenv"): "environ"}
 _IMPORTS: Final = re.compile(r"\bimport\b[^\n]*")
 _ENVIRONMENT: Final = re.compile(
@@ -89,7 +90,11 @@ class ModuleWatch:
             if datum not in put
             or (
                 is_taken_back(datum)
-                and (isinstance(datum[0], type) or before.value is vars(datum[0]).get(datum[1]))
+                and (
+                    isinstance(datum[0], type)
+                    or callable(before.value)
+                    or before.value is vars(datum[0]).get(datum[1])
+                )
             )
         ]
         return _names({*self._before, *self._data()}), _names(changed), changes
@@ -138,6 +143,9 @@ class ModuleWatch:
         found = [datum for chain in _chains(self._code) for datum in self._used_in(chain)]
         found += [(os, "environ")] if _ENVIRONMENT.search(self._code) else []
         found += [*self._put(), *self._used_packages()]
+        if _RELOADS.search(self._code):
+            modules = (self._value_of(chain[0]) for chain in _chains(self._code))
+            found += [datum for module in modules for datum in _own_data(module)]
         return [
             datum for datum in dict.fromkeys(found) if datum[0].__name__.partition(".")[0] not in _RESTORED
         ][:_MOST]
@@ -224,6 +232,14 @@ def _used_by(function: types.FunctionType) -> Iterator[Datum]:
             if type(value) is types.FunctionType:
                 functions += [value] if value not in functions else []
             elif name in vars(module) and _is_data(value):
+                yield module, name
+
+
+def _own_data(module: object) -> Iterator[Datum]:
+    """Yield what one of the notebook's own modules has, which a reload makes anew."""
+    if isinstance(module, types.ModuleType) and notebooks_path(getattr(module, "__file__", None)) is not None:
+        for name, value in list(vars(module).items()):
+            if not name.startswith("__") and _is_data(value):
                 yield module, name
 
 

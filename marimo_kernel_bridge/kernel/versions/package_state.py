@@ -46,7 +46,11 @@ def put_by(code: str, value_of: Callable[[str], object]) -> Iterator[Datum]:
             yield from _data_of(function)
     for *path, name in assigned:
         owner = _value(path, value_of)
-        if isinstance(owner, type) and owner.__module__ != _NOTEBOOK:
+        if isinstance(owner, types.ModuleType):
+            is_used = callable(vars(owner).get(name))  # by the module itself
+        else:
+            is_used = isinstance(owner, type) and owner.__module__ != _NOTEBOOK
+        if is_used and isinstance(owner, types.ModuleType | type):
             yield owner, name
 
 

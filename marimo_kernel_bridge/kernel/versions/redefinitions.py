@@ -81,6 +81,8 @@ class Redefinitions:
         self._governed: set[str] = set()  # names whose versions the graph gets from the analysis
         self._versions: dict[str, Versions] = {}  # the versions in the graph, by cell
         self._reported: set[tuple[str, str, str]] = set()
+        # By cells of imports alone: what they have bound the last time.
+        self._imported: dict[str, dict[str, object]] = {}
         # Cells with new observations of a run: their parts and the values of names at that time.
         self._surprising: dict[str, tuple[Part, dict[str, Any]]] = {}
 
@@ -116,6 +118,8 @@ class Redefinitions:
         if removed:
             self._reported = {report for report in self._reported if report[0] in self._cells}
             self.acting.forget(removed)
+            for cell_id in removed:
+                self._imported.pop(cell_id, None)
         if self._states is not None and (removed or moved):
             self.outdated.mark(self._states.forget(removed, flow) | self._states.outdated(flow))
         governed = self._govern(changes.names)
@@ -245,9 +249,20 @@ class Redefinitions:
             if part is not None and self._states is not None:
                 self.outdated.mark(self._states.end(cell_id, part, self._loaded))
         self.outdated.mark(self._observer.take_importers() - {cell_id})
+        self.outdated.mark(self._readers_of_rebound(cell_id, self._loaded))
         self._values.leave(cell_id, self._loaded)
         self._values.consume(cell_id, self._observer.take_mutated(), self._loaded)
         return bool(changed) or cell_id in self.ahead
+
+    def _readers_of_rebound(self, cell_id: str, flow: ValueFlow) -> set[str]:
+        """Return the cells that read what an import has bound to another object than last time: marimo runs none after imports."""
+        before = self._imported.pop(cell_id, {})
+        bound = {name: self._graph.values.get(name) for name in flow.imported_by(cell_id)}
+        if bound:
+            self._imported[cell_id] = bound
+        names = {name for name, value in bound.items() if before.get(name, value) is not value}
+        parts = flow.parts if names else {}
+        return {other for name in names for other, part in parts.items() if (name, cell_id) in part.reads}
 
     def _plain_values(self) -> dict[str, Any]:
         """Return the values of plain names: to keep those of versions would keep objects alive that end."""

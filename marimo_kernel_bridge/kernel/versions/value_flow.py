@@ -7,14 +7,18 @@ in a small one. Independent of the graph and of values.
 
 from __future__ import annotations
 
+import ast
 import re
 from bisect import insort
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.components import Groups
 from marimo_kernel_bridge.analysis.cycles import cycles
+from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
+from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.analysis.value_flows import SMALL, GroupFlows, flows_of_small
 from marimo_kernel_bridge.runtime.interface import is_private
 
@@ -30,6 +34,21 @@ _LARGE_KEPT: Final = 64  # large groups with a cached analysis
 _ASSIGNED_NUMBER: Final = re.compile(
     r"^([^\W\d]\w*[ \t]*=[ \t]*)(?:0|[1-9]\d*)(?:\.\d+)?(?=[ \t]*(?:#.*)?$)", re.MULTILINE
 )
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED)
+def _imported_names(code: str) -> tuple[str, ...]:
+    if not code.lstrip().startswith(("import", "from")):
+        return ()
+    try:
+        body = parse(code).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    imports = [each for each in body if isinstance(each, ast.Import | ast.ImportFrom)]
+    if len(imports) < len(body):
+        return ()
+    aliases = [alias for each in imports for alias in each.names]
+    return tuple(alias.asname or alias.name.partition(".")[0] for alias in aliases)
 
 
 @dataclass(frozen=True)
@@ -265,6 +284,10 @@ class ValueFlow:
             for low, high, name in upward
             if high in number and any({number[low], number[high]} <= group for group in groups)
         }
+
+    def imported_by(self, cell_id: str) -> tuple[str, ...]:
+        """Return the names that a cell of imports alone binds; () for another cell."""
+        return _imported_names(self.sources[cell_id].code) if cell_id in self.sources else ()
 
     def having(self, name: str) -> frozenset[str]:
         """Return the cells that have a name in their parts."""

@@ -111,6 +111,59 @@ IN_PACKAGES: dict[str, Notebook] = {
     ),
 }
 
+AGAIN: dict[str, Notebook] = {
+    "a module that a cell makes": (
+        (
+            "import sys, types",
+            "m = types.ModuleType('mkb_made')\nm.rate = 2\nsys.modules['mkb_made'] = m",
+            "import mkb_made",
+            "print(mkb_made.rate)",
+        ),
+        "1: m = types.ModuleType('mkb_made')\nm.rate = 3\nsys.modules['mkb_made'] = m",
+        "3",
+    ),
+    "a name of such a module": (
+        (
+            "import sys, types",
+            "m = types.ModuleType('mkb_made2')\nm.rate = 2\nsys.modules['mkb_made2'] = m",
+            "from mkb_made2 import rate",
+            "print(rate)",
+        ),
+        "1: m = types.ModuleType('mkb_made2')\nm.rate = 3\nsys.modules['mkb_made2'] = m",
+        "3",
+    ),
+    "a reload below a change": (
+        (
+            "import beside",
+            "beside.rate = 5",
+            "import importlib\nimportlib.reload(beside);",
+            "print(beside.rate)",
+        ),
+        "1: beside.rate = 6",
+        "1",
+    ),
+    "a function that a module calls": (
+        (
+            "import warnings\nseen = []",
+            "warnings.showwarning = lambda *a: seen.append(1)",
+            "warnings.warn(str(len(seen)))",
+            "print(seen)",
+        ),
+        "1: warnings.showwarning = lambda *a: seen.append(2)",
+        "[2]",
+    ),
+    "a variable of a context": (
+        (
+            "import contextvars\nv = contextvars.ContextVar('v', default=0)",
+            "v.set(1);",
+            "1",
+            "print(v.get())",
+        ),
+        "1: v.set(2);",
+        "2",
+    ),
+}
+
 LAZY = """
 def __getattr__(name):
     globals()[name] = {"make": lambda: 1, "rate": 2}[name]
@@ -147,6 +200,22 @@ def test_who_uses_a_package_runs_after_who_puts_something_into_it(
     lab.run_each(cells, (edit,))
     assert (lab.text("2"), lab.cells()["2"].stale) == (expected, False)
     lab.run("2", cells[2], metadata={"deletedCells": ["1"]})
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("cells", "edit", "expected"), AGAIN.values(), ids=AGAIN)
+def test_what_is_put_into_a_module_again_reaches_its_users(
+    lab: FrontEnd, cells: tuple[str, ...], edit: str, expected: str
+) -> None:
+    lab.run_each(cells, (edit,))
+    assert (lab.text("3"), lab.cells()["3"].stale) == (expected, False)
+    lab.run("3", cells[3], metadata={"deletedCells": ["1"]})
+
+
+def test_what_a_variable_of_a_context_keeps_of_code_that_is_gone_marks_who_reads_it(lab: FrontEnd) -> None:
+    cells = ("import contextvars\nv = contextvars.ContextVar('v', default=0)", "v.set(1);", "print(v.get())")
+    lab.run_each(cells, ("1: 1",))
+    assert lab.cells()["2"].stale
 
 
 def test_a_call_that_puts_something_into_a_package_is_found_when_the_user_has_run_before(
