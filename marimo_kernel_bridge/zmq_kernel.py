@@ -158,7 +158,7 @@ class MarimoKernel(InputKernel):
         """The limits and the sandbox that this process is held to."""
         self.process: Process | None = getattr(self.parent, "process", None)
         """The one that stands for this one outside of its sandbox."""
-        self._execution = CodeExecution(self.shell, self.cell_requests, self)
+        self._execution = CodeExecution(self.shell, self.cell_requests, self, partial(_exceeded, self))
         self._switch_interval = ShortSwitchInterval()
         self.use_of: Callable[[ReceivedMessage | None], AbstractContextManager[object]] = nullcontext
         """Returns the context of a request, which keeps the kernel from ending itself."""
@@ -197,11 +197,6 @@ class MarimoKernel(InputKernel):
 
     def post_handler_hook(self) -> None:
         self.interrupts.request_ends()
-
-    def exceeded(self, error: BaseException | None) -> Exceeded | None:
-        """Return the limit that the code which has just run has hit; `error` ended it."""
-        watch = None if self.recording is None else self.recording.watch
-        return None if watch is None else watch.exceeded(error)
 
     def cancel_on_sigint(self, task: asyncio.Future[Any]) -> AbstractContextManager[None]:
         """Cancel a task on SIGINT."""
@@ -488,7 +483,7 @@ class RuntimeLoader:
             with outside_deleted_directory():
                 return Engine(kernel.shell.user_module, host, kernel.file.path(), screen)
 
-        notebook.load(make_runtime, kernel.shell, kernel.exceeded)
+        notebook.load(make_runtime, kernel.shell, partial(_exceeded, kernel))
         kernel.shell.register_magics(
             MarimoMagics(kernel.shell, notebook, lambda: kernel.checkpointing, kernel.editor, kernel.views)
         )
@@ -557,6 +552,12 @@ def _kernel_id(kernel: MarimoKernel) -> str:
 
 def _live_front_end(kernel: MarimoKernel, entry: Entry) -> LiveFrontEnd | None:
     return kernel.live_carriers.front_end_of(entry)
+
+
+def _exceeded(kernel: MarimoKernel, error: BaseException | None) -> Exceeded | None:
+    """Return the limit that the code which has just run has hit; `error` ended it."""
+    watch = None if kernel.recording is None else kernel.recording.watch
+    return None if watch is None else watch.exceeded(error)
 
 
 def _pause_names(kernel: MarimoKernel) -> Sequence[str]:

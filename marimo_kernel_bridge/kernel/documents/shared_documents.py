@@ -99,7 +99,7 @@ class SharedDocuments:
         self._watches = False  # whether a timer is set that looks for pauses
         self._followed: Document | None = None  # the document whose order the kernel's cells have
         host.notebook.settled.append(self.refresh_soon)
-        host.notebook.outputs.adopted_by(self)
+        host.notebook.outputs.views.add_documents(self)
 
     def adopt(self, key: str) -> bool:
         """Return whether a page shows late outputs of a cell. Any thread."""

@@ -18,7 +18,7 @@ from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.protocol.output_log import error_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
     from marimo_kernel_bridge.kernel.cells import Entry
@@ -59,18 +59,22 @@ class Host(Protocol):
         """Record which queued requests an error aborts, before the error is reported."""
         ...
 
-    def exceeded(self, error: BaseException | None) -> Exceeded | None:
-        """Return the limit that the code which has just run has hit; `error` ended it."""
-        ...
-
 
 class CodeExecution:
     """Runs the code of every `execute_request`: cells, hidden requests, and requests on control or in a subshell."""
 
-    def __init__(self, shell: ReactiveShell, requests: Requests, host: Host) -> None:
+    def __init__(
+        self,
+        shell: ReactiveShell,
+        requests: Requests,
+        host: Host,
+        exceeded: Callable[[BaseException | None], Exceeded | None],
+    ) -> None:
+        """`exceeded` returns the limit that the code which has just run has hit; its argument is the exception that ended it."""
         self._shell = shell
         self._requests = requests
         self._host = host
+        self._exceeded = exceeded
 
     async def execute(
         self,
@@ -112,7 +116,7 @@ class CodeExecution:
 
     def _tell_limit(self, result: Any) -> None:
         """Show which limit code outside of the cells has hit; cells show it themselves."""
-        exceeded = self._host.exceeded(result.error_in_exec)
+        exceeded = self._exceeded(result.error_in_exec)
         if exceeded is not None:
             content = notices.exceeded(exceeded.told)
             self._shell.display_pub.publish(content["data"], content["metadata"])

@@ -60,7 +60,7 @@ class LiveCarriers:
         self._views: dict[str, Entry] = {}  # by session of VS Code: the cell that shows the widget
         self._viewed: set[str] = set()
         live.observers.append(self.pages)
-        router.show_on(self.pages)
+        router.views.add_pages(self.pages)
 
     def front_end_of(self, entry: Entry) -> LiveFrontEnd | None:
         """Return the pages that may show a cell's elements live. On other threads, a widget is used but not opened."""

@@ -24,7 +24,7 @@ _SHOWING: Final = frozenset({"lab", "vscode", "agent"})
 
 
 class LivePages:
-    """The pages of one kernel, on one or more carriers. Implements `LiveObserver` and `outputs.router.Pages`."""
+    """The pages of one kernel, on one or more carriers. Implements `LiveObserver` and `outputs.late_views.Pages`."""
 
     def __init__(self) -> None:
         self.key = secrets.token_hex(3)

@@ -6,7 +6,7 @@ be called on any thread (streams come from ipykernel's iopub thread), the rest o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.front_ends import Message
@@ -17,6 +17,7 @@ from marimo_kernel_bridge.kernel.outputs.delivery import (
     LateMessages,
     PrintedBelow,
 )
+from marimo_kernel_bridge.kernel.outputs.late_views import LateViews
 from marimo_kernel_bridge.kernel.outputs.vscode_queue import VSCodeQueue
 from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES
 
@@ -28,30 +29,6 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.protocol.messages import Content
     from marimo_kernel_bridge.protocol.notebook import Output
     from marimo_kernel_bridge.runtime.interface import Redrawn
-
-
-class Pages(Protocol):
-    """Pages that show marimo's own elements, which are alive there and not drawn again."""
-
-    def show_redrawn(self, entry: Entry, redrawn: Sequence[Redrawn]) -> bool:
-        """Tell how outputs look in a saved notebook now. Return whether the pages need no more."""
-        ...
-
-    def show_late(self, session: str) -> bool:
-        """Return whether the page with this session shows outputs of cells that other pages have run."""
-        ...
-
-    def late(self, entry: Entry) -> None:
-        """Show a cell's outputs on the pages that have not run it."""
-        ...
-
-
-class Documents(Protocol):
-    """The documents that are open in front ends."""
-
-    def adopt(self, key: str) -> bool:
-        """Return whether one shows late outputs of a cell, by its id there, whoever ran it. Any thread."""
-        ...
 
 
 class OutputRouter:
@@ -78,16 +55,8 @@ class OutputRouter:
         self._displays: dict[str, set[str]] = {}  # by display id: the cells that show it
         self._display_ids: dict[str, set[str]] = {}  # by cell
         self._vscode = VSCodeQueue()
-        self._documents: Documents | None = None
-        self._pages: Pages | None = None
-
-    def adopted_by(self, documents: Documents) -> None:
-        """Leave late outputs to the open documents that show them."""
-        self._documents = documents
-
-    def show_on(self, pages: Pages) -> None:
-        """Show late outputs on the pages that show marimo's own elements, from the first element on."""
-        self._pages = pages
+        self.views = LateViews()
+        """What shows late outputs by itself."""
 
     # -- the outputs of cells --------------------------------------------------------------------------------------
 
@@ -178,8 +147,8 @@ class OutputRouter:
         if delivery is not None:
             self.send_all(delivery.end(before, entry.log.outputs()))
             self.release_held()
-            if self._pages is not None and entry.address.dialect == "lab" and not self._is_adopted(entry):
-                self._pages.late(entry)
+            if entry.address.dialect == "lab":
+                self.views.late(entry)
 
     def _delivery_for(self, entry: Entry, trigger: Address) -> Delivery:
         parent, current, heading = entry.address.parent, trigger.parent, notices.heading(entry.cell)
@@ -207,15 +176,8 @@ class OutputRouter:
             dialect in {"lab", "vscode"}
             and trigger.dialect == dialect
             and trigger.session != entry.address.session
-            and not (dialect == "lab" and (self._is_adopted(entry) or self._shows_late(trigger.session)))
+            and not (dialect == "lab" and self.views.show_late(entry, trigger.session))
         )
-
-    def _is_adopted(self, entry: Entry) -> bool:
-        key = entry.cell.notebook_cell_id or ""
-        return self._documents is not None and self._documents.adopt(key)
-
-    def _shows_late(self, session: str) -> bool:
-        return self._pages is not None and self._pages.show_late(session)
 
     def replace(self, entry: Entry, trigger: Address, message: Message) -> None:
         """Replace a cell's outputs with one message; the message's own parent is ignored."""
@@ -235,7 +197,7 @@ class OutputRouter:
                     break
         if messages == entry.log.messages():
             return
-        shown = self._pages is not None and self._pages.show_redrawn(entry, redrawn)
+        shown = self.views.show_redrawn(entry, redrawn)
         if shown or entry.address.dialect == "terminal":
             entry.log.restart()
             for msg_type, content in messages:
