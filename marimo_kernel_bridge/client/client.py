@@ -22,6 +22,7 @@ from marimo_kernel_bridge.client.runs import Reply, Run, RunKind
 from marimo_kernel_bridge.client.views import KernelViews
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol import messages as wire
+from marimo_kernel_bridge.protocol.changes import AddCell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -164,7 +165,9 @@ class KernelClient:
             "allow_stdin": False,  # no person can answer: input() raises instead of waiting forever
             "stop_on_error": False,  # a failure must not abort other clients' queued requests
         }
-        return await self._start("execute", "execute_request", content, code)
+        becomes_cell = store_history and self.info.reactive
+        changes = (AddCell(code),) if becomes_cell else ()
+        return await self._start("execute", "execute_request", content, code, changes)
 
     async def run_cells(self, cell_ids: list[str]) -> Run:
         """Run cells unchanged, and their dependents."""
@@ -173,7 +176,7 @@ class KernelClient:
     async def edit_cells(self, changes: Sequence[Change], *, run: bool = True) -> Run:
         """Apply a batch of edits atomically; if `run`, run the changed cells and their dependents."""
         request = wire.EditCells(changes=list(changes), run=run, client=self.client_name)
-        return await self._request("edit_cells", request)
+        return await self._request("edit_cells", request, changes)
 
     async def run_stale(self) -> Run:
         """Run all stale cells."""
@@ -242,16 +245,27 @@ class KernelClient:
             return True
         return False
 
-    async def _request(self, kind: RunKind, request: wire.ShellRequest) -> Run:
+    async def _request(
+        self, kind: RunKind, request: wire.ShellRequest, changes: Sequence[Change] = ()
+    ) -> Run:
         require_reactive(self._link)
-        return await self._start(kind, wire.REQUEST, wire.encode_request(request))
+        return await self._start(kind, wire.REQUEST, wire.encode_request(request), "", changes)
 
-    async def _start(self, kind: RunKind, msg_type: str, content: Content, code: str = "") -> Run:
+    async def _start(
+        self, kind: RunKind, msg_type: str, content: Content, code: str, changes: Sequence[Change]
+    ) -> Run:
         await self._link.require_alive()
         metadata = {wire.METADATA_KEY: {"client": self.client_name, "outcome": kind == "execute"}}
         request = self._link.request(msg_type, content, metadata)
         late_outputs = not self.info.reactive
-        run = Run(request.msg_id, kind, code, sent_at=time.time(), late_outputs=late_outputs)
+        run = Run(
+            request.msg_id,
+            kind,
+            code,
+            sent_at=time.time(),
+            late_outputs=late_outputs,
+            changes=tuple(changes),
+        )
         self.runs.add(run)
         try:
             await self._link.send("shell", request)

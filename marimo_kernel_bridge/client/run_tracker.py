@@ -162,7 +162,10 @@ class RunTracker:
         if channel == "iopub":
             self._on_iopub(run, message, now, asked=asked)
         elif run is not None and run.kind == "execute" and message.msg_type == REPLY:
-            self._outcome = (run.run_id, self._outcome_in(message.content))
+            outcome = self._outcome_in(message.content)
+            self._outcome = (run.run_id, outcome)
+            if outcome is not None and outcome.report is not None:
+                run.cell_ids = outcome.report.requested
         elif run is not None:
             run.on_reply(self._reply_in(run.kind, message.content), now)
         if run is not None:

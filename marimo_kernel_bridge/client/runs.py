@@ -19,6 +19,7 @@ from marimo_kernel_bridge.protocol.output_log import OUTPUT_TYPES, OutputLog, st
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.channels import Message
     from marimo_kernel_bridge.errors import BridgeError
+    from marimo_kernel_bridge.protocol.changes import Change
     from marimo_kernel_bridge.protocol.document_edits import Where
     from marimo_kernel_bridge.protocol.messages import Content
 
@@ -115,6 +116,10 @@ class Run:
     foreign: bool = False
     """Whether another client sent it, as an earlier session of this one: it can be read, and is not this client's to stop."""
     place: Place | None = None
+    changes: tuple[Change, ...] = ()
+    """What it asks the kernel to change of its cells; code that becomes a cell adds one."""
+    cell_ids: tuple[str, ...] = ()
+    """The cells that its code has become, once the kernel has said so."""
     _stream_characters: int = 0
     _dropped_from_streams: int = 0
 

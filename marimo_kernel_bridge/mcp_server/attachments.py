@@ -306,6 +306,14 @@ class Kernels:
         )
         raise BridgeError("not_connected", f"{problem}: {handles}.", "Pass one of these handles as `kernel`.")
 
+    async def rescue(self, session_id: str) -> None:
+        """Let the file of a session whose kernel has died have the code that was given to that and is not in the file yet."""
+        session = self.sessions.registry.get(session_id)
+        if session is not None and session.state != "active":
+            for attached in list(self._attached):
+                if attached.saver is not None and attached.saver.session_id == session_id:
+                    await attached.saver.rescue()
+
     async def disconnect(self, attached: Attached) -> None:
         """Detach from a kernel, which continues to run."""
         if attached.saver is not None:

@@ -16,7 +16,7 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import CallToolResult, TextContent
 
 from marimo_kernel_bridge.errors import AgentsPausedError, BridgeError
-from marimo_kernel_bridge.launch.sessions.entries import is_id
+from marimo_kernel_bridge.launch.sessions.entries import is_id, reopening
 from marimo_kernel_bridge.mcp_server.answers.bounds import bounded_text
 from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
 from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
@@ -263,7 +263,7 @@ def _hint(ctx: Ctx, refusal: BridgeError, arguments: Mapping[str, Any]) -> str:
         with suppress(BridgeError):
             handle = handle or attached_to(ctx, None).handle
         if isinstance(handle, str) and is_id(handle):
-            return f"open_notebook({handle!r}) starts a new kernel, if list_notebooks has it."
+            return reopening(handle)
     if refusal.code == "no_such_run" and not caller(ctx).in_session:
         return "Runs are found by the run_id in the answer of the call that began them."
     return refusal.hint

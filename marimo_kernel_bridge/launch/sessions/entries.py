@@ -80,6 +80,11 @@ def id_of(path: Path) -> str:
     return hashlib.sha256(os.fsencode(os.path.realpath(path))).hexdigest()[:_ID]
 
 
+def reopening(handle: str) -> str:
+    """Return what an agent can do when the kernel of the session with this id has ended."""
+    return f"open_notebook({handle!r}) starts a new kernel, if list_notebooks has it."
+
+
 def is_id(text: str) -> bool:
     return len(text) == _ID and all(letter in "0123456789abcdef" for letter in text)
 

@@ -18,6 +18,7 @@ import msgspec
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.sessions.entries import digest, id_of
 from marimo_kernel_bridge.mcp_server.sessions.held_outputs import HeldOutputs
+from marimo_kernel_bridge.mcp_server.sessions.unsaved_code import Listing, with_unsaved_code
 from marimo_kernel_bridge.notebooks.ipynb import notebook_in
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized
 from marimo_kernel_bridge.notebooks.whole_files import write_whole
@@ -25,7 +26,7 @@ from marimo_kernel_bridge.protocol.names import kernel_id_of
 from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, pinned, read_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from marimo_kernel_bridge.client.client import KernelClient
     from marimo_kernel_bridge.client.runs import Run
@@ -81,7 +82,8 @@ class SessionSaver:
         self._opened = opened
         self._root = root
         self._known: set[str] = set()
-        self._codes: dict[str, str] = {}  # by cell, as last read for the file
+        self._listing = Listing()  # the cells as last read for the file
+        self._is_open = False  # in a front end, which saves it itself
         self._held = HeldOutputs()
         self._texts: list[
             tuple[TextEdits, Run | None]
@@ -96,10 +98,23 @@ class SessionSaver:
         self._watching.cancel()
 
     async def finish(self) -> None:
-        """Write what is not written yet, if the kernel answers soon."""
+        """Write what is not written yet, if the kernel answers soon, or is dead."""
         with suppress(BridgeError, TimeoutError):
             async with asyncio.timeout(_LAST):
                 await self.save()
+        await self.rescue()
+
+    async def rescue(self) -> None:
+        """If the kernel is dead, write the code that it was given and the file has not. Then `refusal` says what prevented it."""
+        if self._is_open or await self._client.liveness() != "dead":
+            return
+        async with self._saving:
+            try:
+                async with self._registry.changing(self.session_id):
+                    await self._replace_with(self._with_unsaved_code)
+            except BridgeError as refusal:
+                self.refusal = refusal
+                logger.info("The last code of session %s was not written: %s", self.session_id, refusal)
 
     def news(self) -> str:
         """Return once why the file is not written."""
@@ -123,8 +138,7 @@ class SessionSaver:
             if session is None or not texts:
                 return None
             with suppress(BridgeError):  # which the next answer tells
-                listed = [cell for cell in await self._reads.list_cells() if _is_kept(cell)]
-                cells = await self._held.read(listed, self._reads, anew=False)
+                cells = await self._held.read((await self._list()).cells, self._reads, anew=False)
                 before = await asyncio.to_thread(self._on_disk, session)
                 return await asyncio.to_thread(self._merged, before, cells, texts)
         return None
@@ -143,7 +157,7 @@ class SessionSaver:
             if kept in self._texts:
                 self._texts.remove(kept)
 
-    async def save(self, *, quickly: bool = False, listed: list[Cell] | None = None) -> bool:
+    async def save(self, *, quickly: bool = False, listed: Listing | None = None) -> bool:
         """Write the file if the kernel has something else; return whether it was written.
 
         `quickly`: of cells that have neither run nor changed since they were last read, the outputs are those of then. `listed`: the
@@ -154,16 +168,16 @@ class SessionSaver:
         if self._saving.locked():  # what that writes may be newer
             listed = None
         async with self._saving:
-            listed = await self._reads.list_cells() if listed is None else listed
-            listed = [cell for cell in listed if _is_kept(cell)]
-            self._codes = _codes(listed)
+            listing = await self._list() if listed is None else listed
             content = await self._client.document.read()
-            if content is not None and content.active is not None:  # the front end saves it
+            self._is_open = content is not None and content.active is not None
+            if self._is_open:
                 self._held.forget()
+                self._listing = listing
                 async with self._registry.changing(self.session_id):
                     await asyncio.to_thread(self._note_file)
                 return False
-            cells = await self._held.read(listed, self._reads, anew=not quickly)
+            cells = await self._held.read(listing.cells, self._reads, anew=not quickly)
             try:
                 async with self._registry.changing(self.session_id):
                     written = await self._write(cells)
@@ -171,27 +185,31 @@ class SessionSaver:
                 if self.refusal is None or self.refusal.message != refusal.message:
                     self.refusal = refusal
                 raise
-            self.refusal = None
-            if any(cell.notebook_cell_id is None for cell in listed) and await self._settled():
+            self.refusal, self._listing = None, listing
+            if any(cell.notebook_cell_id is None for cell in listing.cells) and await self._settled():
                 with suppress(BridgeError):  # only what the next answer says of these cells
                     await self._client.document.load()  # they are the notebook's now
             return written
 
     async def _write(self, cells: list[CellWithOutputs]) -> bool:
+        texts = self._over()
+        written = await self._replace_with(lambda before: self._merged(before, cells, texts))
+        self._texts = [kept for kept in self._texts if kept not in texts]
+        return written
+
+    async def _replace_with(self, make: Callable[[bytes], bytes]) -> bool:
+        """Write what is made of the file as it is, in a thread, if that is another one; return whether it is."""
         session = self._registry.get(self.session_id)
         if session is None:  # deleted meanwhile
             return False
         before = await asyncio.to_thread(self._on_disk, session)
-        texts = self._over()
-        after = await asyncio.to_thread(self._merged, before, cells, texts)
+        after = await asyncio.to_thread(make, before)
         if after == before:
-            self._texts = [kept for kept in self._texts if kept not in texts]
             return False
         await self._require_not_open_elsewhere()
         # Both digests are noted before the file is written: whoever is stopped between has changed nothing behind the next one's back.
         self._registry.put(msgspec.structs.replace(session, saved=(digest(before), digest(after))))
         await asyncio.to_thread(self._replace, after)
-        self._texts = [kept for kept in self._texts if kept not in texts]
         self._registry.put(msgspec.structs.replace(session, saved=(digest(after),), used=time.time()))
         return True
 
@@ -235,6 +253,15 @@ class SessionSaver:
                 document = edits.applied(document, added)
         return before if document == disk.document else serialized(document).encode()
 
+    def _with_unsaved_code(self, before: bytes) -> bytes:
+        disk = notebook_in(before, self._path)
+        document, added = with_unsaved_code(disk, self._client.runs.ours, self._listing)
+        for edits, run in self._texts:
+            new = () if run is None else added.get(run.run_id) or _added_by(run)
+            if new is not None:
+                document = edits.applied(document, new)
+        return before if document == disk.document else serialized(document).encode()
+
     async def _require_not_open_elsewhere(self) -> None:
         own = Path(self._client.connection.where)
         for kernel_id, notebook in (await self._opened()).items():
@@ -265,6 +292,7 @@ class SessionSaver:
                 await self._look()
             except BridgeError as refusal:
                 logger.info("The file of session %s was not written: %s", self.session_id, refusal)
+                await self.rescue()
             except Exception:
                 logger.exception("The file of session %s was not written", self.session_id)
             took = 0.0 if first else time.monotonic() - begun  # the first look imports what it needs
@@ -272,12 +300,16 @@ class SessionSaver:
 
     async def _look(self) -> None:
         """Write what the kernel has, if it has settled or there is new code, which may run for hours."""
-        settled, listed = await self._settled(), await self._reads.list_cells()
-        if _codes(listed) != self._codes or (settled and self._held.differ(filter(_is_kept, listed))):
+        settled, listed = await self._settled(), await self._list()
+        if listed.codes != self._listing.codes or (settled and self._held.differ(listed.cells)):
             await self.save(quickly=True, listed=listed)
             self._due.set()  # to look at all outputs, when no cell has run or changed since
         elif settled:
             await self.save()
+
+    async def _list(self) -> Listing:
+        at = time.time()
+        return Listing(tuple(filter(_is_kept, await self._reads.list_cells())), at)
 
     async def _settled(self) -> bool:
         """Whether nothing runs; what does ends with a change."""
@@ -287,10 +319,6 @@ class SessionSaver:
 
 def _is_kept(cell: Cell) -> bool:
     return cell.notebook_cell_id is not None or cell.status != "superseded"
-
-
-def _codes(cells: Iterable[Cell]) -> dict[str, str]:
-    return {cell.cell_id: cell.code for cell in cells if _is_kept(cell)}
 
 
 def _added_by(run: Run | None) -> tuple[str, ...] | None:

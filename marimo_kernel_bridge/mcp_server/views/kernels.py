@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.entries import is_id, reopening
 from marimo_kernel_bridge.mcp_server.answers.deaths import died
 from marimo_kernel_bridge.mcp_server.answers.kernels import (
     KernelLine,
@@ -100,7 +101,9 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
         busy, working_on = await _work(attached, description)
     except BridgeError as problem:
         state = "dead" if problem.code == "kernel_dead" else "silent"
-        return _state(attached, state, str(problem))
+        of_session = state == "dead" and is_id(attached.handle)
+        told = f"{problem.message} {reopening(attached.handle)}" if of_session else str(problem)
+        return _state(attached, state, told)
     message = "It is running code, and still answers reads." if busy else ""
     if description is not None and description.asks is not None:
         message = asks_for_input(description.asks)

@@ -112,6 +112,7 @@ async def opened(
     kernels: Kernels, session_id: str, client_name: str, bounds: Bounds, interpreter: str | None = None
 ) -> NotebookOpened:
     """Attach to a session's kernel, after starting one that knows the cells of the file, if it has none. Raises `BridgeError`."""
+    await kernels.rescue(session_id)
     session, new = await kernels.sessions.opened(
         session_id, client_name, interpreter, may_start=kernels.may_start, bounds=bounds
     )
@@ -122,6 +123,7 @@ async def opened(
         if new or refusal.code not in _GONE or not kernels.may_start:
             raise
         await kernels.sessions.closed(session_id, "its kernel ended", asked=True)
+        await kernels.rescue(session_id)
         session, new = await kernels.sessions.opened(session_id, client_name, interpreter, bounds=bounds)
         attached = await kernels.join(session, client_name)
     try:
@@ -186,6 +188,8 @@ async def newest_checkpoint(attached: Attached) -> str | None:
 async def closed(kernels: Kernels, session: Session, client_name: str, *, save: bool) -> NotebookDone:
     """Write a session's file and end its kernel. Raises `BridgeError`, with `save` also where the file cannot be written."""
     if session.state != "active":
+        if save:
+            await kernels.rescue(session.id)
         await kernels.leave(session.id)
         await kernels.sessions.closed(
             session.id, session.why_suspended or f"{client_name} closed it", asked=False

@@ -36,6 +36,7 @@ from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.fake_kernel import DESCRIPTION, Execution, cell_run
+from tests.unit.mcp_server.open_documents import content
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -159,6 +160,17 @@ async def created(agent: Agent, name: str = "a", **arguments: Any) -> dict[str, 
     answer = await agent("create_notebook", name=name, **arguments)
     assert not answer.failed, answer.text
     return answer.data
+
+
+def ended_by_itself(handle: str) -> None:
+    """Let the process of a session's kernel be gone."""
+    registry = Registry()
+    entry = registry.get(handle)
+    assert entry is not None
+    assert entry.kernel is not None
+    registry.put(
+        msgspec.structs.replace(entry, kernel=msgspec.structs.replace(entry.kernel, started="before"))
+    )
 
 
 # Creating
@@ -413,13 +425,7 @@ async def test_a_kernel_that_ended_leaves_a_suspended_session_that_can_be_opened
 ) -> None:
     handle = (await created(agent, parameters={"n": 1}))["kernel"]
     kernel.saved = [kernel.add("parameters", "n = 1")]
-    registry = Registry()
-    entry = registry.get(handle)
-    assert entry is not None
-    assert entry.kernel is not None
-    registry.put(
-        msgspec.structs.replace(entry, kernel=msgspec.structs.replace(entry.kernel, started="before"))
-    )
+    ended_by_itself(handle)
     listed = await agent("list_notebooks", state="suspended")
     assert "suspended (its kernel ended)" in listed.text
     kernel.checkpoints = [CheckpointSummary("before lunch", "named", 0.0, 11, 2_500_000)]
@@ -704,18 +710,24 @@ async def test_the_file_of_a_busy_kernel_has_its_code_at_once_and_its_outputs_la
     await until(lambda: on_disk(data["path"]) == ["print(6) -> 6"])
 
 
-async def test_while_an_agent_works_only_what_has_run_or_changed_is_read_for_the_file(
-    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    savers: list[saving.SessionSaver] = []
+@pytest.fixture
+def savers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[saving.SessionSaver]:
+    """The savers of the notebooks of a test, which look when the test says."""
+    made: list[saving.SessionSaver] = []
 
     class Saver(saving.SessionSaver):
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **options)
-            savers.append(self)
+            made.append(self)
 
-    monkeypatch.setattr(saving, "_QUIET", 3600.0)  # it looks when the test says
+    monkeypatch.setattr(saving, "_QUIET", 3600.0)
     monkeypatch.setattr(attachments, "SessionSaver", Saver)
+    return made
+
+
+async def test_while_an_agent_works_only_what_has_run_or_changed_is_read_for_the_file(
+    agent: Agent, kernel: FakeKernel, savers: list[saving.SessionSaver]
+) -> None:
     data = await created(agent)
     (saver,) = savers
     for cell_id in ("Aaaa", "Bbbb", "Cccc"):
@@ -750,6 +762,44 @@ async def test_a_server_that_ends_writes_what_is_not_written(
         await run(agent, kernel, "Hbol", "print(6)", "6")
         assert on_disk(data["path"]) == []
     assert on_disk(folder / "a.ipynb") == ["print(6) -> 6"]
+
+
+@pytest.mark.parametrize("then", ["nothing", "close_notebook", "open_notebook"])
+async def test_code_and_texts_that_are_not_in_the_file_when_the_kernel_dies_are_written(
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    data = await created(agent)
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    await until(lambda: on_disk(data["path"]) == ["print(6) -> 6"])
+
+    async def blind(saver: saving.SessionSaver) -> None:
+        if then == "nothing" and (end := saver._client.end) is not None:
+            raise end
+
+    monkeypatch.setattr(saving.SessionSaver, "_look", blind)
+    report = EditReport(applied=True, added=("MJUe",))
+    kernel.executions["edit_cells"] = Execution(requested=("MJUe",), edits=report)
+    added = [{"action": "add", "type": "markdown", "code": "# T"}, {"action": "add", "code": "x = 1"}]
+    await agent("edit_cells", edits=added)
+    await agent("execute_code", code="y = x")
+    kernel.die()
+    if then != "nothing":
+        ended_by_itself(data["kernel"])
+        await agent(then, notebook=data["kernel"])
+    await until(lambda: on_disk(data["path"]) == ["print(6) -> 6", "# T", "x = 1", "y = x"])
+
+
+async def test_nothing_is_written_after_a_death_where_a_front_end_has_the_document(
+    agent: Agent, kernel: FakeKernel, savers: list[saving.SessionSaver]
+) -> None:
+    data = await created(agent)
+    await run(agent, kernel, "Hbol", "print(6)", "6")
+    kernel.content = content()
+    await savers[0].save()
+    await agent("execute_code", code="y = x")
+    kernel.die()
+    await savers[0].rescue()
+    assert on_disk(data["path"]) == []
 
 
 # Closing and deleting
