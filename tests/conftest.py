@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
 
 from tests import probes
 from tests.compiling import compile_share
@@ -73,6 +75,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[HOMES] = left.homes
     if left.outside is not None:
         config.stash[OUTSIDE] = left.outside
+    # On a machine that computes something else, an example of any size may take long.
+    hypothesis.settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("any machine")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # As in the background of a shell; what tests start inherits it, and would not be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
