@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Processes that run tests side by side, each test module in one of them. One mostly waits for the browser.
 WORKERS ?= 4
+# Processes that check types, 0: this one
+MYPY_NUM_WORKERS ?= 2
 # Further arguments: make lab ARGS=analysis.ipynb, make test ARGS=tests/house
 ARGS ?=
 # What the probes of tests/probes.py find
@@ -37,7 +39,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test test-long test-hard pyarrow fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types oom vscode vscode-pictures vscode-jupyter vscode-live site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
+.PHONY: help install check test measured-tests types-in-spare-time test-long test-hard pyarrow fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types oom vscode vscode-pictures vscode-jupyter vscode-live site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,10 +53,17 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 
 test: install ## All set-up, the linter, the types, all tests but the long ones, and the lines and branches that they run
 	@# At once: fetching the browser and npm's packages is waiting
-	$(MAKE) --no-print-directory --jobs=3 --output-sync=target browser extensions lint types
+	$(MAKE) --no-print-directory --jobs=3 --output-sync=target browser extensions lint
+	@# Tests wait for other processes a quarter of their time, in which the types are checked
+	$(MAKE) --no-print-directory --jobs=2 measured-tests types-in-spare-time
+
+measured-tests:
 	rm -rf $(COVERAGE)
 	PYTHON_TESTS_PROBES=$(COVERAGE) $(BIN)/python -m pytest -m 'not long' --durations=10 $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/python -m tests.coverage_figures $(COVERAGE) $(COVERED)
+
+types-in-spare-time:
+	@nice -n 15 $(MAKE) --no-print-directory types MYPY_NUM_WORKERS=0
 
 test-long: install browser extensions ## The long tests: whole stories in a browser and in environments of their own, and many random inputs
 	$(BIN)/python -m pytest -m long --durations=10 $(SIDE_BY_SIDE) $(ARGS)
@@ -91,7 +100,7 @@ lint: install ## Formatter, linter, the contracts of the packages (.importlinter
 
 types: install ## Strict type check
 	@# 2: its workers did not start within mypy's 3 s, as on a machine that computes something else
-	MYPY_NUM_WORKERS=2 $(BIN)/mypy || { [ $$? = 2 ] && $(BIN)/mypy; }
+	MYPY_NUM_WORKERS=$(MYPY_NUM_WORKERS) $(BIN)/mypy || { [ $$? = 2 ] && MYPY_NUM_WORKERS=0 $(BIN)/mypy; }
 	@# What the tests of a folder share; each folder has a conftest.py.
 	set -e; for folder in $(SHARED_BY_TESTS); do MYPYPATH=$$folder:tests/mcp:tests/mcp_http \
 		$(BIN)/mypy $$(ls $$folder/*.py | grep -v /test_); done
