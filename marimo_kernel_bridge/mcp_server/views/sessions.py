@@ -197,8 +197,10 @@ async def closed(kernels: Kernels, session: Session, client_name: str, *, save: 
         return NotebookDone(session.id, "it had no kernel. open_notebook starts one.", session.path)
     attached = await kernels.join(session, client_name)
     await attached.require_not_paused()
-    if save and attached.saver is not None:
-        await attached.saver.save()
+    if attached.saver is not None:
+        if save:
+            await attached.saver.save()
+        attached.saver.close()  # the file has what it is to have, also of a kernel that ends
     asked = False
     with suppress(BridgeError):  # one that does not answer is killed
         await attached.client.shut_down()

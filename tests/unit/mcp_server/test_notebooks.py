@@ -819,6 +819,26 @@ async def test_closing_saves_ends_the_kernel_and_leaves_the_session(
     assert not (await agent("close_notebook", notebook=data["kernel"])).failed
 
 
+async def test_who_closes_without_saving_gets_no_code_written_as_the_kernel_ends(
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def blind(saver: saving.SessionSaver) -> None:
+        if (end := saver._client.end) is not None:
+            raise end
+
+    async def shut_down(client: KernelClient) -> None:
+        kernel.die()
+        await client.liveness()
+        await asyncio.sleep(0.2)  # enough for what would be written
+
+    monkeypatch.setattr(saving.SessionSaver, "_look", blind)
+    monkeypatch.setattr(KernelClient, "shut_down", shut_down)
+    data = await created(agent)
+    await agent("execute_code", code="y = 1")
+    assert not (await agent("close_notebook", notebook=data["kernel"], save=False)).failed
+    assert on_disk(data["path"]) == []
+
+
 async def test_a_kernel_that_does_not_answer_is_ended_all_the_same(
     agent: Agent, machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
