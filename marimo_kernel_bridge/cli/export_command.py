@@ -18,6 +18,7 @@ from marimo_kernel_bridge.exporting import description, sources
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS, ExportFormat, format_of_suffix
 from marimo_kernel_bridge.notebooks.nbformat_json import serialized, without_outputs
 from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
+from marimo_kernel_bridge.protocol.regular_files import is_there
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.exporting.sources import Source
@@ -102,7 +103,7 @@ def _check_first(path: Path, to: ExportFormat, options: ExportOptions) -> None:
             "For what a running kernel has, name its notebook or connection file and pass --live.",
         )
     target = options.output or (path.with_name(_name(path.stem, to)) if not options.run else None)
-    if path.exists() and target is not None and target != _STDOUT and not options.force:
+    if is_there(path) and target is not None and target != _STDOUT and not options.force:
         if path.suffix == f".{to}" and options.output is None:
             raise BridgeError(
                 "bad_request", f"{path} is an {path.suffix} file already.", "Name the copy with -o."

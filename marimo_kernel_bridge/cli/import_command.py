@@ -27,6 +27,7 @@ from marimo_kernel_bridge.notebooks.origin import save_origin
 from marimo_kernel_bridge.notebooks.whole_files import existing, write_whole
 from marimo_kernel_bridge.notebooks.written_texts import read_written
 from marimo_kernel_bridge.protocol.lines import split_lines
+from marimo_kernel_bridge.protocol.regular_files import is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,7 +135,7 @@ def import_notebooks(notebooks: Sequence[Path], output: Path | None, options: Im
     Raises `BridgeError` if the only notebook is refused or triggers a bug, and bad_request for a request that fits no notebook.
     """
     jobs = list(_jobs(notebooks, output, options))
-    several = len(jobs) > 1 or any(path.is_dir() for path in notebooks)
+    several = len(jobs) > 1 or any(is_folder(path) for path in notebooks)
     results: list[Imported | Refusal] = []
     for source, target in jobs:
         try:
@@ -205,14 +206,14 @@ def _jobs(
     notebooks: Sequence[Path], output: Path | None, options: ImportOptions
 ) -> Iterator[tuple[Path, Path]]:
     """Yield each notebook and where its result goes. Raises `BridgeError`: bad_request."""
-    sources = [(path, root) for root in notebooks for path in (_below(root) if root.is_dir() else [root])]
+    sources = [(path, root) for root in notebooks for path in (_below(root) if is_folder(root) else [root])]
     if not sources:
         raise BridgeError("bad_request", "There is no .ipynb in these folders.", "Name a notebook.")
-    many = len(sources) > 1 or any(root.is_dir() for root in notebooks)
+    many = len(sources) > 1 or any(is_folder(root) for root in notebooks)
     if (
         many
         and output is not None
-        and not output.is_dir()
+        and not is_folder(output)
         and (os.path.lexists(output) or output.suffix in _SUFFIX.values())
     ):
         raise WrongUsageError(
@@ -223,7 +224,7 @@ def _jobs(
         name = f"{path.stem}-reactive.ipynb" if options.target == "bridge" else f"{path.stem}.py"
         if output is None:
             target = path.with_name(name)
-        elif many or output.is_dir():
+        elif many or is_folder(output):
             target = output / (path.relative_to(root).with_name(name) if path != root else name)
         else:
             target = output

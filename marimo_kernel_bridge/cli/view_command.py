@@ -9,6 +9,7 @@ import click
 
 from marimo_kernel_bridge.cli.group import examples
 from marimo_kernel_bridge.cli.terminal import echo
+from marimo_kernel_bridge.protocol.regular_files import is_there
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.viewer.client import Viewer
@@ -58,7 +59,7 @@ def _open(file: Path, table: str, *, browser: bool) -> None:
     from marimo_kernel_bridge.protocol import own_browser  # noqa: PLC0415
     from marimo_kernel_bridge.viewing.views import PERSON  # noqa: PLC0415
 
-    if not file.exists():
+    if not is_there(file):
         raise BridgeError("data_gone", f"There is no file {file}.")
     opened = Viewer.started().open_view(file, PERSON, table)
     if opened.opened_in == "tab already open":

@@ -18,6 +18,7 @@ from marimo_kernel_bridge.notebooks.ipynb import parse_notebook, read_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell
 from marimo_kernel_bridge.notebooks.nbformat_json import is_cell_id, lines
 from marimo_kernel_bridge.protocol.messages import METADATA_KEY
+from marimo_kernel_bridge.protocol.regular_files import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -94,7 +95,7 @@ async def read_live(client: KernelClient, notebook: str | None) -> LiveNotebook:
 
 
 def _on_disk(notebook: str | None) -> Notebook | None:
-    if notebook is None or not Path(notebook).is_file():
+    if notebook is None or not is_file(notebook):
         return None
     try:
         return read_notebook(Path(notebook))

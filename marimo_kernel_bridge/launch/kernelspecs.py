@@ -19,6 +19,7 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 from marimo_kernel_bridge.client.notebook_names import at_home
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.protocol.names import MODULE
+from marimo_kernel_bridge.protocol.regular_files import is_file, is_folder, read_bytes
 
 _LOOK: Final = (
     f"import importlib.util, sys; found = importlib.util.find_spec({MODULE!r}); print(sys.prefix); "
@@ -93,7 +94,7 @@ def of_interpreter(interpreter: str) -> KernelSpec:
         )
     # As if the environment were activated, for the programs that the notebook starts.
     path = os.pathsep.join([str(program.parent), os.environ.get("PATH", os.defpath)])
-    conda = Path(prefix, "conda-meta").is_dir()
+    conda = is_folder(Path(prefix, "conda-meta"))
     return KernelSpec(
         argv=[str(program), "-P", "-m", MODULE, "kernel", "-f", "{connection_file}"],
         display_name=f"marimo (reactive Python) of {prefix}",
@@ -135,13 +136,16 @@ def _program(argv: list[str]) -> str | None:
     return shutil.which(first) if first else None
 
 
+_LARGEST_SETTINGS: Final = 64 * 1024
+
+
 def _python_at(path: Path) -> Path | None:
     """Return the interpreter at a path. Keeps symbolic links, by which Python finds its environment."""
     here = Path(os.path.abspath(path))  # noqa: PTH100  # resolve() follows links
     candidates = (
-        [here] if here.is_file() else [here / "bin/python", here / "Scripts/python.exe", here / "python.exe"]
+        [here] if is_file(here) else [here / "bin/python", here / "Scripts/python.exe", here / "python.exe"]
     )
-    return next((path for path in candidates if path.is_file() and os.access(path, os.X_OK)), None)
+    return next((path for path in candidates if is_file(path) and os.access(path, os.X_OK)), None)
 
 
 def _look(program: Path) -> tuple[str, bool]:
@@ -167,7 +171,7 @@ def _look(program: Path) -> tuple[str, bool]:
 
 def _install_command(program: Path, prefix: str) -> str:
     try:
-        made_by_uv = "\nuv = " in Path(prefix, "pyvenv.cfg").read_text(errors="replace")
+        made_by_uv = b"\nuv = " in read_bytes(Path(prefix, "pyvenv.cfg"), _LARGEST_SETTINGS)
     except OSError:
         made_by_uv = False
     if made_by_uv:

@@ -27,6 +27,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebooks.whole_files import DISK_FULL
 from marimo_kernel_bridge.protocol.names import KERNELSPEC, MODULE, kernel_id_of
 from marimo_kernel_bridge.protocol.refused_starts import take_refusal
+from marimo_kernel_bridge.protocol.regular_files import is_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -205,7 +206,7 @@ async def _answer(connection: Connection) -> None:
 
 def _existing(directory: str) -> str | None:
     path = Path(at_home(directory))
-    return str(path) if path.is_dir() else None
+    return str(path) if is_folder(path) else None
 
 
 async def control(client: KernelClient, action: Action, started: StartedKernels) -> str:

@@ -76,6 +76,21 @@ def read_text(path: str | Path, most: int) -> str:
     return read_bytes(path, most).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def is_file(path: str | Path) -> bool:
+    """Whether there is a file. Not either where that cannot be said, and `Path` raises: below a closed folder, by too long a name."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | Path) -> bool:
+    """Whether there is a folder, as `is_file` says it."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether there is anything, as `is_file` says it."""
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def _require_regular(mode: int) -> None:
     if not stat.S_ISREG(mode):
         raise OSError(errno.EINVAL, "it is not a regular file")

@@ -19,7 +19,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
 from marimo_kernel_bridge.notebooks.marimo_file import KERNELSPEC_METADATA, code_cell, markdown_cell
 from marimo_kernel_bridge.notebooks.nbformat_json import is_cell_id
-from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, read_bytes
+from marimo_kernel_bridge.protocol.regular_files import LARGEST_NOTEBOOK, is_file, read_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ def templates(more: Mapping[str, Path] = {}) -> list[Template]:
     """
     folder = templates_folder()
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
+        files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and is_file(path))
     except OSError:
         files = []
     own = {path.stem: Template(path.stem, _described(path), path) for path in files}

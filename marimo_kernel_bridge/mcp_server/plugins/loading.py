@@ -15,6 +15,7 @@ from marimo_kernel_bridge.mcp_server.plugins.resources import ServedResource, re
 from marimo_kernel_bridge.mcp_server.plugins.tools import Origin, UnfitError, declaration_of
 from marimo_kernel_bridge.plugins import API, GROUP, Plugin
 from marimo_kernel_bridge.protocol.lines import split_lines
+from marimo_kernel_bridge.protocol.regular_files import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -167,6 +168,6 @@ def _called(point: EntryPoint) -> object:
 
 def _templates(origin: Origin, paths: Collection[Path]) -> Iterator[tuple[str, Path]]:
     for path in paths:
-        if path.suffix not in _TEMPLATES or not path.is_file():
+        if path.suffix not in _TEMPLATES or not is_file(path):
             raise UnfitError(f"its template {path} is no .ipynb or .py file that is there.")
         yield f"{origin.entry_point}_{path.stem}", path

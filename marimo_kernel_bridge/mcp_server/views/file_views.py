@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.client.views import MOST_ANSWERED, MOST_ASKED, require_size
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.protocol.regular_files import is_there
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.launch.viewer.client import Viewer
@@ -44,7 +45,7 @@ class FileViews:
 def split_table(data: str) -> tuple[Path, str]:
     """Return the file, and the table in it, that a text names: a `#` in the name of an existing file is a part of that."""
     file, mark, table = data.rpartition("#")
-    if mark and file and not Path(data).exists() and Path(file).exists():
+    if mark and file and not is_there(data) and is_there(file):
         return Path(file), table
     return Path(data), ""
 

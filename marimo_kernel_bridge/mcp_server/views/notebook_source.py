@@ -18,6 +18,7 @@ from marimo_kernel_bridge.mcp_server.answers.durations import worth_telling
 from marimo_kernel_bridge.mcp_server.answers.origin import FRESH, KERNEL, Origin
 from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.mcp_server.views.window import MOST_OUTPUT
+from marimo_kernel_bridge.protocol.regular_files import is_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -194,7 +195,7 @@ async def _of_file(attached: Attached) -> NotebookSource | None:
 async def notebook_path(attached: Attached) -> Path | None:
     """Return the notebook's file, as far as this server may read it; after a renaming, the new one."""
     if attached.notebook_file is not None:
-        if await asyncio.to_thread(attached.notebook_file.is_file):
+        if await asyncio.to_thread(is_file, attached.notebook_file):
             return attached.notebook_file
         await attached.look_for_notebook()
         return attached.notebook_file

@@ -17,6 +17,7 @@ from marimo_kernel_bridge.mcp_server.views.own_places import require_own
 from marimo_kernel_bridge.mcp_server.views.view_code import MOST_ROWS, code_of_rows, code_of_selection
 from marimo_kernel_bridge.mcp_server.views.view_state import name_of, said, selected_count, sort_of
 from marimo_kernel_bridge.protocol.near_texts import nearest
+from marimo_kernel_bridge.protocol.regular_files import is_folder, is_there
 
 if TYPE_CHECKING:
     from marimo_kernel_bridge.client.views import ViewSource
@@ -110,7 +111,8 @@ def _file(ctx: Ctx, data: str) -> str | None:
     beside = [notebook.parent for notebook in kernels_of(ctx).notebook_files(client_name(ctx))]
     for folder in (Path.cwd(), *beside):
         path = os.path.normpath(folder / at_home(data))
-        if _is_there(split_table(path)[0]):
+        file = split_table(path)[0]
+        if is_there(file) and not is_folder(file):
             return path
     return None
 
@@ -118,13 +120,6 @@ def _file(ctx: Ctx, data: str) -> str | None:
 def _real(path: Path) -> Path:
     """Return the path that is allowed and opened: without links, which may change between."""
     return Path(os.path.realpath(path))
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists() and not path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 async def _unknown(attached: Attached, name: str) -> BridgeError:

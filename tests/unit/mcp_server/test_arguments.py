@@ -11,6 +11,7 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import Tool
 from pydantic import TypeAdapter, ValidationError
 
+from marimo_kernel_bridge.errors import CODES
 from marimo_kernel_bridge.mcp_server.arguments import client_name
 from marimo_kernel_bridge.mcp_server.sdk.strict_tools import StrictTool
 from marimo_kernel_bridge.mcp_server.tool import TIERS, Tier
@@ -378,3 +379,31 @@ async def test_a_plain_kernel_has_no_cells_and_says_what_works(
     assert answer.refused("not_reactive")
     assert "execute_code" in answer.text
     assert kernel.asked == []
+
+
+LONG = "a" * 300
+"""More than a file may be called: to ask whether it is there raises an error, as below a closed folder."""
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("start_kernel", {"directory": LONG}),
+        ("start_kernel", {"interpreter": LONG}),
+        ("create_notebook", {"name": LONG[:200], "folder": LONG}),
+        ("create_notebook", {"name": "x", "interpreter": LONG}),
+        ("open_notebook", {"notebook": f"{LONG}.ipynb"}),
+        ("view_data", {"data": LONG}),
+        ("view_data", {"data": f"{LONG}#t"}),
+        ("export_notebook", {"file": f"{LONG}.ipynb"}),
+        ("import_notebook", {"file": f"{LONG}.ipynb", "check": True}),
+        ("connect_to_kernel", {"connection_file": LONG}),
+        ("connect_to_kernel", {"notebook": LONG}),
+        ("kernel_status", {"kernel": f"{LONG}.json"}),
+    ],
+)
+async def test_a_path_that_cannot_be_is_refused_with_a_code(
+    serve: Serve, tool: str, arguments: dict[str, Any]
+) -> None:
+    answer = await (await serve("all"))(tool, **arguments)
+    assert any(map(answer.refused, CODES)), answer.text
