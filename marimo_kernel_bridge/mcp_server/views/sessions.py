@@ -16,6 +16,7 @@ from marimo_kernel_bridge.mcp_server.sessions.ceilings import require_kept
 from marimo_kernel_bridge.mcp_server.views.cells import time_of_day
 from marimo_kernel_bridge.mcp_server.views.files import converted
 from marimo_kernel_bridge.notebooks.ipynb import notebook_in, read_notebook
+from marimo_kernel_bridge.protocol.deaths import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,6 +154,9 @@ async def opened(
         note = (
             f"{note} There is the checkpoint {checkpoint}: restore_checkpoint brings its values back.".strip()
         )
+    died = (await attached.client.reads.describe()).died if attached.reactive else None
+    if died is not None:
+        note = f"{sentence(died)} {note}".strip()
     return NotebookOpened(attached.handle, session.path, message, cells, checkpoint, note)
 
 

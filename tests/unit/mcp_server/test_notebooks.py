@@ -34,6 +34,7 @@ from marimo_kernel_bridge.notebooks import whole_files
 from marimo_kernel_bridge.protocol import messages as wire
 from marimo_kernel_bridge.protocol.changes import EditReport
 from marimo_kernel_bridge.protocol.checkpoints import CheckpointSummary
+from marimo_kernel_bridge.protocol.notebook import Death, RecordedName
 from tests.unit.mcp_server.agent import Agent
 from tests.unit.mcp_server.fake_kernel import DESCRIPTION, Execution, cell_run
 from tests.unit.mcp_server.open_documents import content
@@ -429,9 +430,14 @@ async def test_a_kernel_that_ended_leaves_a_suspended_session_that_can_be_opened
     listed = await agent("list_notebooks", state="suspended")
     assert "suspended (its kernel ended)" in listed.text
     kernel.checkpoints = [CheckpointSummary("before lunch", "named", 0.0, 11, 2_500_000)]
+    lost = RecordedName("rows", "list", "3 items", "Hbol")
+    kernel.description = replace(
+        DESCRIPTION, died=Death("killed", "it was killed from outside", 0.0, lost=(lost,), total_lost=1)
+    )
     opened = await agent("open_notebook", notebook=handle)
     assert opened.data["kernel"] == handle
     assert "that knows its 1 code cells and has run none" in opened.text
+    assert "it was killed from outside while no cell ran. Lost: `rows`." in opened.data["note"]
     assert "There is the checkpoint before lunch of " in opened.text
     assert len(machine.started) == 2
 
