@@ -64,11 +64,20 @@ class ModuleWatch:
     """Watches the data of modules during one body."""
 
     def __init__(
-        self, code: str, values: Mapping[str, Any], known: Mapping[Datum, bool] | None = None
+        self,
+        code: str,
+        values: Mapping[str, Any],
+        known: Mapping[Datum, bool] | None = None,
+        held: Iterable[Datum] = (),
     ) -> None:
-        """`values` is the namespace in which the cell runs; `known` are the data of packages that cells have changed, see `put`."""
+        """`values` is the namespace in which the cell runs; `known` are the data of packages that cells have changed, see `put`.
+
+        `held` are the data of modules that cells have changed: who mutates their objects by other names changes them, too.
+        """
         self._code, self._values = code, values
         self._known = dict(known or {})
+        self._held = tuple(held)
+        self.changed: frozenset[Datum] = frozenset()
         self.put: Mapping[Datum, bool] = {}
         """The data of packages that the body has changed, and whether there was nothing under the name before."""
         self._before = {datum: (_state(*datum), content(datum)) for datum in self._data()}
@@ -81,6 +90,7 @@ class ModuleWatch:
             if _state(*datum) != state
             and (isinstance(datum[0], type) or not self._was_loaded(*datum, before))
         }
+        self.changed = frozenset(changed)
         put = self._put()
         self.put = {datum: changed[datum].value is MISSING for datum in put & changed.keys()}
         words = words_of(self._code)
@@ -120,6 +130,13 @@ class ModuleWatch:
                 found[_name((module, name))] = Use(module, state, parts)
         return found
 
+    def _held_by_names(self) -> list[Datum]:
+        """Return those data that cells have changed whose object a name of this cell has as well."""
+        if not self._held:
+            return []
+        values = {id(self._values.get(chain[0])) for chain in _chains(self._code)} - {id(None)}
+        return [datum for datum in self._held if id(vars(datum[0]).get(datum[1])) in values]
+
     def _put(self) -> set[Datum]:
         return set(put_by(self._code, self._value_of))
 
@@ -142,7 +159,7 @@ class ModuleWatch:
     def _data(self) -> list[Datum]:
         found = [datum for chain in _chains(self._code) for datum in self._used_in(chain)]
         found += [(os, "environ")] if _ENVIRONMENT.search(self._code) else []
-        found += [*self._put(), *self._used_packages()]
+        found += [*self._put(), *self._used_packages(), *self._held_by_names()]
         if _RELOADS.search(self._code):
             modules = (self._value_of(chain[0]) for chain in _chains(self._code))
             found += [datum for module in modules for datum in _own_data(module)]

@@ -34,6 +34,7 @@ _EVALUATES: Final = re.compile(
 )
 _IMPORTS: Final = re.compile(r"\bimport\b")
 """Occurs in code that may read a module which a cell has written."""
+_MOST_DATA: Final = 100
 _PLAIN_CODE: Final = re.compile(r"[^(.!%@]*")
 """Numbers, texts and names, without calls and attributes."""
 
@@ -62,6 +63,7 @@ class CellObserver:
         ] = {}  # names of objects that callbacks have mutated, by cell
         self._put: dict[Datum, bool] = {}  # into packages, by any cell: whether nobody else had it there
         self._ran: set[str] = set()  # cells that call something
+        self._module_data: set[Datum] = set()  # that any cell has changed
         self._registered: frozenset[str] = frozenset()  # with libraries, by any cell
 
     def begin(self, cell_id: str, part: Part | None, code: str) -> None:
@@ -95,7 +97,7 @@ class CellObserver:
 
                 self._files, self._live = FileContents(), LiveStates()
             files = FileWatch(code, self._at_hand(mentioned))
-            modules = ModuleWatch(code, self._values, self._put)
+            modules = ModuleWatch(code, self._values, self._put, self._module_data)
             self._outside = files, modules
             self._ran.add(cell_id)
             used = uses(code, mentioned, self._values, self._live.databases)
@@ -107,7 +109,7 @@ class CellObserver:
         Besides this cell these are cells that use the same files.
         """
         before, self._watch = self._watch, None
-        outside, self._outside = self._outside, None
+        watches, self._outside = self._outside, None
         observations = Observations()
         users: set[str] = set()
         if before is not None or self._mentions_objects(part) or _EVALUATES.search(part.source.code):
@@ -130,11 +132,11 @@ class CellObserver:
             self._rebound = {
                 name: known[name] for name in observations.binds - part.flow.makes if name in known
             }
-        if outside is not None:
+        if watches is not None:
             from marimo_kernel_bridge.kernel.versions.live_objects import uses  # noqa: PLC0415  # as in `begin`
             from marimo_kernel_bridge.kernel.versions.written_modules import forget_modules  # noqa: PLC0415  # as in `begin`
 
-            files, modules = outside
+            files, modules = watches
             mutated_names = observations.mutates | part.flow.keeps.keys()
             used = files.end(self._at_hand(part.flow.mentions), map(self._values.get, mutated_names))
             importers = partial(self._users_above, cell_id, flow.place)
@@ -154,7 +156,8 @@ class CellObserver:
                     used.appends | states.appends,
                 )
             )
-            observations = replace(observations, reads=reads, writes=writes, appends=appends)
+            outside = observations.outside | self._held_by_modules(part)
+            observations = replace(observations, outside=outside, reads=reads, writes=writes, appends=appends)
         elif self._files is not None and self._live is not None:
             self._files.forget(cell_id)
             self._live.forget(cell_id)
@@ -186,9 +189,19 @@ class CellObserver:
     ) -> tuple[frozenset[str], frozenset[str], set[str]]:
         """Note what a body has changed in modules. Return the data that it uses and has changed, and who uses what is new."""
         used, changed, changes = modules.end()
+        self._module_data.update(datum for datum in modules.changed if len(self._module_data) < _MOST_DATA)
         if changes:
             self._module_changes[cell_id] = changes
         return used, changed, self._note_users(modules.put, cell_id, flow)
+
+    def _held_by_modules(self, part: Part) -> frozenset[str]:
+        """Return the names of objects that cells have put into modules: a copy would not be there."""
+        held = {id(vars(owner).get(name)) for owner, name in self._module_data} - {id(None)}
+        return frozenset(
+            name
+            for name in (part.flow.mentions if held else ())
+            if id(value := self._values.get(name)) in held and type(value) not in _PLAIN
+        )
 
     def _note_users(self, put: Mapping[Datum, bool], cell_id: str, flow: ValueFlow) -> set[str]:
         """Note that cells use what one has now put into packages. Return them."""

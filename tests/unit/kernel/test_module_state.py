@@ -152,6 +152,11 @@ AGAIN: dict[str, Notebook] = {
         "1: warnings.showwarning = lambda *a: seen.append(2)",
         "[2]",
     ),
+    "a list that a module has, by another name": (
+        ("import sys\nrows = [1]", "sys.mkb_rows = rows", "rows.append(2)", "print(sys.mkb_rows)"),
+        "2: rows.append(3)",
+        "[1, 3]",
+    ),
     "a variable of a context": (
         (
             "import contextvars\nv = contextvars.ContextVar('v', default=0)",
