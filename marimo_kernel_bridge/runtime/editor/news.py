@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -87,6 +87,18 @@ class _Told:
     console: list[CellOutput]
 
 
+@dataclass(frozen=True)
+class _Given:
+    """A text that the editor has given to the notebook: as a person has typed it, and as the notebook writes it.
+
+    The editor's document has the text `before` until the person's text comes, which is sent later than the order to run it.
+    """
+
+    typed: str
+    written: str
+    before: str
+
+
 class News:
     """What one editor, with its document, was told of the notebook's cells."""
 
@@ -96,7 +108,7 @@ class News:
         self._told: dict[str, _Told] = {}
         self._codes: dict[str, str] = {}
         self._settings: dict[str, CellSettings] = {}
-        self._taken: dict[str, tuple[str, str]] = {}
+        self._given: dict[str, _Given] = {}
         self._seen: dict[str, deque[str]] = {}
         self.markdown: dict[str, str] = {}
         """The code of the cells with Markdown, which the kernel does not know, by their ids."""
@@ -109,23 +121,27 @@ class News:
 
     def asks_for(self, cell_id: str, code: str) -> bool:
         """Return whether a cell with Markdown is to get another text: it has another one now, or is about to get it."""
-        present = self.markdown[cell_id]
-        return {code, self._taken.get(cell_id, (present,))[0]} != {present}
+        present, given = self.markdown[cell_id], self._given.get(cell_id)
+        return {code, present if given is None else given.typed} != {present}
 
-    def took(self, cell_id: str, typed: str, text: str) -> frozenset[str]:
-        """Note that the notebook is given a text, which it writes otherwise: the editor's stays, where a person may type on.
+    def gives(self, document: NotebookDocument, cell_id: str, typed: str, written: str) -> None:
+        """Note that the editor gives the notebook a text, which that has as `written`: the editor's stays, where a person may type on."""
+        known = document.get(CellId_t(cell_id))
+        self._given[cell_id] = _Given(typed, written, "" if known is None else known.code)
 
-        Return the texts of the cell that the editor has shown, or given to the notebook.
-        """
+    def gives_markdown(
+        self, document: NotebookDocument, cell_id: str, typed: str, text: str
+    ) -> frozenset[str]:
+        """Note the same of Markdown. Return the texts of the cell that the editor has shown, or given to the notebook."""
         seen = frozenset(self._seen.get(cell_id, ()))
-        self._taken[cell_id] = typed, markdown_to_marimo(text)
+        self.gives(document, cell_id, typed, markdown_to_marimo(text))
         self._see(cell_id, text)
         return seen
 
     def kept(self, cell_id: str) -> None:
         """Note that the notebook has kept its own text: its next one replaces the editor's."""
-        if cell_id in self._taken and cell_id in self.markdown:
-            self._taken[cell_id] = self._taken[cell_id][0], self.markdown[cell_id]
+        if cell_id in self._given and cell_id in self.markdown:
+            self._given[cell_id] = replace(self._given[cell_id], written=self.markdown[cell_id])
 
     def _see(self, cell_id: str, text: str) -> None:
         seen = self._seen.setdefault(cell_id, deque(maxlen=_SEEN_KEPT))
@@ -153,13 +169,12 @@ class News:
                 order.insert(0 if before is None else order.index(before) + 1, cell_id)
                 shown = code_of(one)
             else:
-                typed, written = self._taken.get(cell_id, ("", ""))
                 shown = known.code
-                present = written if shown == typed else shown
+                present = self._present(cell_id, shown)
                 if present == self._codes.get(cell_id) != code_of(one):
                     changes.append(SetCode(cell_id, code_of(one)))
                     shown = code_of(one)
-                    self._taken.pop(cell_id, None)
+                    self._given.pop(cell_id, None)
                 if self._settings.get(cell_id, one.settings) != one.settings:
                     changes += _settled(known, one.settings)
             if one.is_markdown and shown == code_of(one):
@@ -174,6 +189,15 @@ class News:
         for gone in self._seen.keys() - self.markdown.keys():
             del self._seen[gone]
         return changes
+
+    def _present(self, cell_id: str, shown: str) -> str:
+        """Return the text that the editor has of a cell, as the notebook writes it. `shown` is the document's, which may not have it yet."""
+        given = self._given.get(cell_id)
+        if given is None or shown not in {given.typed, given.before}:
+            return shown
+        if shown == given.typed:
+            self._given[cell_id] = replace(given, before=shown)
+        return given.written
 
     # -- cells ----------------------------------------------------------------------------------------------------
 

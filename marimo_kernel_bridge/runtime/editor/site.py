@@ -20,7 +20,7 @@ from marimo import _loggers
 from marimo._ast.compiler import extract_markdown
 from marimo._config.manager import get_default_config_manager
 from marimo._messaging.notebook.changes import DeleteCell as DeleteFromDocument
-from marimo._messaging.notebook.changes import Transaction
+from marimo._messaging.notebook.changes import SetCode, Transaction
 from marimo._messaging.notification import (
     CompletedRunNotification,
     NotebookDocumentTransactionNotification,
@@ -232,7 +232,15 @@ class Site:
             self._pass_on(command)
 
     def take_transaction(self, transaction: Transaction) -> None:
-        """Pass on what a person has changed in the editor's document, which has it already."""
+        """Pass on what a person has changed in the editor's document, which has it already.
+
+        Markdown counts as it is typed: the editor runs it at each key, but not while the text before is still under way.
+        """
+        for change in transaction.changes:
+            if isinstance(change, SetCode) and change.cell_id in self._news.markdown:
+                text = extract_markdown(change.code)
+                if text is not None:
+                    self._give_markdown(change.cell_id, change.code, text)
         for command in commands_of(transaction, self._document):
             self._pass_on(command)
 
@@ -244,7 +252,11 @@ class Site:
                 for cell_id, code in cells:
                     if cell_id in markdown:
                         self._change_markdown(cell_id, code)
-                command = replace(command, cells=tuple(one for one in cells if one[0] not in markdown))
+                self._pass_on(replace(command, cells=tuple(one for one in cells if one[0] not in markdown)))
+                return
+            case RunCells(cells=cells):
+                for cell_id, code in cells:
+                    self._news.gives(self._document, cell_id, code, code)
             case Configure(disabled=disabled) if any(cell_id in markdown for cell_id, _ in disabled):
                 command = Configure(tuple(one for one in disabled if one[0] not in markdown))
             case _:
@@ -258,8 +270,12 @@ class Site:
                 self.send(notification)
             return
         self._news.forget(cell_id)  # told again, so that it does not seem to wait
+        self._give_markdown(cell_id, code, text)
+
+    def _give_markdown(self, cell_id: str, code: str, text: str) -> None:
         if self._news.asks_for(cell_id, code):
-            self._host.act(ChangeMarkdown(cell_id, text, self._news.took(cell_id, code, text)))
+            seen = self._news.gives_markdown(self._document, cell_id, code, text)
+            self._host.act(ChangeMarkdown(cell_id, text, seen))
 
     # -- to the pages ---------------------------------------------------------------------------------------------
 

@@ -62,6 +62,9 @@ class Editor:
             for one in self.news.of_cells(cells)
         ]
 
+    def gives(self, cell_id: str, typed: str, text: str) -> frozenset[str]:
+        return self.news.gives_markdown(self.document, cell_id, typed, text)
+
     def person(self, *changes: Any) -> None:
         self.document.apply(Transaction(changes, "frontend"))
 
@@ -166,11 +169,45 @@ def test_what_a_person_types_on_is_not_replaced_by_what_the_notebook_has_made_of
     editor = Editor()
     editor.tell(replace(shown("a", "old"), is_markdown=True))
     editor.person(SetCode(CellId_t("a"), "mo.md('new')"))
-    assert editor.news.took("a", "mo.md('new')", "new") == {"old"}
+    assert editor.gives("a", "mo.md('new')", "new") == {"old"}
     editor.tell(replace(shown("a", "new"), is_markdown=True))
     assert editor.codes["a"] == "mo.md('new')"
     editor.tell(replace(shown("a", "newer"), is_markdown=True))
     assert editor.codes["a"] == 'mo.md(r"""\nnewer\n""")'
+
+
+@pytest.mark.parametrize("is_markdown", [False, True], ids=["code", "Markdown"])
+def test_what_a_person_has_run_there_is_not_told_back_while_the_document_does_not_have_it_yet(
+    *, is_markdown: bool
+) -> None:
+    """marimo's editor sends what is typed later than the order to run it. What is typed on meanwhile would be gone."""
+    editor = Editor()
+
+    def tell(text: str) -> None:
+        editor.tell(replace(shown("a", text), is_markdown=is_markdown))
+
+    def gives(typed: str, text: str) -> None:
+        if is_markdown:
+            editor.gives("a", typed, text)
+        else:
+            editor.news.gives(editor.document, "a", typed, text)
+
+    tell("old")
+    before = editor.codes["a"]
+    gives("emptied", "")
+    tell("")
+    assert editor.codes["a"] == before
+    gives("typed on", "typed on")
+    tell("")
+    tell("typed on")
+    assert editor.codes["a"] == before
+    editor.person(SetCode(CellId_t("a"), "emptied"))
+    tell("typed on")
+    editor.person(SetCode(CellId_t("a"), "typed on"))
+    tell("typed on")
+    assert editor.codes["a"] == "typed on"
+    tell("theirs")
+    assert "theirs" in editor.codes["a"]
 
 
 def test_markdown_is_for_the_notebook_if_it_has_another_text_or_is_about_to_get_one() -> None:
@@ -180,9 +217,9 @@ def test_markdown_is_for_the_notebook_if_it_has_another_text_or_is_about_to_get_
     code = editor.codes["a"]
     assert not editor.news.asks_for("a", code)
     assert editor.news.asks_for("a", "mo.md('')")
-    editor.news.took("a", "mo.md('')", "")
+    editor.gives("a", "mo.md('')", "")
     assert editor.news.asks_for("a", code), "it was deleted, and that is taken back"
-    assert editor.news.took("a", code, "old") == {"old", ""}
+    assert editor.gives("a", code, "old") == {"old", ""}
     assert not editor.news.asks_for("a", code)
 
 
@@ -191,12 +228,12 @@ def test_markdown_that_the_notebook_keeps_replaces_the_editors_once_it_is_change
     editor.tell(replace(shown("a", "old"), is_markdown=True))
     editor.person(SetCode(CellId_t("a"), "mo.md('mine')"))
     theirs = replace(shown("a", "theirs"), is_markdown=True)
-    editor.news.took("a", "mo.md('mine')", "mine")
+    editor.gives("a", "mo.md('mine')", "mine")
     editor.tell(theirs)
     editor.news.kept("a")
     editor.tell(theirs)
     assert editor.codes["a"] == "mo.md('mine')"
-    assert "theirs" not in editor.news.took("a", "mo.md('mine')", "mine"), "the editor has not shown it"
+    assert "theirs" not in editor.gives("a", "mo.md('mine')", "mine"), "the editor has not shown it"
     editor.news.kept("a")
     editor.tell(replace(shown("a", "newer"), is_markdown=True))
     assert editor.codes["a"] == 'mo.md(r"""\nnewer\n""")'

@@ -230,6 +230,8 @@ def test_markdown_is_shown_drawn_and_changed_as_text_that_never_runs(
         assert browser.post("/api/kernel/run", run) == 200
         changed = {"cellIds": ["md-1"], "codes": ['mo.md("mine, *too*")']}
         assert browser.post("/api/kernel/run", changed) == 200
+        typed = {"type": "set-code", "cellId": "md-1", "code": 'mo.md("mine, typed on")'}
+        assert browser.post("/api/document/transaction", {"changes": [typed]}) == 200
         no_text = {"cellIds": ["md-1"], "codes": ["mo.md(f'{speed}')"]}
         assert browser.post("/api/kernel/run", no_text) == 200
         refused = until(tab, "cell-op", cell_id="md-1", status="running")["output"]
@@ -240,6 +242,7 @@ def test_markdown_is_shown_drawn_and_changed_as_text_that_never_runs(
             editor.RunCells((("Hbol", "x = 1"),), order),
             editor.ChangeMarkdown("md-1", "mine, *too*", frozenset({"# Title\n*words*"})),
             editor.RunCells((), order),
+            editor.ChangeMarkdown("md-1", "mine, typed on", frozenset({"# Title\n*words*", "mine, *too*"})),
             editor.RunCells((), order),
             editor.DeleteCell("md-1"),
         ]
