@@ -112,6 +112,8 @@ class SessionSaver:
             try:
                 async with self._registry.changing(self.session_id):
                     await self._replace_with(self._with_unsaved_code)
+                self._listing = Listing(self._listing.cells, time.time())  # now the file has it all
+                self._texts = []
             except BridgeError as refusal:
                 self.refusal = refusal
                 logger.info("The last code of session %s was not written: %s", self.session_id, refusal)

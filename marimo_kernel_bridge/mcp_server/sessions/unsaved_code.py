@@ -50,7 +50,7 @@ def with_unsaved_code(
     document = _Document(disk, listed.ids)
     added: dict[str, tuple[str, ...]] = {}
     for run in runs:
-        if run.ended_at is not None and run.ended_at < listed.at:
+        if run.ended_at is not None and run.ended_at <= listed.at:
             continue
         new: list[str] = []
         for change, cell_id in _changes(run):
@@ -58,7 +58,7 @@ def with_unsaved_code(
                 document.change(change.cell_id, change.code)
                 continue
             known = _known(cell_id, change.code, listed)
-            new.append(known or cell_id or f"{run.run_id[:8]}-{len(new) + 1}")
+            new.append(known or cell_id or f"{run.run_id}-{len(new) + 1}")
             if known is None:
                 document.add(new[-1], change, new)
         added[run.run_id] = tuple(new)
@@ -73,12 +73,13 @@ def _known(cell_id: str | None, code: str, listed: Listing) -> str | None:
 
 
 def _changes(run: Run) -> Iterator[tuple[AddCell | ChangeCell, str | None]]:
-    """Yield what a run changes, unless it was refused, and the ids of the cells that it has added as far as they are known."""
+    """Yield what a run changes, unless the kernel did not take it, and the ids of the cells that it has added as far as they are known."""
     try:
         report = run.edit_report()
     except BridgeError:
         return
-    if report is not None and not report.applied:
+    became_no_cell = run.kind == "execute" and run.reply is not None and not run.cell_ids
+    if run.cancelled or became_no_cell or (report is not None and not report.applied):
         return
     ids = iter(run.cell_ids if report is None else report.added)
     for change in run.changes:
@@ -109,7 +110,9 @@ class _Document:
         self._changed = True
 
     def add(self, cell_id: str, change: AddCell, new: Sequence[str]) -> None:
-        """Add a cell. `new` are the ids of those that its batch adds, itself the last."""
+        """Add a cell, unless the file has it: another server may have written it. `new` are the ids that its batch adds, this one the last."""
+        if self._place(cell_id) is not None:
+            return
         names = {f"new{number}": name for number, name in enumerate(new, 1)}
         before = None if change.after is None else self._place(names.get(change.after, change.after))
         place = 0 if change.first else len(self._cells) if before is None else before + 1

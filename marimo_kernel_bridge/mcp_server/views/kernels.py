@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.client.connection import runtime_dir
 from marimo_kernel_bridge.errors import BridgeError
-from marimo_kernel_bridge.launch.sessions.entries import is_id, reopening
 from marimo_kernel_bridge.mcp_server.answers.deaths import died
 from marimo_kernel_bridge.mcp_server.answers.kernels import (
     KernelLine,
@@ -23,7 +22,7 @@ from marimo_kernel_bridge.mcp_server.answers.kernels import (
     WorkLine,
 )
 from marimo_kernel_bridge.mcp_server.answers.view import first_line, who
-from marimo_kernel_bridge.mcp_server.views.run_messages import asks_for_input
+from marimo_kernel_bridge.mcp_server.views.run_messages import asks_for_input, ending
 from marimo_kernel_bridge.protocol.names import MARIMO_EDITOR
 from marimo_kernel_bridge.protocol.regular_files import LONGEST_PATH
 from marimo_kernel_bridge.protocol.written_bounds import told_of
@@ -101,9 +100,7 @@ async def kernel_state(attached: Attached, not_of: tuple[str, ...] = ()) -> Kern
         busy, working_on = await _work(attached, description)
     except BridgeError as problem:
         state = "dead" if problem.code == "kernel_dead" else "silent"
-        of_session = state == "dead" and is_id(attached.handle)
-        told = f"{problem.message} {reopening(attached.handle)}" if of_session else str(problem)
-        return _state(attached, state, told)
+        return _state(attached, state, ending(attached, problem))
     message = "It is running code, and still answers reads." if busy else ""
     if description is not None and description.asks is not None:
         message = asks_for_input(description.asks)

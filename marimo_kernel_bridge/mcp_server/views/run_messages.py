@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.launch.sessions.entries import is_id, reopening
 from marimo_kernel_bridge.mcp_server.answers.durations import BRIEF
 from marimo_kernel_bridge.mcp_server.answers.durations import took as in_words
 from marimo_kernel_bridge.mcp_server.answers.view import first_line, quoted, who
@@ -34,7 +35,7 @@ async def run_message(attached: Attached, run: Run, report: RunReport | None, st
     """Return the meaning of the status for this run, and what to do next."""
     match run.status:
         case "lost":
-            return str(run.lost)
+            return "" if run.lost is None else ending(attached, run.lost)
         case "queued":
             return await _why_queued(attached, run, time.time())
         case "running":
@@ -43,6 +44,13 @@ async def run_message(attached: Attached, run: Run, report: RunReport | None, st
             return _why_not_run(run)
         case "ok" | "error" | "interrupted":
             return _how_it_ended(run, report, status)
+
+
+def ending(attached: Attached, end: BridgeError) -> str:
+    """Return how a kernel ended, and what to do next: nobody else starts that of a session again."""
+    if end.code == "kernel_dead" and is_id(attached.handle):
+        return f"{end.message} {reopening(attached.handle)}"
+    return str(end)
 
 
 def _why_not_run(run: Run) -> str:

@@ -508,13 +508,18 @@ async def test_who_uses_a_kernel_that_has_ended_is_told_how_to_open_it(
     agent: Agent, kernel: FakeKernel
 ) -> None:
     handle = (await created(agent))["kernel"]
+    kernel.executions["slow()"] = Execution(held=True)
+    run_id = (await agent("execute_code", code="slow()", timeout=0)).data["run_id"]
     kernel.die()
     async with asyncio.timeout(60):
-        while (await agent("kernel_status", kernel=handle)).data["state"] != "dead":  # noqa: ASYNC110  # an agent asks
+        while (status := await agent("kernel_status", kernel=handle)).data["state"] != "dead":  # noqa: ASYNC110  # an agent asks
             await asyncio.sleep(0)
     refused = await agent("execute_code", code="1")
     assert refused.refused("kernel_dead")
-    assert f"open_notebook('{handle}')" in refused.text
+    lost = await agent("read_run", run_id=run_id)
+    for told in (status.text, refused.text, lost.text):
+        assert f"open_notebook('{handle}')" in told
+        assert "connection file, the next call" not in told
 
 
 async def test_an_interpreter_that_is_gone_suspends_the_session_with_the_reason(
@@ -770,16 +775,17 @@ async def test_a_server_that_ends_writes_what_is_not_written(
     assert on_disk(folder / "a.ipynb") == ["print(6) -> 6"]
 
 
-@pytest.mark.parametrize("then", ["nothing", "close_notebook", "open_notebook"])
-async def test_code_and_texts_that_are_not_in_the_file_when_the_kernel_dies_are_written(
-    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, then: str
+@pytest.mark.parametrize("looks", [True, False])
+@pytest.mark.parametrize("then", ["open_notebook", "close_notebook"])
+async def test_code_and_texts_that_are_not_in_the_file_when_the_kernel_dies_are_written_once(
+    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch, then: str, *, looks: bool
 ) -> None:
     data = await created(agent)
     await run(agent, kernel, "Hbol", "print(6)", "6")
     await until(lambda: on_disk(data["path"]) == ["print(6) -> 6"])
 
     async def blind(saver: saving.SessionSaver) -> None:
-        if then == "nothing" and (end := saver._client.end) is not None:
+        if looks and (end := saver._client.end) is not None:
             raise end
 
     monkeypatch.setattr(saving.SessionSaver, "_look", blind)
@@ -787,12 +793,15 @@ async def test_code_and_texts_that_are_not_in_the_file_when_the_kernel_dies_are_
     kernel.executions["edit_cells"] = Execution(requested=("MJUe",), edits=report)
     added = [{"action": "add", "type": "markdown", "code": "# T"}, {"action": "add", "code": "x = 1"}]
     await agent("edit_cells", edits=added)
+    kernel.executions["y = x"] = Execution(requested=("aaaa",))
     await agent("execute_code", code="y = x")
     kernel.die()
-    if then != "nothing":
-        ended_by_itself(data["kernel"])
-        await agent(then, notebook=data["kernel"])
-    await until(lambda: on_disk(data["path"]) == ["print(6) -> 6", "# T", "x = 1", "y = x"])
+    written = ["print(6) -> 6", "# T", "x = 1", "y = x"]
+    if looks:
+        await until(lambda: on_disk(data["path"]) == written)
+    ended_by_itself(data["kernel"])
+    await agent(then, notebook=data["kernel"])
+    assert on_disk(data["path"]) == written
 
 
 async def test_nothing_is_written_after_a_death_where_a_front_end_has_the_document(

@@ -40,9 +40,13 @@ def edit(*changes: Change, added: tuple[str, ...] = (), ended: float | None = 10
     return run
 
 
-def execution(code: str, *cell_ids: str, ended: float | None = 101.0) -> Run:
+def execution(code: str, *cell_ids: str, ended: float | None = 101.0, number: int = 3) -> Run:
     changes = (AddCell(code),)
-    return Run("9876543210-3", "execute", code, 99.0, ended_at=ended, changes=changes, cell_ids=cell_ids)
+    run = Run(
+        f"9876543210-{number}", "execute", code, 99.0, ended_at=ended, changes=changes, cell_ids=cell_ids
+    )
+    run.reply = None if ended is None else Reply("ok")
+    return run
 
 
 def sources(runs: Iterable[Run], known: Listing | None = None, **file: str) -> dict[str, str]:
@@ -58,7 +62,16 @@ def test_code_that_became_a_cell_after_the_last_look_is_added() -> None:
 
 
 def test_code_in_which_the_kernel_died_is_added_though_nobody_knows_its_id() -> None:
-    assert sources([execution("die()", ended=None)], a="x = 1") == {"a": "x = 1", "98765432-1": "die()"}
+    assert sources([execution("die()", ended=None)], a="x = 1") == {"a": "x = 1", "9876543210-3-1": "die()"}
+
+
+def test_runs_of_which_nobody_knows_the_cells_get_ids_of_their_own() -> None:
+    runs = [execution("die()", ended=None), execution("queued()", ended=None, number=4)]
+    assert sources(runs) == {"9876543210-3-1": "die()", "9876543210-4-1": "queued()"}
+
+
+def test_a_cell_that_another_server_has_written_is_not_added_again() -> None:
+    assert sources([execution("x = 1", "Hbol")], Hbol="x = 1  # there") == {"Hbol": "x = 1  # there"}
 
 
 def test_what_the_kernel_had_when_it_was_asked_is_not_added_again() -> None:
@@ -92,9 +105,13 @@ def test_a_batch_keeps_its_order_and_changes_cells_by_their_ids_in_the_file() ->
     ]
 
 
-@pytest.mark.parametrize("how", ["refused", "with problems"])
+@pytest.mark.parametrize("how", ["refused", "with problems", "aborted", "cancelled"])
 def test_what_the_kernel_did_not_take_is_not_added(how: str) -> None:
-    run = edit(AddCell("x ="), applied=False)
+    run = edit(AddCell("x ="), applied=False) if how in {"refused", "with problems"} else execution("x =")
     if how == "refused":
         run.reply = Reply("error", refusal=BridgeError("stale_version", "No."))
+    elif how == "aborted":
+        run.reply = Reply("aborted")
+    elif how == "cancelled":
+        run.reply, run.cancelled = None, True
     assert sources([run], a="x = 1") == {"a": "x = 1"}
