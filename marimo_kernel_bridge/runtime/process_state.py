@@ -8,7 +8,7 @@ import sys
 import webbrowser
 from typing import TYPE_CHECKING, Any
 
-from marimo_kernel_bridge.startup.import_path import CHANGING
+from marimo_kernel_bridge.startup.import_path import CHANGING, add_folders
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ def preserved() -> Iterator[None]:
 def add_to_path(folders: object) -> None:
     """Let user code import from the folders of marimo's setting `pythonpath`, after all other modules."""
     if isinstance(folders, list):
-        sys.path += [folder for folder in folders if isinstance(folder, str) and folder not in sys.path]
+        add_folders(folder for folder in folders if isinstance(folder, str))
 
 
 def leave_imports_alone(glbls: dict[Any, Any]) -> None:

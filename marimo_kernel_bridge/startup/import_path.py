@@ -15,7 +15,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
@@ -24,6 +24,17 @@ CHANGING: Final = threading.RLock()
 
 On two threads at once, one would remove what the other has added.
 """
+
+
+_OF_SETTINGS: Final[set[str]] = set()
+"""Folders on the path that settings name: a `pyproject.toml` of the notebook's folder may, and so whoever made that."""
+
+
+def add_folders(folders: Iterable[str]) -> None:
+    """Let code of the user import from folders that settings name, after all other modules."""
+    new = [folder for folder in folders if folder not in sys.path]
+    _OF_SETTINGS.update(new)
+    sys.path += new
 
 
 def add_working_directory() -> None:
@@ -56,7 +67,7 @@ def without_working_directory() -> Iterator[None]:
 
 
 class _Installed:
-    """Stands in the place of `PathFinder`, and finds modules for some threads as if the working directory were not on the path."""
+    """Stands in the place of `PathFinder`, and finds modules for some threads as if the working directory and folders of settings were not on the path."""
 
     invalidate_caches = staticmethod(PathFinder.invalidate_caches)
     find_distributions = staticmethod(PathFinder.find_distributions)
@@ -69,7 +80,7 @@ class _Installed:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if path is None and threading.get_ident() in self._blocks:
-            path = [entry for entry in sys.path if entry]
+            path = [entry for entry in sys.path if entry and entry not in _OF_SETTINGS]
         return PathFinder.find_spec(name, path, target)
 
     def enter(self) -> None:
@@ -111,11 +122,13 @@ if hasattr(os, "register_at_fork"):  # not on Windows
 
 @contextmanager
 def own_imports() -> Iterator[None]:
-    """Let imports of this block, on this thread alone, find no module of the working directory: code of the user may run meanwhile.
+    """Let imports of this block, on this thread alone, find no module of the working directory or of a folder that settings name.
+
+    Code of the user may run meanwhile.
 
     For what the kernel imports later, when somebody only looks: who opens a notebook of others runs none of its folder's files.
     """
-    if "" not in sys.path:
+    if "" not in sys.path and not _OF_SETTINGS:
         yield
         return
     _INSTALLED.enter()

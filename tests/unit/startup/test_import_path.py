@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.startup.import_path import _Installed, own_imports
+from marimo_kernel_bridge.startup import import_path
+from marimo_kernel_bridge.startup.import_path import _Installed, add_folders, own_imports
 
 
 @pytest.fixture
@@ -76,3 +77,20 @@ def test_a_process_that_was_forked_has_no_blocks_of_other_threads() -> None:
     assert sys.meta_path != finders
     installed.leave()
     assert sys.meta_path == finders
+
+
+def test_own_imports_find_no_module_of_a_folder_that_settings_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such a setting may be that of a checkout: its `pyproject.toml` names what is not installed, and the kernel asks for."""
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.setattr(import_path, "_OF_SETTINGS", set())
+    (tmp_path / "of_settings.py").write_text("mine = True")
+    monkeypatch.delitem(sys.modules, "of_settings", raising=False)
+    add_folders([str(tmp_path), sys.path[0]])
+    assert sys.path[-1] == str(tmp_path)
+    with own_imports():
+        assert importlib.util.find_spec("of_settings") is None
+        assert importlib.import_module("json.tool")
+    assert importlib.import_module("of_settings").mine
+    del sys.modules["of_settings"]
