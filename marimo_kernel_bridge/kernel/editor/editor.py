@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SOURCE: Final = "editor"
 """The source of values that a page of the editor has set, for those who are told of values."""
 
-_PLACE: Final = re.compile(r'<div class="mkb-live"[^>]* data-mkb-out="(\d+)"')
+_PLACE: Final = re.compile(r'<div class="mkb-live"[^<>]* data-mkb-out="(\d+)"')
 _REQUEST: Final = "marimo_editor_request"
 _SESSION: Final = "marimo-editor"
 
