@@ -134,8 +134,14 @@ class ModuleWatch:
         """Return those data that cells have changed whose object a name of this cell has as well."""
         if not self._held:
             return []
-        values = {id(self._values.get(chain[0])) for chain in _chains(self._code)} - {id(None)}
-        return [datum for datum in self._held if id(vars(datum[0]).get(datum[1])) in values]
+        values = {id(self._values.get(chain[0])) for chain in _chains(self._code)}
+        return [
+            datum
+            for datum in self._held
+            if id(value := vars(datum[0]).get(datum[1])) in values
+            and is_watched(value)
+            and not callable(value)
+        ]
 
     def _put(self) -> set[Datum]:
         return set(put_by(self._code, self._value_of))

@@ -34,7 +34,6 @@ _EVALUATES: Final = re.compile(
 )
 _IMPORTS: Final = re.compile(r"\bimport\b")
 """Occurs in code that may read a module which a cell has written."""
-_MOST_DATA: Final = 100
 _PLAIN_CODE: Final = re.compile(r"[^(.!%@]*")
 """Numbers, texts and names, without calls and attributes."""
 
@@ -63,7 +62,7 @@ class CellObserver:
         ] = {}  # names of objects that callbacks have mutated, by cell
         self._put: dict[Datum, bool] = {}  # into packages, by any cell: whether nobody else had it there
         self._ran: set[str] = set()  # cells that call something
-        self._module_data: set[Datum] = set()  # that any cell has changed
+        self._module_data: dict[str, frozenset[Datum]] = {}  # by the cell that has changed it
         self._registered: frozenset[str] = frozenset()  # with libraries, by any cell
 
     def begin(self, cell_id: str, part: Part | None, code: str) -> None:
@@ -97,7 +96,7 @@ class CellObserver:
 
                 self._files, self._live = FileContents(), LiveStates()
             files = FileWatch(code, self._at_hand(mentioned))
-            modules = ModuleWatch(code, self._values, self._put, self._module_data)
+            modules = ModuleWatch(code, self._values, self._put, self._changed_data())
             self._outside = files, modules
             self._ran.add(cell_id)
             used = uses(code, mentioned, self._values, self._live.databases)
@@ -156,7 +155,7 @@ class CellObserver:
                     used.appends | states.appends,
                 )
             )
-            outside = observations.outside | self._held_by_modules(part)
+            outside = observations.outside | _held_in(self._changed_data(), part.flow.mentions, self._values)
             observations = replace(observations, outside=outside, reads=reads, writes=writes, appends=appends)
         elif self._files is not None and self._live is not None:
             self._files.forget(cell_id)
@@ -189,19 +188,15 @@ class CellObserver:
     ) -> tuple[frozenset[str], frozenset[str], set[str]]:
         """Note what a body has changed in modules. Return the data that it uses and has changed, and who uses what is new."""
         used, changed, changes = modules.end()
-        self._module_data.update(datum for datum in modules.changed if len(self._module_data) < _MOST_DATA)
+        self._module_data.pop(cell_id, None)
+        if modules.changed:
+            self._module_data[cell_id] = modules.changed
         if changes:
             self._module_changes[cell_id] = changes
         return used, changed, self._note_users(modules.put, cell_id, flow)
 
-    def _held_by_modules(self, part: Part) -> frozenset[str]:
-        """Return the names of objects that cells have put into modules: a copy would not be there."""
-        held = {id(vars(owner).get(name)) for owner, name in self._module_data} - {id(None)}
-        return frozenset(
-            name
-            for name in (part.flow.mentions if held else ())
-            if id(value := self._values.get(name)) in held and type(value) not in _PLAIN
-        )
+    def _changed_data(self) -> frozenset[Datum]:
+        return frozenset().union(*self._module_data.values())
 
     def _note_users(self, put: Mapping[Datum, bool], cell_id: str, flow: ValueFlow) -> set[str]:
         """Note that cells use what one has now put into packages. Return them."""
@@ -355,12 +350,23 @@ class CellObserver:
         self._undo_module_changes(cell_id)
         self._called_back.pop(cell_id, None)
         self._ran.discard(cell_id)
+        self._module_data.pop(cell_id, None)
         _, known = self._observations.pop(cell_id, ("", Observations()))
         self._note_uses(known, Observations())
         if self._files is not None and self._live is not None:
             self._files.forget(cell_id)
             self._live.forget(cell_id)
         self.unwatched.pop(cell_id, None)
+
+
+def _held_in(data: Iterable[Datum], names: Iterable[str], values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of objects that cells have put into modules: a copy would not be there."""
+    held = {id(vars(owner).get(name)) for owner, name in data} - {id(None)}
+    return frozenset(
+        name
+        for name in (names if held else ())
+        if id(value := values.get(name)) in held and type(value) not in _PLAIN
+    )
 
 
 def _uses(observations: Observations) -> set[tuple[str, str]]:

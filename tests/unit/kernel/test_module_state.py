@@ -223,6 +223,19 @@ def test_what_a_variable_of_a_context_keeps_of_code_that_is_gone_marks_who_reads
     assert lab.cells()["2"].stale
 
 
+def test_who_has_an_equal_number_or_calls_a_function_that_a_module_has_is_no_user(lab: FrontEnd) -> None:
+    cells = (
+        "import sys\nn = 0\ndef f(): return 1",
+        "sys.tracebacklimit = 0\nsys.mkb_f = f",
+        "print(n)",
+        "m = n + f()\nprint(m)",
+    )
+    lab.run_each(cells)
+    above = lab.cells()["0"].cell_id
+    assert [lab.cells()[cell].upstream for cell in "23"] == [(above,), (above,)]
+    lab.run("1", "del sys.tracebacklimit")
+
+
 def test_a_call_that_puts_something_into_a_package_is_found_when_the_user_has_run_before(
     lab: FrontEnd,
 ) -> None:
