@@ -6,7 +6,9 @@ cells.
 
 from __future__ import annotations
 
+import ast
 import asyncio
+import keyword
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,6 +28,11 @@ from marimo_kernel_bridge.runtime.supported_api import check_version
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+
+_APP_OPTIONS: Final = frozenset(
+    {"width", "app_title", "layout_file", "css_file", "html_head_file", "auto_download", "sql_output"}
+)
+_CELL_OPTIONS: Final = frozenset({"column", "disabled", "hide_code", "expand_output"})
 
 ADDED: Final = "an added cell"
 """The label of a cell that comes from no cell of the source."""
@@ -62,16 +69,21 @@ def write(
     header: str,
     app_options: Mapping[str, Any],  # marimo's, JSON
 ) -> WrittenFile:
-    """Return a marimo file of `cells`. Runs marimo's linter on an event loop of its own: not for async callers.
+    """Return a marimo file of `cells`, the only code in it. Runs marimo's linter on an event loop of its own: not for async callers.
 
     Raises `BridgeError`: runtime_mismatch, cell_not_converted (marimo cannot read its own file back).
     """
     check_version()
     file = NotebookSerializationV1(
-        app=AppInstantiation(options=dict(app_options)),
-        header=Header(value=header) if header else None,
+        app=AppInstantiation(options=_inert(app_options, _APP_OPTIONS)),
+        header=Header(value=header) if header and _is_comment(header) else None,
         cells=[
-            CellDef(code=cell.code, name=_accepted(cell.name), options=dict(cell.options)) for cell in cells
+            CellDef(
+                code=cell.code,
+                name=_accepted(cell.name),
+                options=_inert(cell.options, _CELL_OPTIONS, text=False),
+            )
+            for cell in cells
         ],
     )
     text = MarimoConvert.from_ir(file).to_py()
@@ -93,8 +105,43 @@ def names_in(code: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(cell.defs), frozenset(cell.refs)
 
 
+def _inert(
+    options: Mapping[str, Any],
+    known: frozenset[str],
+    *,
+    text: bool = True,
+) -> dict[str, Any]:
+    """Return the options that stay values where marimo writes them: it puts texts between quotes as they are."""
+    return {name: value for name, value in options.items() if name in known and _is_inert(value, text=text)}
+
+
+def _is_inert(value: object, *, text: bool) -> bool:
+    match value:
+        case None | bool() | int():
+            return True
+        case str():
+            return text and value.isprintable() and '"' not in value
+        case list():
+            return text and all(isinstance(one, str) and _is_inert(one, text=True) for one in value)
+        case _:
+            return False
+
+
+def _is_comment(header: str) -> bool:
+    """Whether what stands above the cells has comments and texts alone: code of a notebook is in its cells."""
+    try:
+        body = ast.parse(header).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return all(
+        isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, str)
+        for one in body
+    )
+
+
 def _accepted(name: str | None) -> str:
-    return name if name and name.isidentifier() and name != SETUP_CELL_NAME else DEFAULT_CELL_NAME
+    is_name = name is not None and name.isidentifier() and not keyword.iskeyword(name)
+    return name if name and is_name and name != SETUP_CELL_NAME else DEFAULT_CELL_NAME
 
 
 def _first_lines(text: str, cells: Sequence[NewCell]) -> list[int]:
