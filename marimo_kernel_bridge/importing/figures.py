@@ -95,7 +95,7 @@ def _with_show(code: str, pyplot: str, seaborn: str, display: str) -> str:  # no
     lines = code.split("\n")
     if lines[last.lineno - 1].encode()[: last.col_offset].strip():
         return code
-    plots = {pyplot} | _plots(tree.body[:-1], pyplot)
+    plots = {pyplot} | _plots(tree.body[:-1], pyplot, seaborn)
     if isinstance(last.value, ast.Call) and isinstance(last.value.func, ast.Attribute):
         root, name = root_of(last.value.func), last.value.func.attr
         if root is not None and root.id in plots and (name in _NOT_SHOWN or name.startswith("get_")):
@@ -129,14 +129,14 @@ def _calls_builtin(value: ast.expr) -> bool:
     )
 
 
-def _plots(body: Sequence[ast.stmt], pyplot: str) -> set[str]:
-    """Return the names of figures and axes that statements make with pyplot: `fig, ax = plt.subplots()`."""
+def _plots(body: Sequence[ast.stmt], pyplot: str, seaborn: str) -> set[str]:
+    """Return the names of figures and axes that statements make: `fig, ax = plt.subplots()`, `ax = df.plot()`."""
     names: set[str] = set()
     for node in (inner for statement in body for inner in ast.walk(statement)):
         match node:
-            case ast.Assign(targets=targets, value=ast.Call(func=function)):
-                root = root_of(function)
-                if root is not None and root.id in {pyplot, *names}:
+            case ast.Assign(targets=targets, value=ast.Call() as call):
+                root = root_of(call.func)
+                if (root is not None and root.id in {pyplot, *names}) or _draws(call, pyplot, seaborn):
                     names |= {name for target in targets for name in stored(target)}
     return names
 

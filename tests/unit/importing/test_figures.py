@@ -10,6 +10,10 @@ CELLS = {
     "a label at the end": ("plt.plot(x)\nplt.xlabel('x')", "plt.plot(x)\nplt.xlabel('x')"),
     "values that are no part of the figure": ("plt.hist(x)", "display(plt.hist(x))\nplt.show()"),
     "limits": (f"{AXES}ax.set_xlim(0, 1)  # x", f"{AXES}display(ax.set_xlim(0, 1))  # x\nplt.show()"),
+    "limits of axes that a frame has made": (
+        "ax = df.mean().plot()\nax.set_xlim(0, 1)",
+        "ax = df.mean().plot()\ndisplay(ax.set_xlim(0, 1))\nplt.show()",
+    ),
     "what returns nothing": ("plt.plot(x)\nplt.grid(True)", "plt.plot(x)\nplt.grid(True)\nplt.show()"),
     "the layout of a figure": (f"{AXES}fig.tight_layout()", f"{AXES}fig.tight_layout()\nplt.show()"),
     "a function that draws": (f"{AXES}draw(ax)", f"{AXES}draw(ax)\nplt.show()"),
