@@ -82,6 +82,18 @@ def _cell_typed(output: Locator) -> None:
     keyboard.press("Enter")
 
 
+def _cell_opened(output: Locator) -> None:
+    output.locator(".dvn-scroller").first.click(position={"x": 60, "y": 55})
+    keyboard = output.page.keyboard
+    field = output.page.locator("[data-testid=glide-data-editor-portal] textarea")
+    keyboard.press("Enter")
+    expect(field).to_be_focused()
+    keyboard.press("ControlOrMeta+A")
+    keyboard.type("7")
+    expect(field).to_have_value("7")
+    keyboard.press("Enter")
+
+
 def _both_show(value: str) -> Callable[[Locator], None]:
     def look(output: Locator) -> None:
         expect(output.get_by_role("slider")).to_have_count(2)
@@ -141,6 +153,9 @@ STORIES = {
     ),
     "a cell of a data editor": Story(
         f"{FRAME}\ne = mo.ui.data_editor(frame.head(3))\ne", "list(e.value.n)", (_cell_typed,), "[42, 1, 2]"
+    ),
+    "a cell of a data editor that is opened by Enter": Story(
+        f"{FRAME}\ne = mo.ui.data_editor(frame.head(3))\ne", "list(e.value.n)", (_cell_opened,), "[7, 1, 2]"
     ),
     "in Markdown, twice": Story(
         "e = mo.ui.slider(1, 9)\nmo.md(f'# Size\\n\\n- {e}\\n\\n| a | $x^2$ |\\n|---|---|\\n| {e} | b |')",

@@ -106,6 +106,23 @@ def test_the_notebook_is_the_same_in_jupyterlab_and_in_marimos_editor(live_lab):
     again.close()
 
 
+def test_the_restart_in_marimos_menu_restarts_nothing(live_lab):
+    lab = live_lab("x = 1", "print('x is', x)", "%marimo open")
+    lab.run_all()
+    tab = opened(lab, 2)
+    shows(tab, "x is 1")
+    typed(tab, 0, "x = 5")
+    shows(tab, "x is 5")
+    tab.get_by_test_id("notebook-menu-dropdown").click()
+    tab.get_by_role("menuitem", name="Restart kernel").click()
+    with tab.expect_response(lambda answer: "restart_session" in answer.url) as restart:
+        tab.get_by_role("button", name="Confirm Restart").click()
+    assert restart.value.status == 404
+    lab.run(1)
+    expect(lab.outputs(1)).to_have_text(["x is 5"])
+    tab.close()
+
+
 def test_names_hidden_code_and_markdown_are_in_both_and_in_the_file(live_lab):
     lab = live_lab("x = 1", ("markdown", "Some *words*"), "x + 1", "%marimo open")
     lab.run_all()
