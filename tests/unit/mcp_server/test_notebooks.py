@@ -835,7 +835,7 @@ async def test_closing_saves_ends_the_kernel_and_leaves_the_session(
 
 
 async def test_who_closes_without_saving_gets_no_code_written_as_the_kernel_ends(
-    agent: Agent, kernel: FakeKernel, monkeypatch: pytest.MonkeyPatch
+    agent: Agent, kernel: FakeKernel, savers: list[saving.SessionSaver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def blind(saver: saving.SessionSaver) -> None:
         if (end := saver._client.end) is not None:
@@ -844,8 +844,9 @@ async def test_who_closes_without_saving_gets_no_code_written_as_the_kernel_ends
     async def shut_down(client: KernelClient) -> None:
         kernel.die()
         await client.liveness()
-        await asyncio.sleep(0.2)  # enough for what would be written
+        await until(lambda: savers[0]._watching.done() or on_disk(data["path"]) != [])
 
+    monkeypatch.setattr(saving, "_QUIET", 0.0)
     monkeypatch.setattr(saving.SessionSaver, "_look", blind)
     monkeypatch.setattr(KernelClient, "shut_down", shut_down)
     data = await created(agent)
