@@ -523,6 +523,9 @@ async def test_the_front_end_saves_and_renames(connected: Agent, document: FakeK
         ".ipynb",
         "C:b.ipynb",
         "birds",
+        "a\x1b[31m.ipynb",
+        "gnp.\u202eexe.ipynb",
+        "a\n.ipynb",
     ],
 )
 async def test_a_notebook_keeps_its_folder_and_its_kind_when_it_is_renamed(

@@ -286,6 +286,9 @@ async def test_who_may_not_edit_writes_no_file_of_a_notebook_that_it_joins(
     ("arguments", "code"),
     [
         ({"name": "../a"}, "bad_request"),
+        ({"name": "a\x1b[31m"}, "bad_request"),
+        ({"name": "gnp.\u202eexe"}, "bad_request"),
+        ({"name": "a\rb"}, "bad_request"),
         ({"name": ".ipynb"}, "bad_request"),
         ({"name": "a", "folder": "/no/such"}, "bad_request"),
         ({"name": "a", "folder": "/" + "y" * 300}, "bad_request"),
