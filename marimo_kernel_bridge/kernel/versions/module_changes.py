@@ -103,9 +103,10 @@ def change(datum: Datum, before: Content, words: frozenset[str]) -> Change:
 
 
 def undo(changes: Iterable[Change]) -> None:
-    """Take changes of one run back, the last first."""
+    """Take changes of one run back, the last first, as far as their owners let it be."""
     for each in reversed(list(changes)):
-        each.undo()
+        with suppress(Exception):  # whatever a metaclass raises
+            each.undo()
 
 
 def _items(value: Any) -> _Contents:
@@ -144,11 +145,10 @@ def _same(first: object, second: object) -> bool:
 
 
 def _set(owner: Owner, name: str, value: object) -> None:
-    with suppress(AttributeError):
-        if value is MISSING:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, value)
+    if value is MISSING:
+        delattr(owner, name)
+    else:
+        setattr(owner, name, value)
 
 
 def _put(target: MutableMapping[Any, Any], key: Any, value: object) -> None:

@@ -11,7 +11,7 @@ import types
 import weakref
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.kernel.versions.object_graph import reached, reaching
+from marimo_kernel_bridge.kernel.versions.object_graph import called_at_end, reached, reaching
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +36,7 @@ def is_end_noticed(value: object) -> bool:
     if any("__del__" in vars(base) for base in own):
         return True
     references = _references(value)
-    return bool(own and references) or any(_called(each) is not None for each in references)
+    return bool(own and references) or any(called_at_end(each) is not None for each in references)
 
 
 def noticed_by(ended: Iterable[object], values: Mapping[str, Any]) -> frozenset[str]:
@@ -66,20 +66,12 @@ def _references(value: object) -> list[weakref.ref[Any]]:
         return []
 
 
-def _called(reference: weakref.ref[Any]) -> object:
-    """Return what the notebook has called when an object ends, None if it is a package's own."""
-    callback = reference.__callback__
-    if callback is None or isinstance(callback, weakref.finalize):
-        return callback
-    return callback if getattr(callback, "__module__", None) in {None, _NOTEBOOK} else None
-
-
 def _called_at_end(value: object) -> Iterator[object]:
     for base in type(value).__mro__:
         if base.__module__ == _NOTEBOOK and "__del__" in vars(base):
             yield vars(base)["__del__"]
     for reference in _references(value):
-        callback: Any = _called(reference)
+        callback: Any = called_at_end(reference)
         if isinstance(callback, weakref.finalize):
             alive = callback.peek()
             if alive is not None:

@@ -216,8 +216,10 @@ class _Walk:
 
     def _instance(self, value: object) -> list[object]:
         held, kind = self._contained(value), type(value)
-        if kind.__module__ == _NOTEBOOK and self._with_state:  # who waits for its end has added to it
-            self.state.append(weakref.getweakrefcount(value))
+        if (
+            kind.__module__ == _NOTEBOOK and self._with_state
+        ):  # who has something called at its end has added to it
+            self.state.append(sum(called_at_end(each) is not None for each in weakref.getweakrefs(value)))
         own = own_attributes(value)
         self.mutable |= set() if own is None else {id(own)}
         for name, part in (own or {}).items():
@@ -303,6 +305,14 @@ _ENTER: Final[Mapping[type, Callable[[_Walk, Any], list[object]]]] = {
     types.ModuleType: lambda _, __: [],
     type: _Walk.enter_class,
 }
+
+
+def called_at_end(reference: weakref.ref[Any]) -> object:
+    """Return what the notebook has called when an object ends; None if it is a package's own, or the reference only looks."""
+    callback: Any = reference.__callback__
+    if callback is None or isinstance(callback, weakref.finalize):
+        return callback
+    return callback if getattr(callback, "__module__", None) in {None, _NOTEBOOK} else None
 
 
 def _waiting_with(generator: object) -> list[object]:

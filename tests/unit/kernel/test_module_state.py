@@ -58,7 +58,8 @@ CHANGED: dict[str, Notebook] = {
 @pytest.fixture(autouse=True)
 def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put a module of the notebook's own beside it, and leave the process as it was."""
-    module = "rate, _all = 1, {}\ndef price(n): return n * rate\ndef put(k): _keep(k)\ndef _keep(k): _all[k] = 1\ndef names(): return list(_all)"
+    module = "rate, _all = 1, {}\ndef price(n): return n * rate\ndef put(k): _keep(k)\ndef _keep(k): _all[k] = 1\ndef names(): return list(_all)\n"
+    module += "class M(type):\n    def __delattr__(cls, n): raise NotImplementedError\nclass Mapped(metaclass=M): pass\n"
     (tmp_path / "beside.py").write_text(module)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("MKB_CITY", "")
@@ -314,6 +315,15 @@ TAKEN_BACK: dict[str, tuple[tuple[str, ...], tuple[str, ...], str]] = {
         ("import sys", "sys.path.append('mkb1')", "print([path for path in sys.path if 'mkb' in path])"),
         ("1: 1",),
         "[]",
+    ),
+    "what else is changed than a class that takes nothing back": (
+        (
+            "import beside",
+            "beside.rate = 2\nbeside.Mapped.x = 1\nbeside._all['a'] = 1",
+            "print(beside.price(1), beside.names())",
+        ),
+        ("1: 1",),
+        "1 []",
     ),
     "paths of two cells": (
         (

@@ -336,6 +336,17 @@ def test_an_object_ends_as_in_jupyter_and_is_made_again_for_who_needs_it(lab: Fr
     assert problems(lab, ENDED) == {}
 
 
+@pytest.mark.parametrize("looks", ["weakref.ref(a)", "weakref.WeakKeyDictionary({a: 1})"])
+def test_who_only_looks_at_an_object_weakly_lets_cells_above_run_alone(lab: FrontEnd, looks: str) -> None:
+    lab.run("kind", "import time, weakref\nclass A: n = 0")
+    lab.run("made", "a = A()\nprint(time.perf_counter_ns())")
+    lab.run("shown", "print(a.n)")
+    lab.run("looks", f"w = {looks}")
+    made = lab.text("made")
+    assert lab.run("shown", "print(a.n)").ok
+    assert lab.text("made") == made
+
+
 def test_changes_that_no_name_shows_are_followed(lab: FrontEnd) -> None:
     assert problems(lab, CHANGED) == {}
 
