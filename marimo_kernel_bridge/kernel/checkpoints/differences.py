@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -41,7 +40,7 @@ def differences(manifest: Manifest) -> list[str]:
     other = [
         f"{name} {version} then, {here} now"
         for name, version in manifest.packages.items()
-        if (here := _version_here(name)) is not None and here != version
+        if (here := _version_here(name)) is not None and not _is_same(version, here)
     ]
     if other:
         more = f" and {len(other) - _MOST_TOLD} more" if len(other) > _MOST_TOLD else ""
@@ -58,13 +57,27 @@ def _version_here(module: str) -> str | None:
             return "not installed"
     except ValueError:  # not a name of a module
         return None
-    for distribution in (module, *_distributions().get(module, ())):
-        with suppress(metadata.PackageNotFoundError, ValueError):
-            return metadata.version(distribution)
-    return None
+    if (version := _version_of(module)) is not None:
+        return version
+    versions = map(
+        _version_of, metadata.packages_distributions().get(module, ())
+    )  # `sklearn` is in scikit-learn
+    return next(filter(None, versions), None)
 
 
 @cache
 def _distributions() -> Mapping[str, list[str]]:
-    """Return the distributions that modules are in: `sklearn` is in `scikit-learn`."""
+    """Return the distributions that modules are in (`sklearn` is in `scikit-learn`) of those that are installed at the first use."""
     return metadata.packages_distributions()
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except (metadata.PackageNotFoundError, ValueError):
+        return None
+
+
+def _is_same(version: str, here: str) -> bool:
+    """Return whether two versions are the same for a person: a distribution may say more of its build than its module does."""
+    return here == version or here.startswith((f"{version}.post", f"{version}+"))

@@ -13,6 +13,7 @@ import pytest
 from marimo_kernel_bridge.checkpoints.signing import key_at, signed
 from marimo_kernel_bridge.checkpoints.store import Store
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.kernel.checkpoints.differences import _is_same
 from tests.unit.kernel.checkpoints.lives import Lives
 
 OTHER = "3.2.1"
@@ -110,3 +111,16 @@ def test_a_restore_asks_the_guard_of_memory_for_room_for_the_files_that_it_maps(
     lives.restore()
     assert recorded.guard.sizes[0] > 1_000_000
     assert recorded.guard.sizes[1:] == [0]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "same"),
+    [
+        ("1.9.0", "1.9.0.post1", True),
+        ("2.1", "2.1+cu118", True),
+        ("1.9", "1.9.1", False),
+        ("1.9.0.post1", "1.9.0", False),
+    ],
+)
+def test_a_distribution_may_say_more_of_its_build_than_its_module(then: str, now: str, *, same: bool) -> None:
+    assert _is_same(then, now) == same
