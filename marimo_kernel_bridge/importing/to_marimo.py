@@ -20,7 +20,14 @@ from marimo_kernel_bridge.importing.markdown import as_marimo_shows_it
 from marimo_kernel_bridge.importing.pictures import relative_links, relative_pictures, with_pictures
 from marimo_kernel_bridge.importing.prepared import with_line_feeds
 from marimo_kernel_bridge.marimo_format.line_breaks import with_escaped_breaks, without_breaks
-from marimo_kernel_bridge.marimo_format.writer import ADDED, NewCell, markdown_code, names_in, write
+from marimo_kernel_bridge.marimo_format.writer import (
+    ADDED,
+    NewCell,
+    is_comment,
+    markdown_code,
+    names_in,
+    write,
+)
 from marimo_kernel_bridge.notebooks.folder_files import picture_inside, text_inside
 from marimo_kernel_bridge.notebooks.ipynb import EMPTY, CellReport, Conversion, Fate, Notebook, NotebookCell
 from marimo_kernel_bridge.notebooks.origin import data_url, fenced
@@ -235,7 +242,7 @@ def _quoted(piece: str) -> str:
 
 def _header(notebook: Notebook, prepared: Prepared) -> str:
     header = _marimo_metadata(notebook).get("header")
-    text = header if isinstance(header, str) and _parses(header) else ""
+    text = header if isinstance(header, str) and is_comment(header) else ""
     if prepared.requirements and _HEADER not in text:
         needed = ["marimo", *(package for package in prepared.requirements if package != "marimo")]
         block = [
@@ -268,14 +275,6 @@ def _marimo_metadata(notebook: Notebook) -> Mapping[str, Any]:  # JSON
 
 def _toml(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _parses(source: str) -> bool:
-    try:
-        ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 # What became of each cell

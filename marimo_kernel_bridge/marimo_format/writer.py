@@ -76,7 +76,7 @@ def write(
     check_version()
     file = NotebookSerializationV1(
         app=AppInstantiation(options=_inert(app_options, _APP_OPTIONS)),
-        header=Header(value=header) if header and _is_comment(header) else None,
+        header=Header(value=header) if header and is_comment(header) else None,
         cells=[
             CellDef(
                 code=cell.code,
@@ -127,7 +127,7 @@ def _is_inert(value: object, *, text: bool) -> bool:
             return False
 
 
-def _is_comment(header: str) -> bool:
+def is_comment(header: str) -> bool:
     """Whether what stands above the cells has comments and texts alone: code of a notebook is in its cells."""
     try:
         body = ast.parse(header).body

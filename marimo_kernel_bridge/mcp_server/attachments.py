@@ -306,13 +306,10 @@ class Kernels:
         )
         raise BridgeError("not_connected", f"{problem}: {handles}.", "Pass one of these handles as `kernel`.")
 
-    async def rescue(self, session_id: str) -> None:
-        """Let the file of a session whose kernel has died have the code that was given to that and is not in the file yet."""
-        session = self.sessions.registry.get(session_id)
-        if session is not None and session.state != "active":
-            for attached in list(self._attached):
-                if attached.saver is not None and attached.saver.session_id == session_id:
-                    await attached.saver.rescue()
+    def savers(self, session_id: str) -> list[SessionSaver]:
+        """Return what writes a session's file, one for each client that is attached to it."""
+        savers = [attached.saver for attached in self._attached]
+        return [saver for saver in savers if saver is not None and saver.session_id == session_id]
 
     async def disconnect(self, attached: Attached) -> None:
         """Detach from a kernel, which continues to run."""

@@ -267,6 +267,17 @@ def test_installed_packages_become_requirements_at_the_head_of_the_file(imported
     assert conversion.complete
 
 
+@pytest.mark.parametrize(("header", "kept"), [("# Ada", True), ("from __future__ import annotations", False)])
+def test_requirements_are_there_whatever_header_the_notebook_has(tmp_path, header, kept):
+    path = tmp_path / "a.ipynb"
+    cell = {"cell_type": "code", "source": "%pip install six", "metadata": {}, "outputs": []}
+    metadata = {"marimo": {"header": header}}
+    path.write_text(json.dumps({"nbformat": 4, "nbformat_minor": 4, "metadata": metadata, "cells": [cell]}))
+    text = convert(read_notebook(path)).text
+    assert '#     "six",' in text
+    assert (header in text) == kept
+
+
 def test_a_notebook_of_format_3_is_read_with_its_headings(tmp_path):
     path = tmp_path / "old.ipynb"
     cells = [

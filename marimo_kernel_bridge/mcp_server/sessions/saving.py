@@ -102,7 +102,11 @@ class SessionSaver:
         with suppress(BridgeError, TimeoutError):
             async with asyncio.timeout(_LAST):
                 await self.save()
-        await self.rescue()
+                return
+        if self._client.end is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST):
+                    await self.rescue()
 
     async def rescue(self) -> None:
         """If the kernel is dead, write the code that it was given and the file has not. Then `refusal` says what prevented it."""

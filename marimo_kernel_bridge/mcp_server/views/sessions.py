@@ -109,11 +109,19 @@ async def template_document(
     return await asyncio.to_thread(templates.new_document, path, cells, parameters, metadata)
 
 
+async def _rescue(kernels: Kernels, session_id: str) -> None:
+    """Let the file of a session whose kernel has died have the code that was given to that and is not in the file yet."""
+    session = kernels.sessions.registry.get(session_id)
+    if session is not None and session.state != "active":
+        for saver in kernels.savers(session_id):
+            await saver.rescue()
+
+
 async def opened(
     kernels: Kernels, session_id: str, client_name: str, bounds: Bounds, interpreter: str | None = None
 ) -> NotebookOpened:
     """Attach to a session's kernel, after starting one that knows the cells of the file, if it has none. Raises `BridgeError`."""
-    await kernels.rescue(session_id)
+    await _rescue(kernels, session_id)
     session, new = await kernels.sessions.opened(
         session_id, client_name, interpreter, may_start=kernels.may_start, bounds=bounds
     )
@@ -124,7 +132,7 @@ async def opened(
         if new or refusal.code not in _GONE or not kernels.may_start:
             raise
         await kernels.sessions.closed(session_id, "its kernel ended", asked=True)
-        await kernels.rescue(session_id)
+        await _rescue(kernels, session_id)
         session, new = await kernels.sessions.opened(session_id, client_name, interpreter, bounds=bounds)
         attached = await kernels.join(session, client_name)
     try:
@@ -193,7 +201,7 @@ async def closed(kernels: Kernels, session: Session, client_name: str, *, save: 
     """Write a session's file and end its kernel. Raises `BridgeError`, with `save` also where the file cannot be written."""
     if session.state != "active":
         if save:
-            await kernels.rescue(session.id)
+            await _rescue(kernels, session.id)
         await kernels.leave(session.id)
         await kernels.sessions.closed(
             session.id, session.why_suspended or f"{client_name} closed it", asked=False
@@ -201,10 +209,10 @@ async def closed(kernels: Kernels, session: Session, client_name: str, *, save: 
         return NotebookDone(session.id, "it had no kernel. open_notebook starts one.", session.path)
     attached = await kernels.join(session, client_name)
     await attached.require_not_paused()
-    if attached.saver is not None:
-        if save:
-            await attached.saver.save()
-        attached.saver.close()  # the file has what it is to have, also of a kernel that ends
+    if save and attached.saver is not None:
+        await attached.saver.save()
+    for saver in kernels.savers(session.id):
+        saver.close()  # the file has what it is to have, also of a kernel that ends
     asked = False
     with suppress(BridgeError):  # one that does not answer is killed
         await attached.client.shut_down()
