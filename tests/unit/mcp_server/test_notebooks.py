@@ -569,11 +569,11 @@ async def test_a_session_that_is_not_there_is_told(agent: Agent) -> None:
 # The file
 
 
-async def run(agent: Agent, kernel: FakeKernel, cell_id: str, code: str, printed: str) -> None:
-    """Run a new cell of the kernel."""
+async def run(agent: Agent, kernel: FakeKernel, cell_id: str, code: str, printed: str) -> str:
+    """Run a new cell of the kernel; return the answer."""
     kernel.add(cell_id, code, execution_count=1, notebook_cell_id=None)
     kernel.outputs[cell_id] = ({"output_type": "stream", "name": "stdout", "text": printed},)
-    await agent("execute_code", code=code)
+    return (await agent("execute_code", code=code)).text
 
 
 async def test_the_file_has_what_ran_as_soon_as_the_kernel_has_settled(
@@ -646,10 +646,10 @@ async def test_a_file_that_another_program_has_changed_is_not_written_and_the_ag
     path = data["path"]
     changed = text_of(path).replace('"cells": []', '"cells": [ ]')
     write(path, changed)
-    await run(agent, kernel, "Hbol", "print(6)", "6")
+    told = await run(agent, kernel, "Hbol", "print(6)", "6")
     async with asyncio.timeout(60):
-        while "is not written (notebook_in_use)" not in (told := (await agent("kernel_status")).text):
-            pass
+        while "is not written (notebook_in_use)" not in told:  # once, in whichever answer comes first
+            told = (await agent("kernel_status")).text
     assert "close_notebook with save=false" in told
     assert text_of(path) == changed
     assert "not written" not in (await agent("kernel_status")).text
