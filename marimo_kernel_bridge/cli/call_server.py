@@ -7,9 +7,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-import click
-
 from marimo_kernel_bridge.cli.plugins import loaded
+from marimo_kernel_bridge.cli.terminal import confirmed
 from marimo_kernel_bridge.errors import WrongUsageError
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def _asked_here() -> ElicitationFnT:
         del context
 
         fields = list(getattr(params, "requested_schema", {}).get("properties", {}))
-        agreed = await asyncio.to_thread(click.confirm, params.message, default=False, err=True)
+        agreed = await asyncio.to_thread(confirmed, params.message)
         return ElicitResult(
             action="accept" if agreed else "decline", content=dict.fromkeys(fields, True) if agreed else None
         )

@@ -24,6 +24,11 @@ def echo(message: str | bytes = "", *, err: bool = False, nl: bool = True) -> No
     click.echo(message, err=err, nl=nl)
 
 
+def confirmed(question: str) -> bool:
+    """Ask a person, on standard error. What is asked may quote an agent."""
+    return click.confirm(visible(question), default=False, err=True)
+
+
 def visible(text: str) -> str:
     """Return a text with U+FFFD for each character that would act on a terminal."""
     if text.isprintable():

@@ -27,7 +27,7 @@ def demo(*, keep: Path | None) -> None:
     from marimo_kernel_bridge.cli.demo import DemoFailedError, run_demo  # noqa: PLC0415  # only for this command
 
     try:
-        run_demo(keep, click.echo)
+        run_demo(keep, echo)
     except DemoFailedError as error:
         echo(f"marimo-kernel-bridge: the demo failed: {error}", err=True)
         sys.exit(REFUSED)
@@ -52,7 +52,7 @@ def lab(arguments: tuple[str, ...]) -> None:
 
     named = bool(arguments) and not arguments[0].startswith("-")
     notebook = Path(arguments[0]) if named else None
-    open_lab(notebook, list(arguments[named:]), click.echo)
+    open_lab(notebook, list(arguments[named:]), echo)
 
 
 @click.command(epilog=examples("marimo-kernel-bridge doctor", "marimo-kernel-bridge doctor --json"))

@@ -43,9 +43,9 @@ def vscode(*, install: bool, uninstall: bool, editor: str | None) -> None:
     if install and uninstall:
         raise click.UsageError("Give one of --install and --uninstall.")
     if install:
-        extension.install(editor, click.echo)
+        extension.install(editor, echo)
     elif uninstall:
-        extension.uninstall(editor, click.echo)
+        extension.uninstall(editor, echo)
     else:
         states = extension.states()
         for state in states:

@@ -1,6 +1,7 @@
 """What commands print on a terminal cannot act on it, whoever has written it."""
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from marimo_kernel_bridge.cli import terminal
 from marimo_kernel_bridge.cli.main import main
-from marimo_kernel_bridge.cli.terminal import echo, visible
+from marimo_kernel_bridge.cli.terminal import confirmed, echo, visible
 from marimo_kernel_bridge.launch.sessions.entries import Session, id_of
 from marimo_kernel_bridge.launch.sessions.registry import Registry
 
@@ -55,11 +56,20 @@ def test_the_name_of_an_agents_notebook_does_not_act_on_the_terminal(
     assert f"a{SIGN}[31m{SIGN}.ipynb" in stream.getvalue()
 
 
+def test_a_question_does_not_act_on_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = _Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert confirmed("Let 'x\x1b[2K' do it?")
+    assert stream.getvalue() == f"Let 'x{SIGN}[2K' do it? [y/N]: "
+
+
 def test_commands_print_by_one_function() -> None:
     package = Path(terminal.__file__).parents[1]
     found = [
         path.name
         for path in package.rglob("*.py")
-        if "click.echo(" in path.read_text(encoding="utf-8") and path != Path(terminal.__file__)
+        if re.search(r"\bclick\.(?:echo|secho|confirm|prompt)\b", path.read_text(encoding="utf-8"))
+        and path != Path(terminal.__file__)
     ]
     assert found == []
