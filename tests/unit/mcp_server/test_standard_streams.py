@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,10 +38,13 @@ class Ends:
             self.reading, self.writing = os.pipe()
         else:
             self.reading, self.writing = (end.detach() for end in socket.socketpair())
+        self._open = {self.reading, self.writing}
 
-    def close(self) -> None:
-        for end in (self.reading, self.writing):
-            with suppress(OSError):  # the test has
+    def close(self, *ends: int) -> None:
+        """Close ends, all if none is given; each once, for its number may be another file's afterwards."""
+        for end in ends or (self.reading, self.writing):
+            if end in self._open:
+                self._open.remove(end)
                 os.close(end)
 
 
@@ -65,7 +68,7 @@ async def test_messages_are_whole_however_they_are_cut(ends: Ends) -> None:
         for part in sent:
             while part:
                 part = part[os.write(ends.writing, part) :]  # noqa: PLW2901  # what is left of it
-        os.close(ends.writing)
+        ends.close(ends.writing)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -96,7 +99,7 @@ async def test_a_client_that_does_not_read_holds_up_nothing_else(ends: Ends) -> 
 async def test_a_client_that_is_gone_is_told(ends: Ends) -> None:
     writing = asyncio.create_task(Texts(ends.writing).write("x" * LARGER_THAN_A_PIPE))
     await asyncio.sleep(0)
-    os.close(ends.reading)
+    ends.close(ends.reading)
     async with asyncio.timeout(BOUND):
         with pytest.raises(BrokenPipeError):
             await writing
@@ -128,7 +131,7 @@ async def test_what_other_code_prints_is_no_message() -> None:
             answer = await asyncio.to_thread(os.read, outgoing.reading, 1 << 16)
             os.write(1, b"stray\n")
             found = os.read(0, 10)
-            os.close(incoming.writing)
+            incoming.close(incoming.writing)
             await serving
         os.write(1, b"after\n")
         after = os.read(outgoing.reading, 100)
