@@ -1,6 +1,6 @@
 """A process that works on what kernels send, with limits of time and memory: hostile data holds up nobody else.
 
-Owns one process: its start, one request at a time, and its end, also when nobody has needed it for a while. `work` is what the process does. Only JSON comes back, so that a decoder that was taken over gains nothing here.
+Owns one process: its start, one request at a time, and its end, also when nobody has needed it for a while. `work` is what the process does. Only JSON and texts come back, so that a decoder that was taken over gains nothing here.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Worker:
                 process.kill()
         return process
 
-    async def _exchange(self, request: Mapping[str, Any]) -> Any:
+    async def _exchange(self, request: dict[str, Any]) -> Any:
         if self._process is None:
             self._process = await asyncio.create_subprocess_exec(
                 *python_command("-m", "marimo_kernel_bridge.mcp_server.media.work"),

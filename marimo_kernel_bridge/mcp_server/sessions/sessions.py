@@ -175,7 +175,7 @@ class Sessions:
 
     async def create(self, path: Path, document: DocumentJSON, wanted: Wanted) -> Session:
         """Write a new notebook and its entry. Raises `BridgeError`: output_exists, disk_full, not_writable."""
-        content = serialized(document).encode()
+        content = await asyncio.to_thread(_written, document)
         now = time.time()
         session = Session(
             id=id_of(path),
@@ -324,6 +324,10 @@ class Sessions:
                 "started.",
                 "close_notebook those that nobody needs now; their kernels also end by themselves when nobody uses them.",
             )
+
+
+def _written(document: DocumentJSON) -> bytes:
+    return serialized(document).encode()
 
 
 def _content(session: Session) -> bytes:

@@ -6,19 +6,19 @@ Owns the behavior of the tools; `command_line` owns the process.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.mcp_server.answers.files import ExportedNotebook
+from marimo_kernel_bridge.mcp_server.media.framing import encoded
 from marimo_kernel_bridge.mcp_server.views.command_line import ExportReport, in_words_of_tools, run_command
 from marimo_kernel_bridge.mcp_server.views.own_places import is_within
 from marimo_kernel_bridge.notebooks.export_formats import EXPORT_FORMATS
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.mcp_server.attachments import Kernels
     from marimo_kernel_bridge.mcp_server.views.window import Window
     from marimo_kernel_bridge.notebooks.export_formats import ExportFormat
+    from marimo_kernel_bridge.notebooks.nbformat_json import DocumentJSON
 
 BOUND: Final = 120.0
 """Seconds that a conversion may take."""
@@ -96,8 +97,7 @@ async def export_live(attached: Attached, request: ExportRequest, kernels: Kerne
     with _cures_of_agents():
         content, notes = await as_format(attached, notebook, request.format)
     if request.output is not None:
-        data = content.encode() if isinstance(content, str) else content
-        await asyncio.to_thread(_write, request, data, kernels)
+        await asyncio.to_thread(_write, request, content, kernels)
     cells = notebook.document["cells"]
     source = str(notebook.path) if notebook.path is not None else f"kernel {attached.handle}"
     showing = sum(bool(cell.get("outputs")) for cell in cells)
@@ -166,7 +166,6 @@ async def as_format(
     attached: Attached, notebook: LiveNotebook, to: ExportFormat
 ) -> tuple[str | bytes, tuple[str, ...]]:
     """Return a notebook read from a kernel in a format, and notes about it. Raises `BridgeError`."""
-    from marimo_kernel_bridge.exporting.description import graph_of_kernel  # noqa: PLC0415  # a server starts without it
     from marimo_kernel_bridge.exporting.pages import to_pdf  # noqa: PLC0415  # a server starts without it
 
     document, do = notebook.document, attached.presenter.do
@@ -175,7 +174,7 @@ async def as_format(
         case "ipynb":
             return await do("document_text", bound=BOUND, document=document), ()
         case "json":
-            graph = {cell_id: asdict(node) for cell_id, node in graph_of_kernel(notebook.cells).items()}
+            graph = await asyncio.to_thread(_graph, notebook)
             return await do("description", bound=BOUND, document=document, name=name, graph=graph), ()
         case "html" | "pdf":
             page = await do("page", bound=BOUND, document=document, title=name)
@@ -184,9 +183,19 @@ async def as_format(
         case "py" | "md" | "script":
             with tempfile.TemporaryDirectory() as place:
                 file = Path(place, f"{name}.ipynb")
-                write_whole(file, json.dumps(notebook.document), overwrite=False)
+                await asyncio.to_thread(_write_copy, file, document)
                 report, data = await converted(file, to)
                 return data.decode(), report.notes
+
+
+def _graph(notebook: LiveNotebook) -> dict[str, Any]:  # JSON
+    from marimo_kernel_bridge.exporting.description import graph_of_kernel  # noqa: PLC0415  # a server starts without it
+
+    return {cell_id: vars(node) for cell_id, node in graph_of_kernel(notebook.cells).items()}
+
+
+def _write_copy(file: Path, document: DocumentJSON) -> None:
+    write_whole(file, encoded(document), overwrite=False)
 
 
 def _name(notebook: LiveNotebook) -> str:
@@ -256,10 +265,11 @@ def _check_existing(output: Path, kernels: Kernels, *, overwrite: bool) -> None:
         )
 
 
-def _write(request: ExportRequest, content: bytes, kernels: Kernels, like: Path | None = None) -> None:
+def _write(request: ExportRequest, content: str | bytes, kernels: Kernels, like: Path | None = None) -> None:
     """Write an export. Raises `BridgeError`: output_exists, not_allowed, bad_request."""
     assert request.output is not None
     output = Path(request.output)
+    content = content.encode() if isinstance(content, str) else content
     # Again: somebody may have changed it since the first check.
     _check_existing(output, kernels, overwrite=request.overwrite)
     with pinned(output.absolute(), kernels.ceilings.confined_to) as place:

@@ -31,6 +31,11 @@ def test_brackets_are_read_about_as_fast_as_by_python_without_garbage_collection
     assert any(_seconds(lambda: read_json(data)) < 4 * _seconds(lambda: _in_python(data)) for _ in range(5))
 
 
+def test_objects_whose_short_keys_all_differ_are_read_faster_than_by_python() -> None:
+    data = json.dumps([{f"{number:x}": 1} for number in range(40_000)], separators=(",", ":")).encode()
+    assert any(_seconds(lambda: read_json(data)) < 0.7 * _seconds(lambda: _in_python(data)) for _ in range(5))
+
+
 def _in_python(data: bytes) -> object:
     gc.disable()
     try:

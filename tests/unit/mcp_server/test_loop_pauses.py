@@ -6,22 +6,28 @@ import gc
 import io
 import json
 import os
+import string
 import sys
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import islice, product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from PIL import Image as Pillow
 
+from marimo_kernel_bridge.client.received_json import read_json
+from marimo_kernel_bridge.exporting.live import merged
 from marimo_kernel_bridge.mcp_server.media import work
 from marimo_kernel_bridge.mcp_server.media.output_text import Shown
 from marimo_kernel_bridge.mcp_server.media.presenter import Presenter
+from marimo_kernel_bridge.mcp_server.views.files import as_format
 from marimo_kernel_bridge.protocol.inspection import Match, Matches, UiElement, Variable
-from marimo_kernel_bridge.protocol.notebook import CellError
+from marimo_kernel_bridge.protocol.notebook import CellError, CellWithOutputs
 from marimo_kernel_bridge.protocol.own_python import python_command
 from marimo_kernel_bridge.protocol.redaction import Redactor
 from tests.unit.mcp_server.agent import Agent
@@ -210,6 +216,55 @@ async def test_no_number_of_things_holds_up_the_loop(
         most = 2 * MOST  # half of it is this client's, which validates the answer
         await pauses.measure(tool, partial(succeeding, connected, tool, **arguments), most)
     assert pauses.too_long == {}
+
+
+async def test_no_export_of_a_megabyte_holds_up_the_loop(
+    connected: Agent, kernel: FakeKernel, pauses: Pauses
+) -> None:
+    """As a list of lines, line breaks become twelve megabytes."""
+    kernel.add("aaaa", repeated("\n"))
+    await pauses.measure("ipynb", partial(succeeding, connected, "export_notebook"))
+    assert pauses.too_long == {}
+
+
+async def test_no_export_of_thousands_of_cells_holds_up_the_loop(kernel: FakeKernel, pauses: Pauses) -> None:
+    ids = tuple(f"c{number}" for number in range(4_000))
+    added = [kernel.add(cell_id, "x", downstream=ids[:20]) for cell_id in ids]
+    notebook = merged(None, [CellWithOutputs(cell, ()) for cell in added])
+    presenter = Presenter()
+    attached: Any = SimpleNamespace(presenter=presenter)
+    try:
+        await presenter.do("description", document=EMPTY, name="", graph={})
+        await pauses.measure("json", partial(as_format, attached, notebook, "json"))
+    finally:
+        await presenter.close()
+    assert pauses.too_long == {}
+
+
+EMPTY: Json = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []}
+KEYS = ["".join(letters) for letters in islice(product(string.ascii_letters, repeat=3), 90_000)]
+MANY_KEYS = {
+    "keys": dict.fromkeys(KEYS, 1),
+    "values": dict.fromkeys(KEYS, ""),
+    "keys of other alphabets": dict.fromkeys((f"{key}é" for key in KEYS), 1),
+    "objects": [{key: 1} for key in KEYS],
+}
+
+
+@pytest.mark.usefixtures("pauses")
+@pytest.mark.parametrize("value", MANY_KEYS.values(), ids=MANY_KEYS)
+def test_short_keys_that_all_differ_are_read_in_time(value: object) -> None:
+    data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    assert len(data) > 0.7 * SIZE
+    assert any(_seconds(data) <= MOST * max(1.0, reference() / REFERENCE) for _ in range(5))
+
+
+def _seconds(data: bytes) -> float:
+    before = time.thread_time()
+    value = read_json(data)
+    taken = time.thread_time() - before
+    assert value
+    return taken
 
 
 async def test_calls_about_other_kernels_go_on_meanwhile() -> None:

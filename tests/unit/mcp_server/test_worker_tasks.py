@@ -34,6 +34,19 @@ def result(task: str, **arguments: Any) -> Any:
     return answer["result"]
 
 
+def test_long_texts_arrive_as_they_are_wherever_they_are() -> None:
+    texts = ["\n" * 20_000, "é" * 20_000, "\ud800" * 20_000, "short"]
+    for message in (
+        {"result": texts[0]},
+        {"result": {"text": texts[1], "notes": [texts[2]], "more": {"there": texts[0]}}, "\ud800": 1},
+        {"arguments": dict(zip("abcd", texts, strict=True)), "task": "a", "none": None, "number": 1.5},
+    ):
+        sent = written(message)
+        assert length_of(sent[:LENGTH]) == len(sent) - LENGTH
+        assert read(sent[LENGTH:]) == message
+    assert len(written({"result": texts[0]})) < 20_100  # it is not escaped
+
+
 def test_lines_are_found_and_a_wrong_pattern_is_refused_with_its_reason() -> None:
     texts = [["c1", "code", "first\nsecond 2"]]
     assert result("find_lines", texts=texts, query=r"\d", limit=5, regex=True) == [
