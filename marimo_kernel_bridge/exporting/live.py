@@ -199,16 +199,19 @@ def _insert(
     """Insert cells that are not in the file after the cell that the kernel saw before them; return their ids."""
     names = {live.cell.cell_id: written[number][0] for number, live in at.items()}
     before: str | None = None
+    behind: dict[str | None, list[tuple[str, CellJSON]]] = {}
     added = []
     for live in cells:
-        name = names.get(live.cell.cell_id)
-        if name is None:
-            name = id_in_file(live.cell)
-            place = next((i + 1 for i, (cell_id, _) in enumerate(written) if cell_id == before), len(written))
-            written.insert(place, (name, with_outputs(code_cell(name, live.cell.code), live)))
-            live_cells[name] = live.cell
-            added.append(name)
-        before = name
+        in_file = names.get(live.cell.cell_id)
+        if in_file is not None:
+            before = in_file
+            continue
+        name = id_in_file(live.cell)
+        behind.setdefault(before, []).append((name, with_outputs(code_cell(name, live.cell.code), live)))
+        live_cells[name] = live.cell
+        added.append(name)
+    placed = [one for cell in written for one in (cell, *behind.pop(cell[0], ()))]
+    written[:] = [*placed, *behind.get(None, ())]
     return added
 
 

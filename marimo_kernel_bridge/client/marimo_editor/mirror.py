@@ -134,7 +134,10 @@ class Mirror:
             case "execution":
                 self._executions.pop(object_id, None)
                 for item_id in self._items.pop(object_id, ()):
-                    self._executions_of[item_id].discard(object_id)
+                    left = self._executions_of[item_id]
+                    left.discard(object_id)
+                    if not left:
+                        del self._executions_of[item_id]
             case "console" | "display":
                 for execution_id in self._executions_of.pop(object_id, ()):
                     self._items[execution_id].pop(object_id, None)

@@ -15,6 +15,7 @@ from marimo_kernel_bridge.client.marimo_editor.mirror import Mirror
 from marimo_kernel_bridge.client.marimo_editor.outputs import Page, display, error_of
 from marimo_kernel_bridge.client.marimo_editor.records import DisplayData, Error
 from marimo_kernel_bridge.errors import BridgeError
+from marimo_kernel_bridge.exporting.live import LiveNotebook, merged
 from marimo_kernel_bridge.mcp_server.tools.edits import _nearest
 from marimo_kernel_bridge.mcp_server.views import imports
 from marimo_kernel_bridge.mcp_server.views.notebook import chosen
@@ -28,7 +29,7 @@ from marimo_kernel_bridge.mcp_server.views.notebook_source import (
 from marimo_kernel_bridge.mcp_server.views.run_costs import hints
 from marimo_kernel_bridge.notebooks.ipynb import parse_notebook
 from marimo_kernel_bridge.protocol.near_texts import nearest
-from marimo_kernel_bridge.protocol.notebook import Cell
+from marimo_kernel_bridge.protocol.notebook import Cell, CellWithOutputs
 from tests.unit.client.marimo_editor.test_cells import notebook, tell
 from tests.unit.mcp_server.agent import Agent
 
@@ -88,6 +89,24 @@ def test_cells_before_the_first_of_the_file_and_of_the_kernel_alone_keep_their_p
     known["x"] = replace(known["x"], notebook_cell_id=None)
     merged = _merged(in_file, ["# T", "a", "b"], list(known.values()), saved_here=False)
     assert [one.key for one in merged] == ["z", "m", "a", "w", "b", "y", "x"]
+
+
+def test_many_cells_that_are_not_in_the_file_are_exported_in_linear_time() -> None:
+    saved = [
+        {"cell_type": "markdown", "id": "m", "metadata": {}, "source": "# T"},
+        {"cell_type": "code", "id": "a", "metadata": {}, "source": "a", "outputs": []},
+        {"cell_type": "markdown", "id": "end", "metadata": {}, "source": "# E"},
+    ]
+    in_file = parse_notebook(
+        Path("n.ipynb"), {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": saved}
+    )
+    new = [CellWithOutputs(cell(number, f"n{number}"), ()) for number in range(MANY)]
+    known = CellWithOutputs(replace(cell(0, "a"), cell_id="ka", code="a"), ())
+    made: list[LiveNotebook] = []
+    assert cpu_seconds(lambda: made.append(merged(in_file, [*new[:2], known, *new[2:]]))) < MOST
+    ids = [one["id"] for one in made[0].document["cells"]]
+    assert ids == ["m", "a", *(f"n{number}" for number in range(2, MANY)), "end", "n0", "n1"]
+    assert made[0].added == tuple(f"n{number}" for number in range(MANY))
 
 
 @pytest.mark.parametrize("part", ["a", "ab", "a b ", "abc"])
@@ -157,6 +176,7 @@ def test_what_marimo_takes_back_is_found_at_once() -> None:
     assert not any(mirror.items_of(f"e{number}") for number in range(MANY))
     tell(mirror, "display", {"id": "d", "execution_id": "e", "seq": 0, "mimetype": "text/plain", "data": "a"})
     mirror.apply("execution.removed", b'{"id": "e"}')
+    assert not mirror._executions_of
     mirror.apply("display.removed", b'{"id": "d"}')
     assert list(mirror.items_of("e")) == []
 
