@@ -110,6 +110,7 @@ class News:
         self._settings: dict[str, CellSettings] = {}
         self._given: dict[str, _Given] = {}
         self._seen: dict[str, deque[str]] = {}
+        self._shown: dict[str, str] = {}  # the newest text of the notebook that it has shown
         self.markdown: dict[str, str] = {}
         """The code of the cells with Markdown, which the kernel does not know, by their ids."""
         self._order: list[str] = []
@@ -134,6 +135,8 @@ class News:
     ) -> frozenset[str]:
         """Note the same of Markdown. Return the texts of the cell that the editor has shown, or given to the notebook."""
         seen = frozenset(self._seen.get(cell_id, ()))
+        if cell_id in self._shown:  # what the notebook has as long as it takes none of the others
+            seen |= {self._shown[cell_id]}
         self.gives(document, cell_id, typed, markdown_to_marimo(text))
         self._see(cell_id, text)
         return seen
@@ -179,15 +182,19 @@ class News:
                     changes += _settled(known, one.settings)
             if one.is_markdown and shown == code_of(one):
                 self._see(cell_id, one.cell.code)
+                self._shown[cell_id] = one.cell.code
             before = cell_id
         if ids != self._order and [cell_id for cell_id in order if cell_id in set(ids)] != ids:
             changes.append(ReorderCells(tuple(map(CellId_t, _arranged(order, ids)))))
         self._order = ids
+        for gone in self._codes.keys() - set(ids):
+            self._given.pop(gone, None)
         self._codes = {one.cell.cell_id: code_of(one) for one in cells}
         self._settings = {one.cell.cell_id: one.settings for one in cells}
         self.markdown = {one.cell.cell_id: code_of(one) for one in cells if one.is_markdown}
         for gone in self._seen.keys() - self.markdown.keys():
             del self._seen[gone]
+            self._shown.pop(gone, None)
         return changes
 
     def _present(self, cell_id: str, shown: str) -> str:

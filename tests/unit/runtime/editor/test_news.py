@@ -239,6 +239,17 @@ def test_markdown_that_the_notebook_keeps_replaces_the_editors_once_it_is_change
     assert editor.codes["a"] == 'mo.md(r"""\nnewer\n""")'
 
 
+def test_the_text_that_the_notebook_has_is_known_as_shown_however_many_it_does_not_take() -> None:
+    editor = Editor()
+    editor.tell(replace(shown("a", "old"), is_markdown=True))
+    for number in range(60):
+        seen = editor.gives("a", f"mo.md('{number}')", f"{number}")
+    assert "old" in seen
+    editor.tell()
+    assert not editor.news._given
+    assert "old" not in editor.gives("a", "mo.md('1')", "1"), "another cell with its name"
+
+
 def test_an_order_that_a_person_makes_there_stays_until_the_notebook_has_another() -> None:
     editor = Editor()
     editor.tell(shown("a"), shown("b"))
