@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 16
 """Messages of which parts are kept."""
 MOST: Final = MOST_PARTS * LARGEST_PART
-"""Characters of all the parts that are kept: one message may be as large as that."""
+"""Bytes of all the parts that are kept, in UTF-8: one message may be as large as that."""
 LOOK: Final = 10.0
 """Seconds between looks at what has come. No look is due while a cell runs, when no part is taken, either."""
 _LOOKS: Final = 6
@@ -56,7 +56,7 @@ class Parts:
             self._complain(f"its part {part.index} of {part.count} is none of a message of {coming.count}")
             return None
         self._coming.move_to_end(message)
-        more = len(part.text) - len(coming.texts.get(part.index, ""))
+        more = _size(part.text) - _size(coming.texts.get(part.index, ""))
         coming.texts[part.index], coming.looks = part.text, 0
         coming.size += more
         self._size += more
@@ -87,3 +87,7 @@ class Parts:
         coming = self._coming.pop(message)
         self._size -= coming.size
         return f"{len(coming.texts)} of {coming.count} parts"
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))

@@ -45,6 +45,16 @@ def test_what_is_too_much_at_once_pushes_out_the_oldest_which_is_told(
     assert coming.add(part("19 ", 1), ONE) == "19 019 1"
 
 
+def test_parts_count_by_their_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parts, "MOST", 5_000_000)
+    told: list[str] = []
+    coming = Parts(told.append)
+    assert coming.add(part("a", 0, text="é" * 2_000_000), ONE) is None
+    assert told == []
+    assert coming.add(part("b", 0, text="\ud800" * 1_000_000), ONE) is None
+    assert told == ["5 MB and 16 messages are received at once: 1 of 2 parts had come"]
+
+
 @pytest.mark.parametrize("wrong", [part("a", 2), part("a", 1, 3)], ids=["its index", "its count"])
 def test_a_part_that_is_none_of_its_message_ends_that(wrong: Part) -> None:
     told: list[str] = []
