@@ -6,7 +6,6 @@ The only place for all three: `mcp_tools` serves no tool and no resource without
 from __future__ import annotations
 
 import functools
-import json
 import logging
 from contextlib import suppress
 from types import MappingProxyType
@@ -22,6 +21,7 @@ from marimo_kernel_bridge.mcp_server.answers.size_limit import MAX_ANSWER_BYTES
 from marimo_kernel_bridge.mcp_server.answers.tables import as_objects
 from marimo_kernel_bridge.mcp_server.arguments import attached_to, caller, client_name, kernels_of
 from marimo_kernel_bridge.mcp_server.callers import caller_of
+from marimo_kernel_bridge.mcp_server.media.framing import encoded
 from marimo_kernel_bridge.mcp_server.safety.audit_log import AuditLog, digest
 from marimo_kernel_bridge.mcp_server.safety.marks import require_no_mark
 from marimo_kernel_bridge.mcp_server.sdk.schemas import answer_of
@@ -286,11 +286,7 @@ def _require_size(ctx: Ctx, content: str | bytes) -> None:
     """Refuse content for which a client over HTTP would drop the connection; pipes allow more. Raises `BridgeError` too_large."""
     over_http = ctx.request_context.request is not None
     most = MAX_ANSWER_BYTES if over_http else _MOST_BYTES
-    size = (
-        len(json.dumps(content, ensure_ascii=False).encode())
-        if isinstance(content, str)
-        else len(content) * 4 // 3
-    )
+    size = len(encoded(content)) if isinstance(content, str) else len(content) * 4 // 3
     if size > most:
         raise BridgeError(
             "too_large",
