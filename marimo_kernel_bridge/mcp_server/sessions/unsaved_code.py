@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.exporting.live import id_in_file
@@ -13,12 +13,16 @@ from marimo_kernel_bridge.notebooks.nbformat_json import lines
 from marimo_kernel_bridge.protocol.changes import AddCell, ChangeCell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from marimo_kernel_bridge.client.runs import Run
     from marimo_kernel_bridge.notebooks.ipynb import Notebook
     from marimo_kernel_bridge.notebooks.nbformat_json import CellJSON, DocumentJSON
     from marimo_kernel_bridge.protocol.notebook import Cell
+
+
+_TOP: Final = -1
+"""The place before the first cell."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,16 @@ def with_unsaved_code(
     for run in runs:
         if run.ended_at is not None and run.ended_at <= listed.at:
             continue
-        new: list[str] = []
+        batch: dict[str, str] = {}
         for change, cell_id in _changes(run):
             if isinstance(change, ChangeCell):
                 document.change(change.cell_id, change.code)
                 continue
-            known = _known(cell_id, change.code, listed)
-            new.append(known or cell_id or f"{run.run_id}-{len(new) + 1}")
+            known, name = _known(cell_id, change.code, listed), f"new{len(batch) + 1}"
+            batch[name] = known or cell_id or f"{run.run_id}-{len(batch) + 1}"
             if known is None:
-                document.add(new[-1], change, new)
-        added[run.run_id] = tuple(new)
+                document.add(batch[name], change, batch)
+        added[run.run_id] = tuple(batch.values())
     return document.json(), added
 
 
@@ -95,36 +99,51 @@ class _Document:
     def __init__(self, disk: Notebook, ids: Mapping[str, str]) -> None:
         self._before = disk.document
         self._ids = ids
-        self._cells: list[CellJSON] = [
-            {"id": cell.cell_id, **original}
-            for cell, original in zip(disk.cells, disk.document["cells"], strict=True)
-        ]
+        self._cells: list[CellJSON] = []
+        self._following: dict[int, int] = {}  # by place in the list: the cell behind it, where there is one
+        self._places: dict[str, int] = {}
+        self._last = _TOP
+        for cell, original in zip(disk.cells, disk.document["cells"], strict=True):
+            self._insert({"id": cell.cell_id, **original}, self._last)
         self._changed = False
 
     def change(self, cell_id: str, code: str) -> None:
         place = self._place(cell_id)
         if place is None:
-            self._cells.append(code_cell(self._ids.get(cell_id, cell_id), code))
+            self._insert(code_cell(self._ids.get(cell_id, cell_id), code), self._last)
         else:
             self._cells[place] = {**self._cells[place], "source": lines(code)}
         self._changed = True
 
-    def add(self, cell_id: str, change: AddCell, new: Sequence[str]) -> None:
-        """Add a cell, unless the file has it: another server may have written it. `new` are the ids that its batch adds, this one the last."""
+    def add(self, cell_id: str, change: AddCell, batch: Mapping[str, str]) -> None:
+        """Add a cell, unless the file has it: another server may have written it. `batch` are ids of cells by their names in the batch."""
         if self._place(cell_id) is not None:
             return
-        names = {f"new{number}": name for number, name in enumerate(new, 1)}
-        before = None if change.after is None else self._place(names.get(change.after, change.after))
-        place = 0 if change.first else len(self._cells) if before is None else before + 1
-        self._cells.insert(place, code_cell(cell_id, change.code))
+        before = None if change.after is None else self._place(batch.get(change.after, change.after))
+        if change.first:
+            before = _TOP
+        self._insert(code_cell(cell_id, change.code), self._last if before is None else before)
         self._changed = True
 
     def json(self) -> DocumentJSON:
         if not self._changed:
             return self._before
+        cells, place = [], self._following.get(_TOP)
+        while place is not None:
+            cells.append(self._cells[place])
+            place = self._following.get(place)
         minor = max(5, int(self._before.get("nbformat_minor") or 5))
-        return {**self._before, "cells": self._cells, "nbformat": 4, "nbformat_minor": minor}
+        return {**self._before, "cells": cells, "nbformat": 4, "nbformat_minor": minor}
+
+    def _insert(self, cell: CellJSON, before: int) -> None:
+        place = len(self._cells)
+        self._cells.append(cell)
+        self._places.setdefault(cell["id"], place)
+        if before in self._following:
+            self._following[place] = self._following[before]
+        else:
+            self._last = place
+        self._following[before] = place
 
     def _place(self, cell_id: str) -> int | None:
-        name = self._ids.get(cell_id, cell_id)
-        return next((number for number, cell in enumerate(self._cells) if cell["id"] == name), None)
+        return self._places.get(self._ids.get(cell_id, cell_id))

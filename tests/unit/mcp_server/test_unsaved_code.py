@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,3 +116,12 @@ def test_what_the_kernel_did_not_take_is_not_added(how: str) -> None:
     elif how == "cancelled":
         run.reply, run.cancelled = None, True
     assert sources([run], a="x = 1") == {"a": "x = 1"}
+
+
+def test_thousands_of_cells_are_added_in_time_that_grows_with_their_number() -> None:
+    cells = [AddCell(f"x = {number}", after=f"new{number}" if number else "Hbol") for number in range(5_000)]
+    batch = edit(*cells, added=tuple(f"n{number}" for number in range(5_000)))
+    begun = time.process_time()
+    found = list(sources([batch], listed(("Hbol", "a", "x = 1")), a="x = 1"))
+    assert time.process_time() - begun < 1.5
+    assert found == ["a", *(f"n{number}" for number in range(5_000))]
