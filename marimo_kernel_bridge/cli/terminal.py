@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import unicodedata
-from typing import Final
+from typing import Final, TextIO
 
 import click
 
@@ -19,14 +19,24 @@ _ACTING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 def echo(message: str | bytes = "", *, err: bool = False, nl: bool = True) -> None:
     """Print a text, on standard error with `err`, and a line feed behind it with `nl`."""
     stream = sys.stderr if err else sys.stdout
-    if isinstance(message, str) and stream.isatty():
-        message = visible(message)
+    if isinstance(message, str):
+        message = encodable(visible(message) if stream.isatty() else message, stream)
     click.echo(message, err=err, nl=nl)
 
 
 def confirmed(question: str) -> bool:
     """Ask a person, on standard error. What is asked may quote an agent."""
     return click.confirm(visible(question), default=False, err=True)
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    r"""Return a text that a stream can write: what it cannot becomes an escape like \ud800, which in JSON means the same."""
+    encoding = stream.encoding or "utf-8"
+    try:
+        text.encode(encoding, stream.errors or "strict")
+    except UnicodeEncodeError:
+        return text.encode(encoding, "backslashreplace").decode(encoding)
+    return text
 
 
 def visible(text: str) -> str:

@@ -1,6 +1,7 @@
 """What commands print on a terminal cannot act on it, whoever has written it."""
 
 import io
+import json
 import re
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from marimo_kernel_bridge.cli import terminal
 from marimo_kernel_bridge.cli.main import main
-from marimo_kernel_bridge.cli.terminal import confirmed, echo, visible
+from marimo_kernel_bridge.cli.terminal import confirmed, echo, encodable, visible
 from marimo_kernel_bridge.launch.sessions.entries import Session, id_of
 from marimo_kernel_bridge.launch.sessions.registry import Registry
 
@@ -73,3 +74,15 @@ def test_commands_print_by_one_function() -> None:
         and path != Path(terminal.__file__)
     ]
     assert found == []
+
+
+def test_what_a_stream_cannot_write_is_escaped_as_in_json(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    line = {"tool": "\ud800é"}
+    echo(json.dumps(line, ensure_ascii=False))
+    assert json.loads(capsysbinary.readouterr().out) == line
+
+
+@pytest.mark.parametrize(("encoding", "written"), [("ascii", b"a\\xe9"), ("utf-8", "aé".encode())])
+def test_other_encodings_get_what_they_have(encoding: str, written: bytes) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding)
+    assert encodable("aé", stream).encode(encoding) == written
