@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 ADDRESS: Final = "127.0.0.1"
 _LOCK_BOUND: Final = 240.0  # seconds: another one starts the process meanwhile
 _PAUSE: Final = 0.05
+_STANDARD_ERROR: Final = 2
 
 
 class Process(msgspec.Struct, frozen=True):
@@ -107,7 +108,7 @@ def withdraw(path: Path) -> None:
 def locked(path: Path) -> Iterator[int]:
     """Hold the lock of a file, so that one alone starts a process, and yield its descriptor. Raises `BridgeError`: bad_request."""
     deadline = time.monotonic() + _LOCK_BOUND
-    descriptor = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = _beside_standard_streams(os.open(_lock_of(path), os.O_RDWR | os.O_CREAT, 0o600))
     try:
         while True:
             try:
@@ -121,6 +122,18 @@ def locked(path: Path) -> Iterator[int]:
                     ) from None
                 time.sleep(_PAUSE)
         yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _beside_standard_streams(descriptor: int) -> int:
+    """Return a descriptor that is none of a standard stream's: a host may have closed these, and what is started gets others in their place."""
+    if descriptor > _STANDARD_ERROR or sys.platform == "win32":
+        return descriptor
+    import fcntl  # noqa: PLC0415  # not on Windows
+
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _STANDARD_ERROR + 1)
     finally:
         os.close(descriptor)
 
