@@ -59,9 +59,7 @@ def _version_here(module: str) -> str | None:
         return None
     if (version := _version_of(module)) is not None:
         return version
-    versions = map(
-        _version_of, metadata.packages_distributions().get(module, ())
-    )  # `sklearn` is in scikit-learn
+    versions = map(_version_of, _distributions().get(module, ()))
     return next(filter(None, versions), None)
 
 
