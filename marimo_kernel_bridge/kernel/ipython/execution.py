@@ -147,7 +147,7 @@ class CodeExecution:
                 result.error_in_exec = error
                 shell.showtraceback(running_compiled_code=True)
             finally:
-                shell.events.trigger("post_execute")
+                shell.tell_executed(result)
                 if not options["silent"]:
                     shell.events.trigger("post_run_cell", result)
         return result

@@ -185,6 +185,7 @@ class ReactiveShell(ZMQInteractiveShell):
     _last_traceback_during_displayhook = PerThread(False)  # noqa: FBT003  # a value
 
     _direct_result: ExecutionResult | None = None
+    _told: ExecutionResult | None = None
     _shown: tuple[object, object, list[str]] = None, None, []
     """The newest exception whose traceback was shown, its traceback object, and the text."""
 
@@ -347,7 +348,11 @@ class ReactiveShell(ZMQInteractiveShell):
                 count = self._direct_result.execution_count
                 self._name_in_tracebacks(body, count)
                 with self._count_set_to(count):
-                    return await self._run(body, self._direct_result)
+                    try:
+                        return await self._run(body, self._direct_result)
+                    finally:
+                        self._told = self._direct_result
+                        self._tell_executed()
             count = entry.cell.execution_count
             self._name_in_tracebacks(body, count)
             with self._host.parent_set_to(parent), self._count_set_to(count):
@@ -356,6 +361,18 @@ class ReactiveShell(ZMQInteractiveShell):
             hook.running = outer
             for name in body.private:
                 self.user_ns.pop(name, None)
+
+    def tell_executed(self, result: ExecutionResult | None) -> None:
+        """Trigger IPython's `post_execute` after a request, unless the cell that has this result has done so."""
+        if result is None or self._told is not result:
+            self._tell_executed()
+        else:
+            self._told = None
+
+    def _tell_executed(self) -> None:
+        """Have matplotlib's figures drawn and shown, as a part of the body: with the settings at the cell's place."""
+        self.events.trigger("post_execute")
+        _flush()
 
     def _name_in_tracebacks(self, body: Body, count: int | None) -> None:
         """Make tracebacks name a cell by its own execution count, as In[n], or In[ ] without one.
@@ -388,8 +405,7 @@ class ReactiveShell(ZMQInteractiveShell):
                 payloads.clear_payload()
                 for payload in of_request:
                     payloads.write_payload(payload, single=False)
-                self.events.trigger("post_execute")  # shows matplotlib's figures
-                _flush()
+                self._tell_executed()
 
     async def _run(self, body: Body, result: ExecutionResult) -> Outcome:
         interrupts = self.interrupts

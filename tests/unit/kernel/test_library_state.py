@@ -397,6 +397,21 @@ def test_a_cell_that_only_shows_a_value_has_the_settings_of_its_place(lab: Front
     assert ("0.333333" in lab.text("2"), "0.333333" in lab.text("4")) == (True, False)
 
 
+HOOKED = (
+    "import numpy as np\nget_ipython().events.register('post_execute', lambda: print(np.get_printoptions()['precision']))",
+    "np.set_printoptions(precision=2)",
+    "1;",
+    "np.set_printoptions(precision=5)",
+)
+
+
+def test_what_is_drawn_at_the_end_of_a_cell_is_drawn_once_with_the_settings_of_its_place(
+    lab: FrontEnd,
+) -> None:
+    lab.run_each(HOOKED, ("2", "1"))
+    assert [lab.text(number) for number in "123"] == ["2", "2", "5"]
+
+
 def test_a_precision_that_is_edited_shows_below_and_not_above(lab: FrontEnd) -> None:
     lab.run_each(("1 / 3", "%precision 3", "1 / 3"), ("1: %precision 2",))
     assert (lab.text("0"), lab.text("2")) == ("0.3333333333333333", "0.33")
