@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 from marimo_kernel_bridge.kernel import notices
 from marimo_kernel_bridge.kernel.notebook.last_results import LastResults
 from marimo_kernel_bridge.kernel.notebook.shared_imports import SharedImports
-from marimo_kernel_bridge.kernel.notebook.superseding import is_superseded_by, reads_before_writing
+from marimo_kernel_bridge.kernel.notebook.superseding import (
+    TakenPlaces,
+    is_superseded_by,
+    reads_before_writing,
+)
 from marimo_kernel_bridge.kernel.versions.redefinitions import Redefinitions
 
 if TYPE_CHECKING:
@@ -65,6 +69,7 @@ class NotebookGraph:
         self._cells = cells
         self._published = published
         self._refused: set[str] = set()
+        self._places = TakenPlaces(cells)
         # Cells that read the old value of a name they took over: never run again by themselves.
         self._imperative: set[str] = set()
 
@@ -80,6 +85,7 @@ class NotebookGraph:
         if supersede and _may_define_other_names(entry, body):
             superseded = self._supersede(entry, body.code, newcomer=entry.cell.last_run_at is None)
         if entry.cell.status == "superseded":  # whoever runs it has it in the notebook
+            self._places.give_back(cell_id, body.code)
             self._cells.change(cell_id, status="new")
         self.shared_imports.note(entry, body)
         entry.body = body
@@ -242,6 +248,7 @@ class NotebookGraph:
             return ()
         self._imperative.discard(entry.cell.cell_id)
         superseded: list[Superseded] = []
+        replaced: dict[str, None] = {}
         for name in sorted(names.defines):
             for owner_id in [
                 *self._owners(entry, name),
@@ -251,10 +258,11 @@ class NotebookGraph:
                 if reads_before_writing(code, name):
                     self._imperative.add(entry.cell.cell_id)
                 if owner.live and newcomer:
-                    self._cells.place(entry.cell.cell_id, owner_id)
+                    replaced[owner_id] = None
                 superseded.append(Superseded(owner_id, name, owner.cell.status != "refused"))
                 self.runtime.delete([owner_id], keep_values=True)
                 self._cells.change(owner_id, status="superseded")
+        self._places.take(entry, replaced)
         return tuple(superseded)
 
     # -- refusals --------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The rules for which cell loses a name when two define it. Pure; `graph` applies them.
+"""The rules for which cell loses a name when two define it, and where the other is then. `graph` applies them.
 
 In general the second definition is another version of the name (`versions.redefinitions`), or marimo refuses it. But the
 kernel often has cells that no notebook shows any more (deleted, merged, split, of a reloaded VS Code window) or never
@@ -8,10 +8,13 @@ did (terminals, nbclient, agents): these must not block a visible cell.
 from __future__ import annotations
 
 import dis
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from marimo_kernel_bridge.kernel.cells import Entry
+    from collections.abc import Iterable
+
+    from marimo_kernel_bridge.kernel.cells import CellTable, Entry
 
 
 def is_superseded_by(owner: Entry, newcomer: Entry, *, strict: bool) -> bool:
@@ -35,6 +38,49 @@ def _is_part_of_other(one: str, other: str) -> bool:
 
 def _padded(code: str) -> str:
     return "\n" + code.strip() + "\n"
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """A cell that stands where the one was that it superseded; it was behind `after` before, None: the first."""
+
+    cell_id: str
+    after: str | None
+    is_whole: bool
+    """Whether the superseded cell was a part of it, as after a merge. Otherwise it was a part of that, as after a split."""
+
+
+class TakenPlaces:
+    """The places of superseded cells: given back when one of them runs again, so that it was neither merged nor split."""
+
+    def __init__(self, cells: CellTable) -> None:
+        self._cells = cells
+        self._moved: dict[str, _Moved] = {}  # by the cell that was superseded
+
+    def take(self, entry: Entry, owners: Iterable[str]) -> None:
+        """Place a cell behind the last of those that it supersedes."""
+        cell_id, order = entry.cell.cell_id, self._cells.ids()
+        at = order.index(cell_id)
+        after = order[at - 1] if at else None
+        for owner_id in owners:
+            is_whole = _padded(self._cells[owner_id].cell.code) in _padded(entry.cell.code)
+            self._moved[owner_id] = _Moved(cell_id, after, is_whole)
+            self._cells.place(cell_id, owner_id)
+
+    def give_back(self, cell_id: str, code: str) -> None:
+        """Move the cell that superseded this one back, which runs again with `code`."""
+        moved = self._moved.pop(cell_id, None)
+        if moved is None or moved.cell_id not in self._cells:
+            return
+        if not moved.is_whole and not _is_part_of_other(code, self._cells[moved.cell_id].cell.code):
+            return  # a split: what is left of the cell stays above the new one
+        order = self._cells.ids()
+        before = order[order.index(moved.cell_id) - 1]
+        is_there = before == cell_id or (
+            before in self._moved and self._moved[before].cell_id == moved.cell_id
+        )
+        if is_there and (moved.after is None or moved.after in self._cells):
+            self._cells.place(moved.cell_id, moved.after)
 
 
 def reads_before_writing(code: str, name: str) -> bool:

@@ -461,3 +461,20 @@ def test_the_saved_file_tells_where_a_cell_is(saved: Path, lab: FrontEnd) -> Non
     saved.write_text(json.dumps(document | {"cells": [{"id": one} for one in "acb"], "nbformat": 4}))
     lab.run("d", "pass")
     assert lab.text("c") == "1"
+
+
+REPEATED = ("x = 1", "a = 1", "a = 2", "x = 1\nprint(a)")
+"""Not the cells after a merge or a split: all of them are in the notebook."""
+
+
+def test_a_cell_with_the_text_of_another_has_its_own_place_once_the_other_runs_again(lab: FrontEnd) -> None:
+    lab.run_each(REPEATED, ("0", "1"))
+    assert lab.text("3") == "2"
+
+
+def test_what_is_split_off_stays_below_what_is_left(lab: FrontEnd) -> None:
+    lab.run_each(("a = 1\nprint(a)\nb = 2", "a = 3"))
+    lab.run("new", "print(a)\nb = 2")
+    lab.run("0", "a = 1")
+    lab.sync()
+    assert lab.text("new") == "1"
