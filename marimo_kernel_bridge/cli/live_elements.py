@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from jupyter_core.paths import jupyter_path
 
-from marimo_kernel_bridge.cli import lab_extension
+from marimo_kernel_bridge.cli import lab_extension, vscode
 from marimo_kernel_bridge.runtime.live import release_check
 from marimo_kernel_bridge.runtime.supported_api import installed
 
@@ -49,7 +49,19 @@ def state(policies: Mapping[str, str]) -> tuple[Literal["ok", "FAILED", "skipped
         return "ok", detail, f"For VS Code: {_INSTALL[0].lower()}{_INSTALL[1:]}"
     if not (extension or manager):
         return "ok", f"{detail}; JupyterLab here has no widget manager", _INSTALL
-    return "ok", detail, ""
+    return "ok", *_in_editors(detail)
+
+
+def _in_editors(detail: str) -> tuple[str, str]:
+    """Return where elements are live, and what to do, where VS Code may show them."""
+    editors = vscode.without_widgets()
+    if not editors:
+        return detail, ""
+    static = f"static forms in {' and '.join(editors)}, without the extension Jupyter Notebook Renderers"
+    return (
+        f"{detail}; {static}",
+        f"For live elements there: {editors[0]} --install-extension {vscode.RENDERERS}",
+    )
 
 
 def allows_blobs(policy: str) -> bool:

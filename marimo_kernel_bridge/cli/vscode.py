@@ -1,4 +1,4 @@
-"""The extension for VS Code that comes with this package: installing it by the editor's own command, and where it is installed.
+"""The extension for VS Code that comes with this package: installing it by the editor's own command, and which editors have what.
 
 Records the interpreter for the extension, which runs the relay and the MCP server with it unless its setting names another.
 """
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXTENSION: Final = "marimo-kernel-bridge.marimo-kernel-bridge"
+_JUPYTER: Final = "ms-toolsai.jupyter"
+RENDERERS: Final = "ms-toolsai.jupyter-renderers"
+"""Shows widgets, which carry marimo's elements. The Jupyter extension brings it along, unless somebody removes it."""
+
 _FILE: Final = "marimo-kernel-bridge.vsix"
 _EDITORS: Final = {  # by command, the folder of its extensions below the user's home
     "code": (".vscode", ".vscode-server"),
@@ -81,11 +85,22 @@ def states() -> list[EditorState]:
     """Return the editors that have a folder of extensions, or whose command is on the PATH. Starts none."""
     found = []
     for editor, folders in _EDITORS.items():
-        there = [Path.home() / folder / "extensions" for folder in folders]
+        there = _folders(folders)
         if any(folder.is_dir() for folder in there) or program_on_path(editor):
-            versions = [version for folder in there if (version := _version_in(folder)) is not None]
+            versions = [version for folder in there if (version := _versions_in(folder).get(EXTENSION))]
             found.append(EditorState(editor, versions[0] if versions else None))
     return found
+
+
+def without_widgets() -> list[str]:
+    """Return the editors that have the Jupyter extension, and not the one that shows widgets."""
+    return [
+        editor
+        for editor, folders in _EDITORS.items()
+        if any(
+            _JUPYTER in (has := _versions_in(folder)) and RENDERERS not in has for folder in _folders(folders)
+        )
+    ]
 
 
 def install(editor: str | None, say: Callable[[str], None]) -> None:
@@ -133,11 +148,15 @@ def _run(command: list[str]) -> None:
         )
 
 
-def _version_in(folder: Path) -> str | None:
-    """Return the extension's version in a folder of extensions, by VS Code's own list of them."""
+def _folders(below_home: tuple[str, ...]) -> list[Path]:
+    return [Path.home() / folder / "extensions" for folder in below_home]
+
+
+def _versions_in(folder: Path) -> dict[str, str]:
+    """Return the versions of the extensions in a folder, by VS Code's own list of them."""
     try:
         listed = json.loads((folder / "extensions.json").read_text())
-        found = [one["version"] for one in listed if one["identifier"]["id"].lower() == EXTENSION]
+        return {one["identifier"]["id"].lower(): str(one["version"]) for one in listed}
     except (
         OSError,
         ValueError,
@@ -146,8 +165,7 @@ def _version_in(folder: Path) -> str | None:
         AttributeError,
         RecursionError,
     ):  # none, or of another kind
-        return None
-    return str(found[-1]) if found else None
+        return {}
 
 
 def _release(version: str) -> str:

@@ -29,6 +29,13 @@ WIDE = "import marimo as mo\ne = mo.ui.slider(0, 100, full_width=True)\ne"
 RIGHT = key("slider", "ArrowRight")
 KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
 RUN = "async command => { await window.jupyterapp.commands.execute(command); }"
+NOTEBOOK = """() => {
+  const { shell } = window.jupyterapp;
+  shell.activateById([...shell.widgets("main")].find(one => one.node.classList.contains("jp-NotebookPanel")).id);
+}"""
+CLOSE_VIEWS = """() => {
+  for (const one of [...window.jupyterapp.shell.widgets("main")]) if (one.node.querySelector(".jp-LinkedOutputView")) one.close();
+}"""
 IN_VIEW = """element => {
   const {top, bottom} = element.getBoundingClientRect();
   return top >= 0 && bottom <= window.innerHeight && element.getRootNode().elementFromPoint(
@@ -92,21 +99,40 @@ def test_a_notebook_that_is_not_trusted_shows_static_forms_and_runs_nothing(
     expect(page.outputs(1)).to_have_text(["value 4"])
 
 
-def test_an_element_in_an_output_view_and_a_second_view_of_the_notebook_moves_with_its_cell(
-    live_lab: Callable[..., LabPage],
-) -> None:
+def test_an_element_in_two_output_views_moves_with_its_cell(live_lab: Callable[..., LabPage]) -> None:
     page = live_lab(SLIDER, READER)
     page.run_all()
     expect_live(page, 0)
     page.prompt(0).click()
     page.page.evaluate(RUN, "notebook:create-output-view")
-    view = page.page.locator(".jp-LinkedOutputView")
-    shows(view, 3)
-    RIGHT(view)
+    views = page.page.locator(".jp-LinkedOutputView")
+    first = views.first
+    shows(first, 3)
+    RIGHT(first)
     shows(live(page, 0), 4)
     expect(page.outputs(1)).to_have_text(["value 4"])
+    page.page.evaluate(NOTEBOOK)
+    page.prompt(0).click()
+    page.page.evaluate(RUN, "notebook:create-output-view")
+    expect(views).to_have_count(2)
+    second = views.last
+    value = 4  # the first view and the cell are as they were
+    for place in (second, first, live(page, 0)):
+        for each in (second, first, live(page, 0)):
+            shows(each, value)
+        RIGHT(place)
+        value += 1
+        expect(page.outputs(1)).to_have_text([f"value {value}"])
+    page.run(0)  # a new element in all of them
+    for each in (second, first, live(page, 0)):
+        shows(each, 3)
+    RIGHT(second)
+    for each in (first, live(page, 0)):
+        shows(each, 4)
+    page.page.evaluate(CLOSE_VIEWS)
+    expect(views).to_have_count(0)
     RIGHT(live(page, 0))
-    shows(view, 5)
+    expect(page.outputs(1)).to_have_text(["value 5"])
     assert page.page_errors == []
 
 

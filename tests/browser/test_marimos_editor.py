@@ -21,6 +21,10 @@ CELLS = (
 )
 EDITORS = ".marimo-cell .cm-content"
 SHUT_DOWN = "Confirm Shutdown"
+TYPING = """() => {
+  // As somebody who types without a pause, whose text marimo's page has not told its server yet.
+  window.typing = setInterval(() => document.execCommand('insertText', false, 'a'), 50);
+}"""
 
 
 def opened(lab, index):
@@ -155,3 +159,28 @@ def test_the_app_view_has_the_outputs_and_controls_and_no_code(live_lab):
     shows(app, "speed is 5")
     expect(lab.outputs(4)).to_have_text(["speed is 5"])
     app.close()
+
+
+def test_what_is_being_typed_in_marimos_editor_stays_when_jupyter_changes_the_same_cell(live_lab):
+    lab = live_lab("x = 1", "print('x is', x)", "%marimo open")
+    lab.run_all()
+    tab = opened(lab, 2)
+    shows(tab, "x is 1")
+    editor = tab.locator(EDITORS).first
+    editor.click()
+    tab.keyboard.press("Control+End")
+    tab.keyboard.type("0 # a")
+    tab.evaluate(TYPING)
+    lab.edit(0, "x = 2")
+    lab.run(0)
+    shows(tab, "x is 2")
+    tab.evaluate("clearInterval(window.typing)")
+    expect(editor).to_have_text(re.compile("^x = 10 # a{20,}$"))
+    expect(lab.editor(0)).to_have_text("x = 2")
+    tab.keyboard.press("Control+Enter")  # and runs
+    expect(lab.outputs(1)).to_have_text(["x is 10"])
+    expect(lab.editor(0)).to_have_text(re.compile("^x = 10 # a{20,}$"))
+    lab.edit(0, "x = 3")  # then it is as before
+    lab.run(0)
+    expect(editor).to_have_text("x = 3")
+    tab.close()

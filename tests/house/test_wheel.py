@@ -172,6 +172,7 @@ def test_the_wheel_holds_code_kernelspec_extension_example_and_licence_and_nothi
         f"{package}/py.typed",
         *(f"{package}/kernel/live/page/{name}" for name in loader),
         f"{package}/mcp_server/hosts/SKILL.md",
+        f"{package}/runtime/editor/unsent.js",
         *(f"{package}/viewing/page/{name}" for name in page),
         f"{package}/startup/supported_api.json",
         *(f"{package}/examples/{name}" for name in ("README.md", "penguins.csv", "penguins.ipynb")),

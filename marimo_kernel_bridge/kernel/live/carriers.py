@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.runtime.interface import LiveElements
 
 _AGAIN: Final = 0.5  # seconds between looks whether VS Code is quiet
+_PATIENCE: Final = 20.0  # seconds in which a VS Code that shows widgets has said hello
 
 
 class Documents(Protocol):

@@ -62,6 +62,9 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.runtime.editor.interface import Command, EditorCell, EditorHost
 
+UNSENT: Final = Path(__file__).with_name("unsent.js").read_text("utf-8")
+"""What runs on the editor's page before marimo's own scripts, and keeps what is being typed there."""
+
 _EMPTY_FILE: Final = "import marimo\n\napp = marimo.App()\n"
 _NEVER: Final = 10**9  # seconds
 _MARKDOWN: Final = GraphProblem(
@@ -186,6 +189,8 @@ class Site:
             enable_auth=True,
         ).apply(application.state)
         application.state.server = None
+        if not self._app:
+            application.state.html_head = f"<script>\n{UNSENT}</script>"
         return application
 
     async def serve(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from marimo_kernel_bridge.cli import lab_extension, live_elements
+from marimo_kernel_bridge.cli import lab_extension, live_elements, vscode
 from marimo_kernel_bridge.runtime.live import release_check
 
 MANAGER = ("@jupyter-widgets/jupyterlab-manager", "anywidget")
@@ -38,10 +38,21 @@ def test_doctor_says_where_elements_are_live(
     monkeypatch.setattr(lab_extension, "problem", lambda: ("", "") if extension else ("none", ""))
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: object() if widgets else None)
     monkeypatch.setattr(release_check, "missing", list)
+    monkeypatch.setattr(vscode, "without_widgets", list)
     found, detail, hint = live_elements.state({})
     assert found == verdict
     assert says in detail
     assert ("marimo-kernel-bridge[live]" in hint) == (not widgets or not (extension or manager))
+
+
+def test_doctor_names_an_editor_that_shows_no_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab_extension, "problem", lambda: ("", ""))
+    monkeypatch.setattr(release_check, "missing", list)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(vscode, "without_widgets", lambda: ["code"])
+    verdict, detail, hint = live_elements.state({})
+    assert (verdict, "static forms in code, without the extension" in detail) == ("ok", True)
+    assert hint.endswith("code --install-extension ms-toolsai.jupyter-renderers")
 
 
 def test_doctor_names_what_marimos_front_end_lacks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,6 +104,15 @@ def test_the_installed_version_is_found(machine: Path, version: str, fits: bool,
     assert shown in call()[1]
 
 
+def test_editors_that_show_no_widgets_are_found(machine: Path) -> None:
+    has(machine, ".vscode", "2026.11.0")
+    assert vscode.without_widgets() == ["code"]
+    listed = machine / ".vscode/extensions/extensions.json"
+    renderers = {"identifier": {"id": vscode.RENDERERS}, "version": "1.0.0"}
+    listed.write_text(json.dumps([*json.loads(listed.read_text()), renderers]))
+    assert vscode.without_widgets() == []
+
+
 def test_editors_without_the_extension_are_named(machine: Path) -> None:
     (machine / ".cursor/extensions").mkdir(parents=True)
     (machine / ".cursor/extensions/extensions.json").write_text('["of another kind"]')

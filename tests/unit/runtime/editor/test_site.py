@@ -19,7 +19,7 @@ from marimo_kernel_bridge.protocol.document import CellSettings
 from marimo_kernel_bridge.runtime.editor import answers
 from marimo_kernel_bridge.runtime.editor import interface as editor
 from marimo_kernel_bridge.runtime.editor.server import EditorServer
-from marimo_kernel_bridge.runtime.editor.site import Site
+from marimo_kernel_bridge.runtime.editor.site import UNSENT, Site
 from tests.unit.runtime.editor.test_news import display, shown
 
 SLIDER = "<marimo-ui-element object-id='Hbol-0'><marimo-slider></marimo-slider></marimo-ui-element>"
@@ -128,6 +128,7 @@ def test_the_editor_shows_the_cells_and_their_values_and_asks_for_what_a_person_
 ) -> None:
     browser = open_site()
     assert '"filename": "penguins.py"' in browser.page
+    assert UNSENT in browser.page
     with browser.tab() as tab:
         ready = until(tab, "kernel-ready")
         assert (ready["cell_ids"], ready["codes"][1]) == (["Hbol", "MJUe"], "slider.value")
@@ -184,6 +185,7 @@ def test_the_app_view_has_controls_and_no_code(
 ) -> None:
     notebook.commands_shown.append(replace(shown("vblA", "%marimo open"), is_command=True))
     browser = open_site("app")
+    assert UNSENT not in browser.page
     with browser.tab() as tab, browser.tab("s_second") as other:
         ready = until(tab, "kernel-ready")
         assert (ready["codes"], ready["last_executed_code"], ready["ui_values"]) == (
