@@ -8,6 +8,7 @@ import { LOADER, type Message, type Sent } from '../src/loader/messages.js';
 import { saveForms, showOutputs } from '../src/loader/notebooks.js';
 import { boundaryOf } from '../src/loader/overlays.js';
 import { rewritten, styles } from '../src/loader/rewriting.js';
+import { answered, TextRequest } from '../src/loader/server.js';
 import { themeOf } from '../src/loader/theme.js';
 
 const chunk = (text: string) => rewritten('a.js', text, name => `blob:${name}`, 'blob:page');
@@ -100,6 +101,17 @@ test('what a person sets before the front end can send it is told when it can', 
   tell();
   assert.deepEqual(told, ['k~a', 'k~b', 'k~c', 'k~a', 'k~b']);
   Object.assign(globalThis, { document: before });
+});
+
+test('a value goes to its kernel in the same turn of the event loop, before the browser draws what has changed', async () => {
+  const sent: object[] = [];
+  const lines: any = new Map([['k', { send: (message: object) => void sent.push(message) }]]);
+  const body = JSON.stringify({ objectIds: ['k~a-0'], values: [3] });
+  const request = new TextRequest('http://marimo.invalid/api/kernel/set_ui_element_value', { method: 'POST', body });
+  const answer = answered(lines, new TextRequest(request));
+  assert.deepEqual(sent, [{ type: 'set', values: [['a-0', 3]] }]);
+  assert.equal((await answer).status, 200);
+  assert.match(chunk('new Request(a)'), /,Request=mkbPage\.Request,.*new Request\(a\)$/); // what the front end makes
 });
 
 // Messages

@@ -5,7 +5,7 @@ import { isForElement } from './keys.js';
 import { LONGEST } from './lines.js';
 import { boundaryOf, RAISED } from './overlays.js';
 import { styles } from './rewriting.js';
-import { answered, socketClass } from './server.js';
+import { answered, socketClass, TextRequest } from './server.js';
 import { followTheme, themeClass, themeOf } from './theme.js';
 
 const VALUE_READY = 'marimo-value-ready'; // a person has set an element
@@ -102,6 +102,7 @@ export class FrontEnd {
         names: new Proxy(own, { get: (_, name) => own[String(name)] ?? Reflect.get(globalThis, name) }),
         chunk: (/** @type {string} */ name) => files.chunk(name).then(url => import(/* webpackIgnore: true */ url)),
         fetch: (/** @type {RequestInfo | URL} */ input, /** @type {RequestInit} */ init) => answered(this.page.lines, input, init),
+        Request: TextRequest,
         WebSocket: socketClass(socket => {
           this.#socket = socket;
           for (const text of [head.ready, ...this.#early]) socket.receive(text);

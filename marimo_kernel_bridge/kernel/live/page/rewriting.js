@@ -37,7 +37,7 @@ export function rewritten(name, text, urlOf, page) {
   for (const [pattern, replacement] of PATCHES) source = source.replace(pattern, replacement);
   source = source.replaceAll('import.meta.url', JSON.stringify(`${SERVER}assets/${name}`));
   // With a loader of AMD modules on the page, parts of the chunk would register there and export nothing.
-  return `import{page as mkbPage}from"${page}";const fetch=mkbPage.fetch,WebSocket=mkbPage.WebSocket,define=void 0;${source}`;
+  return `import{page as mkbPage}from"${page}";const fetch=mkbPage.fetch,WebSocket=mkbPage.WebSocket,Request=mkbPage.Request,define=void 0;${source}`;
 }
 
 /**

@@ -9,6 +9,18 @@ const keyOf = id => id.slice(0, id.indexOf('~'));
 /** @param {string} id */
 const without = id => id.slice(id.indexOf('~') + 1);
 
+/** A request that keeps the text of its body: to read that of another one waits until the browser has drawn what the person does. */
+export class TextRequest extends Request {
+  /** @type {BodyInit | null | undefined} */
+  sent;
+
+  /** @param {RequestInfo | URL} input @param {RequestInit} [init] */
+  constructor(input, init) {
+    super(input, init);
+    this.sent = init?.body ?? (input instanceof TextRequest ? input.sent : undefined);
+  }
+}
+
 /**
  * Answer a request of the front end to its server, which is the kernel.
  * @param {ReadonlyMap<string, Line>} lines by the kernel's key
@@ -18,7 +30,7 @@ export async function answered(lines, input, init) {
   const url = input instanceof Request ? input.url : String(input);
   if (OTHERS.test(url)) return new Response(null, { status: 404 }); // icons and the like
   if (!url.startsWith(SERVER)) return globalThis.fetch(input, init);
-  const text = init?.body ?? (input instanceof Request ? await input.text() : '');
+  const text = init?.body ?? (input instanceof TextRequest ? input.sent : undefined) ?? (input instanceof Request ? await input.text() : '');
   const { pathname } = new URL(url);
   if (pathname === '/api/kernel/set_ui_element_value') {
     const { objectIds, values } = JSON.parse(String(text));
