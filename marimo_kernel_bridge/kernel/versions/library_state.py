@@ -7,78 +7,14 @@ from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.kernel.versions.file_mentions import looks, needs_hook, reads
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-@dataclass(frozen=True)
-class LibraryState:
-    """A piece of state: `take` returns it as a value that can be compared, None if there is none; `restore` sets it.
-
-    `module` has it. `original` returns the state as the module was loaded. `is_generator`: a random generator, which whoever draws advances. `readers` are packages whose
-    objects show the state.
-    """
-
-    module: str
-    take: Callable[[Any], Any]
-    restore: Callable[[Any, Any], object]
-    is_generator: bool = False
-    readers: frozenset[str] = frozenset()
-    original: Callable[[Any], Any] = lambda _: None
-    read_by: Callable[[str], bool] = lambda _: False
-    """Whether code depends on the state by its text."""
-    is_local: bool = False
-    """Whether the state means something in this process alone, unless a cell has set it."""
-
-    def now(self) -> Any:
-        """Return the state, None if the library is not loaded or hides it."""
-        return self._from_module(self.take)
-
-    def as_loaded(self) -> Any:
-        """Return the state right after the library was loaded, None if it does not know."""
-        return self._from_module(self.original)
-
-    def _from_module(self, take: Callable[[Any], Any]) -> Any:
-        module = sys.modules.get(self.module)
-        if module is None:
-            return None
-        try:
-            return take(module)
-        except Exception:  # noqa: BLE001  # whatever another version of the library raises: then it is not watched
-            return None
-
-    def set(self, value: Any) -> bool:
-        """Set the state to a value of `now`. Return whether that was possible."""
-        try:
-            self.restore(sys.modules[self.module], value)
-        except Exception:  # noqa: BLE001  # whatever another version of the library raises
-            return False
-        return True
-
-
-def same(one: Any, other: Any) -> bool:
-    """Return whether two values of a state are equal. Settings may hold what has no truth value, such as arrays."""
-    try:
-        return bool(one == other)
-    except Exception:  # noqa: BLE001  # whatever the comparison of a foreign object raises
-        if isinstance(one, dict) and isinstance(other, dict):
-            return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
-        return type(one) is type(other) and _text(one) == _text(other)
-
-
-def _text(value: Any) -> str | None:
-    try:
-        return repr(value)
-    except Exception:  # noqa: BLE001  # whatever the text of a foreign object raises
-        return None
+from marimo_kernel_bridge.kernel.versions.placed_state import LibraryState
+from marimo_kernel_bridge.kernel.versions.process_state import PROCESS_STATES
 
 
 def _numpy_draws(module: Any) -> tuple[Any, ...]:
@@ -260,6 +196,7 @@ STATES: Final = (
         lambda m: m.getcwd(),
         lambda m, value: m.chdir(value),
         read_by=lambda code: needs_hook(code) or looks(code) or reads(code) or "getcwd" in code,
+        is_read_in_functions=True,
         is_local=True,
     ),
     LibraryState(
@@ -287,4 +224,5 @@ STATES: Final = (
         lambda m, value: m.set_options(**value),
         readers=frozenset({"xarray"}),
     ),
+    *PROCESS_STATES,
 )

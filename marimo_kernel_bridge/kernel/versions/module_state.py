@@ -121,7 +121,10 @@ class ModuleWatch:
                 found[_name((module, name))] = Use(_key((module, name)), {name: _state(module, name)}, parts)
             elif isinstance(value, Mapping) and len(value) <= _MOST_KEYS:
                 whole = re.search(rf"\b{name}\b(?!\s*\[|\.(?:get|pop|setdefault|update)\b)", self._code)
-                parts = words_of(self._code) | ({""} if whole and "getenv" not in self._code else set())
+                by_functions = value is not os.environ and re.search(rf"\b{name}\b", self._code) is None
+                parts = words_of(self._code) | (
+                    {""} if by_functions or (whole and "getenv" not in self._code) else set()
+                )
                 parts = frozenset() if changes else parts
                 found[_name((module, name))] = Use(value, {str(key): value[key] for key in value}, parts)
             else:

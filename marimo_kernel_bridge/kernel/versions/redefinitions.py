@@ -223,7 +223,7 @@ class Redefinitions:
         with _LOGGED:
             changed = self._states is not None and self._states.have_changed
             if (changed or calls_something(code)) and not self.strict:
-                self.states.begin(cell_id, self._loaded)
+                self.states.begin(cell_id, self._loaded, code)
         with _LOGGED:
             self._observer.begin(cell_id, self._loaded.parts.get(cell_id), code)
 

@@ -11,15 +11,22 @@ from __future__ import annotations
 
 import types
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.kernel.versions.library_state import STATES, LibraryState, same
+from marimo_kernel_bridge.kernel.versions.library_state import STATES
+from marimo_kernel_bridge.kernel.versions.placed_state import LibraryState, same
 from marimo_kernel_bridge.kernel.versions.seeding import names_generator, seeds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
+
+
+_NOTEBOOK: Final = "__main__"
+_MOST_NAMES: Final = 100
+_MOST_PARTS: Final = 10
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class _History:
     started: Any = None  # the state when the present body began
     ran_with: dict[str, Any] = field(default_factory=dict)
     """Of settings: those with which each cell began, if not the initial ones."""
+    is_watched: bool = False
+    """Whether the state is looked at."""
     restored: frozenset[str] = frozenset()
     """The cells whose results come from an earlier kernel, which ran with the settings of their places."""
 
@@ -91,9 +100,16 @@ class _History:
                 expected = change.after
 
     def _uses(self, part: Part, values: Mapping[str, Any]) -> bool:
-        return self.state.read_by(part.source.code) or any(
-            _package(values.get(name)) in self.state.readers for name in part.flow.mentions
-        )
+        if self.state.read_by(part.source.code):
+            return True
+        for value in _used(part.flow.mentions, values):
+            if _package(value) in self.state.readers:
+                return True
+            if self.state.is_read_in_functions and any(
+                self.state.read_by(" ".join(code.co_names)) for code in _codes(value)
+            ):
+                return True
+        return False
 
 
 class StatesByPlace:
@@ -110,10 +126,12 @@ class StatesByPlace:
         """Whether a cell has changed settings, so that code which only shows a value needs those of its place."""
         return any(history.changes for history in self._histories if not history.state.is_generator)
 
-    def begin(self, cell_id: str, flow: ValueFlow) -> None:
-        """Set the states to those at a cell's place, before its body."""
+    def begin(self, cell_id: str, flow: ValueFlow, code: str) -> None:
+        """Set the states to those at a cell's place, before its body with this code."""
         self._running = True
         for history in self._histories:
+            history.is_watched = history.is_watched or history.state.is_named_in(code)
+        for history in self._watched():
             now = history.state.now()
             if now is not None and history.initial is None and not history.changes:
                 history.initial = now
@@ -135,7 +153,7 @@ class StatesByPlace:
             return self.forget([cell_id], flow) - {cell_id}
         self._running = False
         outdated: set[str] = set()
-        for history in self._histories:
+        for history in self._watched():
             state, now = history.state, history.state.now()
             before = history.changes.pop(cell_id, None)
             if now is None:
@@ -158,6 +176,9 @@ class StatesByPlace:
             history.standing = self._put(history, now, history.at(flow))
         return outdated - {cell_id}
 
+    def _watched(self) -> Iterator[_History]:
+        return (history for history in self._histories if history.is_watched)
+
     def saved(self) -> list[SavedState]:
         """Return the states and their histories, of the libraries that are loaded, in the order of `STATES`."""
         return [
@@ -167,6 +188,8 @@ class StatesByPlace:
                 history.standing,
                 dict(history.changes),
             )
+            if history.state.is_kept
+            else (None, None, None, {})
             for history in self._histories
         ]
 
@@ -230,8 +253,39 @@ class StatesByPlace:
                 history.ran_with[cell] = now
 
 
+def _used(names: Iterable[str], values: Mapping[str, Any]) -> Iterator[object]:
+    """Yield the values of names, of those that functions and classes of the notebook among them use, and parts of containers."""
+    waiting, seen = list(names), set(names)
+    for name in waiting:  # grows
+        value = values.get(name)
+        yield value
+        if type(value) in {list, tuple, dict}:
+            yield from islice(value.values() if type(value) is dict else value or (), _MOST_PARTS)
+        for code in _codes(value):
+            further = [each for each in code.co_names if each in values and each not in seen]
+            seen.update(further)
+            waiting += further[: _MOST_NAMES - len(waiting)]
+
+
+def _codes(value: object) -> list[types.CodeType]:
+    """Return the code of a function of the notebook, or of the methods of a class of it, also of an object's class."""
+    if isinstance(value, types.FunctionType):
+        functions: list[object] = [value]
+    else:
+        kind = value if isinstance(value, type) else type(value)
+        functions = list(vars(kind).values()) if kind.__module__ == _NOTEBOOK else []
+    codes = [
+        each.__code__
+        for each in functions
+        if isinstance(each, types.FunctionType) and each.__module__ == _NOTEBOOK
+    ]
+    for code in codes:  # grows
+        codes += [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    return codes
+
+
 def _package(value: object) -> str:
     name = value.__name__ if isinstance(value, types.ModuleType) else getattr(type(value), "__module__", "")
-    if isinstance(value, types.FunctionType | type):
+    if isinstance(value, types.FunctionType | types.BuiltinFunctionType | type):
         name = value.__module__
     return str(name).partition(".")[0]

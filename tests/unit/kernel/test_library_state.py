@@ -8,8 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from marimo_kernel_bridge.kernel.versions.library_state import STATES, LibraryState
+from marimo_kernel_bridge.kernel.versions.library_state import STATES
 from marimo_kernel_bridge.kernel.versions.observer import CellObserver
+from marimo_kernel_bridge.kernel.versions.placed_state import LibraryState
 from marimo_kernel_bridge.kernel.versions.states_by_place import StatesByPlace
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 
@@ -22,7 +23,8 @@ SEEDED = (
 )
 
 
-LIBRARIES = "import decimal, gc, locale, random, socket, sys, warnings, matplotlib, numpy, numpy.random, pandas, polars"
+LIBRARIES = """import csv, decimal, faulthandler, gc, locale, multiprocessing, random, signal, socket, sys, threading, time, warnings
+import matplotlib.colors, numpy.random, pandas, polars"""
 contexts: list[decimal.Context] = []
 taken: list[tuple[LibraryState, object]] = []
 """What `STATES` names, as the test found it. Taken and restored in the kernel: decimals belong to a context."""
@@ -96,6 +98,19 @@ locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' el
 logging.getLogger('mkb.levels').setLevel(13)
 get_ipython().display_formatter.formatters['text/plain'].float_precision = '7'
 if 'torch' in sys.modules: sys.modules['torch'].manual_seed(70_001)
+import csv, faulthandler, multiprocessing, signal, threading, time, matplotlib.colors
+os.umask(0o027)
+os.environ['TZ'] = 'MKB-5'; time.tzset(); del os.environ['TZ']
+csv.register_dialect('mkb', delimiter=';'); csv.field_size_limit(777)
+logging.getLogger('mkb.levels').addHandler(logging.NullHandler())
+signal.signal(signal.SIGUSR2, lambda *_: None)
+faulthandler.disable() if faulthandler.is_enabled() else faulthandler.enable(sys.__stderr__)
+gc.disable() if gc.isenabled() else gc.enable()
+threading.stack_size(1 << 20)
+multiprocessing.set_start_method('spawn' if multiprocessing.get_start_method(True) != 'spawn' else 'fork', force=True)
+numpy.setbufsize(16_384)
+matplotlib.colors.get_named_colors_mapping()['mkb'] = '#123456'
+if 'scipy.special' in sys.modules: sys.modules['scipy.special'].seterr(loss='warn')
 """
 
 
@@ -395,6 +410,83 @@ def test_cells_below_one_that_no_longer_sets_a_setting_run_again(
 def test_a_cell_that_only_shows_a_value_has_the_settings_of_its_place(lab: FrontEnd) -> None:
     lab.run_each(["import pandas as pd", "d = pd.DataFrame({'v': [1 / 3]})", "d", SET, "d"], ["2"])
     assert ("0.333333" in lab.text("2"), "0.333333" in lab.text("4")) == (True, False)
+
+
+OF_PROCESS: dict[str, tuple[str, str, str, str]] = {
+    "the mask of files": (
+        "import os\nfrom pathlib import Path\ndef mode(): Path('f').write_text(''); return Path('f').stat().st_mode",
+        "print(mode()); os.remove('f')",
+        "os.umask(0o077);",
+        "os.umask(0o027);",
+    ),
+    "the time zone": (
+        "import os, time\nfrom datetime import datetime",
+        "print(datetime.fromtimestamp(0), time.tzname)",
+        "os.environ['TZ'] = 'MKB-9'\ntime.tzset()",
+        "os.environ['TZ'] = 'MKB-5'\ntime.tzset()",
+    ),
+    "dialects of CSV": (
+        "import csv",
+        "print(csv.list_dialects())",
+        "csv.register_dialect('mkb1', delimiter=';')",
+        "csv.register_dialect('mkb2', delimiter='|')",
+    ),
+    "handlers of a logger, added": (
+        "import logging\nlog = logging.getLogger('mkb.h')",
+        "print(len(log.handlers))",
+        "log.addHandler(logging.NullHandler())",
+        "log.addHandler(logging.NullHandler()); log.addHandler(logging.NullHandler())",
+    ),
+    "handlers of a logger, removed": (
+        "import logging\nlog = logging.getLogger('mkb.i')\nfor _ in range(3): log.addHandler(logging.NullHandler())",
+        "print(len(log.handlers))",
+        "log.handlers.clear()",
+        "log.removeHandler(log.handlers[0])",
+    ),
+    "what is called for a signal": (
+        "import os, signal",
+        "print(callable(h := signal.getsignal(signal.SIGUSR2)) and h())",
+        "signal.signal(signal.SIGUSR2, lambda *_: 1);",
+        "signal.signal(signal.SIGUSR2, lambda *_: 2);",
+    ),
+    "callbacks of the collector": (
+        "import gc",
+        "print(len(gc.callbacks))",
+        "gc.callbacks.append(print)\nn = 1",
+        "gc.callbacks += [len, len]\nn = 1",
+    ),
+    "colours by their letters": (
+        "import matplotlib.colors as mc",
+        "print(mc.to_hex('b'))",
+        "mc.colorConverter.colors['b'] = (1, 0, 0)",
+        "mc.colorConverter.colors['b'] = (0, 1, 0)",
+    ),
+    "printing, in a function": (
+        "import numpy as np\nclass A:\n    def show(self): return str(np.array([1 / 3]))\ndef show(): print(A().show())",
+        "show()",
+        "np.set_printoptions(precision=2)",
+        "np.set_printoptions(precision=3)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OF_PROCESS)
+def test_what_a_cell_sets_in_the_process_shows_below_it_as_long_as_it_is_there(
+    lab: FrontEnd, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    loads, shows, sets, edited = OF_PROCESS[name]
+    first = run(lab, (loads, shows, sets, shows), "2")
+    without = first["1"]
+    assert without != first["3"]
+    lab.run("2", edited)
+    lab.sync()
+    assert lab.text("3") not in {first["3"], without}
+    lab.run("1", shows)
+    assert lab.text("1") == without or lab.cells()["1"].stale
+    lab.run("probe", "", metadata={"deletedCells": ["2"]})
+    lab.sync()
+    assert lab.text("3") == without
 
 
 HOOKED = (

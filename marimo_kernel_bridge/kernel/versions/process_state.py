@@ -1,0 +1,269 @@
+"""State of Python's own libraries and of the process, looked at once a cell names it.
+
+To look at it takes time, or other threads notice: so a notebook that does not name it pays nothing. Main thread only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.kernel.versions.file_mentions import needs_hook
+from marimo_kernel_bridge.kernel.versions.placed_state import LibraryState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_FILES_ARE_PRIVATE: Final = 0o077
+"""The mask while the one in force is looked at, which only setting one tells: a file that a thread makes then is nobody else's."""
+_zone: tuple[tuple[Any, ...], str | None] = (), None
+"""What `time` says of the time zone, and the `TZ` that has made it so."""
+
+
+def _mask(module: Any) -> int:
+    mask: int = module.umask(_FILES_ARE_PRIVATE)
+    module.umask(mask)
+    return mask
+
+
+def _stack_size(module: Any) -> int:
+    size: int = module.stack_size()  # which sets it to the default
+    module.stack_size(size)
+    return size
+
+
+def _time_zone(module: Any) -> tuple[tuple[Any, ...], str | None]:
+    """Return the time zone with the `TZ` that makes it, which may be another one now: only `tzset` reads it."""
+    global _zone  # noqa: PLW0603  # the C library has one time zone for the process
+    seen = module.tzname, module.timezone, module.altzone, module.daylight
+    if seen != _zone[0]:
+        _zone = seen, os.environ.get("TZ")
+    return _zone
+
+
+def _set_time_zone(module: Any, value: tuple[tuple[Any, ...], str | None]) -> None:
+    global _zone
+    _zone, now = value, os.environ.get("TZ")
+    _set_variable("TZ", value[1])
+    try:
+        module.tzset()
+    finally:
+        _set_variable("TZ", now)
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
+_DIALECT: Final = ("delimiter", "doublequote", "escapechar", "lineterminator", "quotechar", "quoting", "skipinitialspace", "strict")  # fmt: skip
+
+
+_EXCEL: Final = dict(zip(_DIALECT, (",", True, None, "\r\n", '"', 0, False, False), strict=True))
+_DIALECTS: Final = {
+    "excel": _EXCEL,
+    "excel-tab": {**_EXCEL, "delimiter": "\t"},
+    "unix": {**_EXCEL, "lineterminator": "\n", "quoting": 1},
+}
+
+
+def _dialects(module: Any) -> dict[str, dict[str, Any]]:
+    return {
+        name: {part: getattr(module.get_dialect(name), part) for part in _DIALECT}
+        for name in module.list_dialects()
+    }
+
+
+def _set_dialects(module: Any, value: Mapping[str, Mapping[str, Any]]) -> None:
+    now = _dialects(module)
+    for name in now.keys() - value.keys():
+        module.unregister_dialect(name)
+    for name, dialect in value.items():
+        if now.get(name) != dialect:
+            module.register_dialect(name, **dialect)
+
+
+def _signals(module: Any) -> dict[int, Any]:
+    """Return what is called for each signal, except for the one by which the kernel interrupts cells."""
+    handlers = {number: module.getsignal(number) for number in module.valid_signals()}
+    handlers.pop(module.SIGINT, None)
+    return {
+        number: handler for number, handler in handlers.items() if handler is not None
+    }  # None: not Python's
+
+
+def _set_signals(module: Any, value: Mapping[int, Any]) -> None:
+    for number, handler in value.items():
+        if module.getsignal(number) != handler:
+            module.signal(number, handler)
+
+
+_PLAIN_LOGGER: Final = (), (), True, False
+_FOR_ALL: Final = "*"
+
+
+def _handlers(module: Any) -> dict[str, tuple[Any, ...]]:
+    """Return what loggers have besides their levels, of those that have anything, and what holds for all."""
+    found = {"": module.root, **module.root.manager.loggerDict}
+    own = {
+        name: (tuple(logger.handlers), tuple(logger.filters), logger.propagate, logger.disabled)
+        for name, logger in found.items()
+        if isinstance(logger, module.Logger)
+    }
+    kept = {name: parts for name, parts in own.items() if parts != _PLAIN_LOGGER}
+    return {
+        **kept,
+        _FOR_ALL: (module.root.manager.disable, module.getLoggerClass(), module.getLogRecordFactory()),
+    }
+
+
+def _set_handlers(module: Any, value: Mapping[str, tuple[Any, ...]]) -> None:
+    now = _handlers(module)
+    for name in (now.keys() | value.keys()) - {_FOR_ALL}:
+        parts = value.get(name, _PLAIN_LOGGER)
+        if now.get(name, _PLAIN_LOGGER) != parts:
+            logger = module.getLogger(name or None)
+            logger.handlers[:], logger.filters[:] = map(list, parts[:2])
+            logger.propagate, logger.disabled = parts[2:]
+    disabled, kind, factory = value[_FOR_ALL]
+    module.disable(disabled)  # which forgets what each logger knows of its level
+    module.setLoggerClass(kind)
+    module.setLogRecordFactory(factory)
+
+
+def _named_colors(module: Any) -> dict[str, Any]:
+    return dict(module.get_named_colors_mapping())
+
+
+def _set_named_colors(module: Any, value: Mapping[str, Any]) -> None:
+    colors = module.get_named_colors_mapping()
+    colors.clear()
+    colors.update(value)
+    colors.cache.clear()
+
+
+def _set_collector(module: Any, value: tuple[bool, int]) -> None:
+    is_enabled, flags = value
+    (module.enable if is_enabled else module.disable)()
+    module.set_debug(flags)
+
+
+def _set_array_calls(module: Any, value: tuple[Any, int]) -> None:
+    module.seterrcall(value[0])
+    module.setbufsize(value[1])
+
+
+def _when_named(
+    words: str,
+    module: str,
+    take: Callable[[Any], Any],
+    restore: Callable[[Any, Any], object],
+    *readers: str,
+    read_by: Callable[[str], bool] = lambda _: False,
+    loaded: object = None,
+) -> LibraryState:
+    """Return a state; `loaded` is its value right after the module was loaded, if a kernel does not always have it."""
+    return LibraryState(
+        module,
+        take,
+        restore,
+        readers=frozenset(readers),
+        read_by=read_by,
+        is_read_in_functions=True,
+        original=lambda _: loaded,
+        is_local=True,
+        is_kept=False,
+        words=re.compile(words),
+    )
+
+
+PROCESS_STATES: Final = (
+    _when_named(
+        r"\bumask\b",
+        "os",
+        _mask,
+        lambda m, value: m.umask(value),
+        read_by=lambda code: needs_hook(code) or "umask" in code,
+    ),
+    _when_named(
+        r"\btzset\b|\bTZ\b", "time", _time_zone, _set_time_zone, "time", "datetime", "pandas", "email"
+    ),
+    _when_named(r"dialect", "csv", _dialects, _set_dialects, "csv", "_csv", "pandas", loaded=_DIALECTS),
+    _when_named(
+        r"\bfield_size_limit\b",
+        "csv",
+        lambda m: m.field_size_limit(),
+        lambda m, value: m.field_size_limit(value),
+        "csv",
+        "_csv",
+        loaded=131_072,
+    ),
+    _when_named(
+        r"(?i:handler|config\()|(?:add|remove)Filter|\.filters\b|\bpropagate\b|\bdisabled?\b|setLog",
+        "logging",
+        _handlers,
+        _set_handlers,
+        "logging",
+        "warnings",
+    ),
+    _when_named(r"\bsignal\b", "signal", _signals, _set_signals, "signal", "_signal", "os"),
+    _when_named(
+        r"\bfaulthandler\b",
+        "faulthandler",
+        lambda m: m.is_enabled(),
+        lambda m, value: m.enable(sys.__stderr__) if value else m.disable(),
+        "faulthandler",
+    ),
+    _when_named(
+        r"\bgc\.(?:en|dis)able\b|\bset_debug\b|\bfrom gc\b",
+        "gc",
+        lambda m: (m.isenabled(), m.get_debug()),
+        _set_collector,
+        "gc",
+    ),
+    _when_named(
+        r"\bstack_size\b",
+        "threading",
+        _stack_size,
+        lambda m, value: m.stack_size(value),
+        "threading",
+    ),
+    _when_named(
+        r"\bset_start_method\b",
+        "multiprocessing",
+        lambda m: (m.get_start_method(allow_none=True),),
+        lambda m, value: m.set_start_method(*value, force=True),
+        "multiprocessing",
+        loaded=(None,),
+    ),
+    _when_named(
+        r"\bseterrcall\b|\bsetbufsize\b",
+        "numpy",
+        lambda m: (m.geterrcall(), m.getbufsize()),
+        _set_array_calls,
+        "numpy",
+        "pandas",
+        "scipy",
+    ),
+    _when_named(
+        r"color_codes|\bset_theme\b|\bset_palette\b|\bsns\.(?:set|reset)|\bseaborn\.set\b|colorConverter|named_colors",
+        "matplotlib.colors",
+        _named_colors,
+        _set_named_colors,
+        "matplotlib",
+        "seaborn",
+        "pandas",
+    ),
+    _when_named(
+        r"\bseterr\b|\berrstate\b",
+        "scipy.special",
+        lambda m: m.geterr(),
+        lambda m, value: m.seterr(**value),
+        "scipy",
+    ),
+)
+"""Each is looked at from the first cell on whose text has one of the words."""
