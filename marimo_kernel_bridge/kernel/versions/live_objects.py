@@ -267,6 +267,11 @@ class LiveStates:
         while len(self._objects) > _MOST:
             del self._objects[next(iter(self._objects))]
 
+    def leave(self, value: object, part: str) -> None:
+        """Note that what a cell has put into a module or a class is there still: its owner did not let it be taken back."""
+        known = self._objects.setdefault(id(value), _Object(value))
+        known.left |= {part}
+
     def _leave(self, known: _Object, cell_id: str, sets: frozenset[str] = frozenset()) -> None:
         """Note what a cell has left in an object, now that its code is another, which `sets` these parts again.
 

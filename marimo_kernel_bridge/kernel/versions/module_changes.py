@@ -9,13 +9,20 @@ from __future__ import annotations
 import os
 import types
 from collections.abc import Iterable, Mapping, MutableMapping
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 Owner = types.ModuleType | type
 Datum = tuple[Owner, str]
 """What a module, or a class of a package, has under a name."""
+
+
+class Put(NamedTuple):
+    """What a cell has put into a package: whether there was nothing under the name, and whether it can be taken back."""
+
+    is_new: bool
+    is_taken_back: bool
+
 
 PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 """Types of values that cannot be mutated and are compared by value."""
@@ -49,8 +56,8 @@ class Change:
     after: Content
     keys: frozenset[str] | None = None
 
-    def undo(self) -> None:
-        """Take the change back as far as nobody else has changed the same since."""
+    def undo(self) -> bool:
+        """Take the change back as far as nobody else has changed the same since. Return whether its owner let it be."""
         owner, name = self.datum
         before, after = self.before, self.after
         value = vars(owner).get(name, MISSING)
@@ -60,8 +67,10 @@ class Change:
             known = plain or before.items is not None
             if known and _same(value, after.value):
                 _set(owner, name, before.value)
+                return vars(owner).get(name, MISSING) is before.value
         elif value is after.value:
             self._undo_items(value)
+        return True
 
     def _undo_items(self, value: Any) -> None:
         before, after = self.before.items, self.after.items
@@ -102,11 +111,16 @@ def change(datum: Datum, before: Content, words: frozenset[str]) -> Change:
     return Change(datum, before, after, words if after.value is os.environ else None)
 
 
-def undo(changes: Iterable[Change]) -> None:
-    """Take changes of one run back, the last first, as far as their owners let it be."""
-    for each in reversed(list(changes)):
-        with suppress(Exception):  # whatever a metaclass raises
-            each.undo()
+def undo(changes: Iterable[Change]) -> list[Datum]:
+    """Take changes of one run back, the last first. Return the data whose owners did not let it be."""
+    return [each.datum for each in reversed(list(changes)) if not _is_undone(each)]
+
+
+def _is_undone(made: Change) -> bool:
+    try:
+        return made.undo()
+    except Exception:  # noqa: BLE001  # whatever a metaclass raises
+        return False
 
 
 def _items(value: Any) -> _Contents:

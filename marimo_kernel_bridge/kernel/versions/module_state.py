@@ -30,13 +30,15 @@ from marimo_kernel_bridge.kernel.versions.module_changes import (
     Content,
     Datum,
     Owner,
+    Put,
     change,
     content,
     is_taken_back,
 )
+from marimo_kernel_bridge.kernel.versions.module_functions import names_used_by
 from marimo_kernel_bridge.kernel.versions.notebook_paths import notebooks_path
 from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched
-from marimo_kernel_bridge.kernel.versions.package_state import put_by, uses_package
+from marimo_kernel_bridge.kernel.versions.package_state import assigned_by, put_by, uses_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -67,7 +69,7 @@ class ModuleWatch:
         self,
         code: str,
         values: Mapping[str, Any],
-        known: Mapping[Datum, bool] | None = None,
+        known: Mapping[Datum, Put] | None = None,
         held: Iterable[Datum] = (),
     ) -> None:
         """`values` is the namespace in which the cell runs; `known` are the data of packages that cells have changed, see `put`.
@@ -78,8 +80,8 @@ class ModuleWatch:
         self._known = dict(known or {})
         self._held = tuple(held)
         self.changed: frozenset[Datum] = frozenset()
-        self.put: Mapping[Datum, bool] = {}
-        """The data of packages that the body has changed, and whether there was nothing under the name before."""
+        self.put: Mapping[Datum, Put] = {}
+        """The data of packages that the body has changed."""
         self._before = {datum: (_state(*datum), content(datum)) for datum in self._data()}
 
     def end(self) -> tuple[frozenset[str], frozenset[str], list[Change]]:
@@ -91,8 +93,11 @@ class ModuleWatch:
             and (isinstance(datum[0], type) or not self._was_loaded(*datum, before))
         }
         self.changed = frozenset(changed)
-        put = self._put()
-        self.put = {datum: changed[datum].value is MISSING for datum in put & changed.keys()}
+        put, assigned = self._put(), set(assigned_by(self._code, self._value_of))
+        self.put = {
+            datum: Put(changed[datum].value is MISSING, datum in assigned or is_taken_back(datum))
+            for datum in (put | assigned) & changed.keys()
+        }
         words = words_of(self._code)
         changes = [
             change(datum, before, words)
@@ -112,11 +117,12 @@ class ModuleWatch:
     def uses(self) -> dict[str, Use]:
         """Return the data that the cell uses now: of mappings, those under the keys that it names."""
         found: dict[str, Use] = {}
-        put = {*self._put(), *self._known}
+        known = {datum: Put(is_new=False, is_taken_back=is_taken_back(datum)) for datum in self._put()}
+        known |= self._known
         for module, name in self._data():
             value = vars(module).get(name)
             changes = _changes(name, self._code)
-            if (module, name) in put and not is_taken_back((module, name)):
+            if (module, name) in known and not known[module, name].is_taken_back:
                 parts = frozenset({name} if (module, name) in self._used_packages() else ())
                 found[_name((module, name))] = Use(_key((module, name)), {name: _state(module, name)}, parts)
             elif isinstance(value, Mapping) and len(value) <= _MOST_KEYS:
@@ -154,7 +160,7 @@ class ModuleWatch:
         if not self._known:
             return []
         return [
-            datum for datum, new in self._known.items() if _uses_datum(datum, new, self._code, self._values)
+            datum for datum, put in self._known.items() if _uses_datum(datum, put, self._code, self._values)
         ]
 
     def _was_loaded(self, module: Owner, name: str, before: Content) -> bool:
@@ -187,14 +193,14 @@ class ModuleWatch:
         return _value_of(name, self._code, self._values)
 
 
-def uses(put: Mapping[Datum, bool], code: str, values: Mapping[str, Any]) -> frozenset[str]:
+def uses(put: Mapping[Datum, Put], code: str, values: Mapping[str, Any]) -> frozenset[str]:
     """Return which data of packages a cell may use, as `module.name`; `put` as in `ModuleWatch`."""
-    return _names(datum for datum, new in put.items() if _uses_datum(datum, new, code, values))
+    return _names(datum for datum, each in put.items() if _uses_datum(datum, each, code, values))
 
 
-def _uses_datum(datum: Datum, new: bool, code: str, values: Mapping[str, Any]) -> bool:  # noqa: FBT001  # a value of `put`
+def _uses_datum(datum: Datum, put: Put, code: str, values: Mapping[str, Any]) -> bool:
     used = {chain[0]: _value_of(chain[0], code, values) for chain in _chains(code)}
-    return uses_package(datum, code, used, only_by_name=new)
+    return uses_package(datum, code, used, only_by_name=put.is_new)
 
 
 def _value_of(name: str, code: str, values: Mapping[str, Any]) -> object:
@@ -249,16 +255,8 @@ def _used(value: object, attributes: tuple[str, ...], code: str) -> Iterator[Dat
 def _used_by(function: types.FunctionType) -> Iterator[Datum]:
     """Yield the data of its own module that a function uses, also through other functions there."""
     module = sys.modules.get(function.__module__)
-    if module is None or notebooks_path(getattr(module, "__file__", None)) is None:
-        return
-    functions = [function]
-    for each in functions:  # grows
-        for name in each.__code__.co_names:
-            value = vars(module).get(name)
-            if type(value) is types.FunctionType:
-                functions += [value] if value not in functions else []
-            elif name in vars(module) and _is_data(value):
-                yield module, name
+    if notebooks_path(getattr(module, "__file__", None)) is not None:
+        yield from (datum for datum in names_used_by(function) if _is_data(vars(datum[0])[datum[1]]))
 
 
 def _own_data(module: object) -> Iterator[Datum]:

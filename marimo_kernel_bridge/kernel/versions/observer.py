@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch
     from marimo_kernel_bridge.kernel.versions.file_contents import FileContents
     from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates
-    from marimo_kernel_bridge.kernel.versions.module_changes import Change, Datum
+    from marimo_kernel_bridge.kernel.versions.module_changes import Change, Datum, Put
     from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch
     from marimo_kernel_bridge.kernel.versions.observing import Watch
     from marimo_kernel_bridge.kernel.versions.value_flow import Part, ValueFlow
@@ -60,7 +60,7 @@ class CellObserver:
         self._called_back: dict[
             str, frozenset[str]
         ] = {}  # names of objects that callbacks have mutated, by cell
-        self._put: dict[Datum, bool] = {}  # into packages, by any cell: whether nobody else had it there
+        self._put: dict[Datum, Put] = {}  # into packages, by any cell
         self._ran: set[str] = set()  # cells that call something
         self._module_data: dict[str, frozenset[Datum]] = {}  # by the cell that has changed it
         self._registered: frozenset[str] = frozenset()  # with libraries, by any cell
@@ -198,7 +198,7 @@ class CellObserver:
     def _changed_data(self) -> frozenset[Datum]:
         return frozenset().union(*self._module_data.values())
 
-    def _note_users(self, put: Mapping[Datum, bool], cell_id: str, flow: ValueFlow) -> set[str]:
+    def _note_users(self, put: Mapping[Datum, Put], cell_id: str, flow: ValueFlow) -> set[str]:
         """Note that cells use what one has now put into packages. Return them."""
         if put.items() <= self._put.items():
             return set()
@@ -252,7 +252,9 @@ class CellObserver:
         if changes is not None:
             from marimo_kernel_bridge.kernel.versions.module_changes import undo  # noqa: PLC0415  # as in `begin`
 
-            undo(changes)
+            for owner, name in undo(changes):
+                if self._live is not None:
+                    self._live.leave(owner, name)
 
     def _note_uses(self, before: Observations, after: Observations) -> set[str]:
         """Count the uses of files. Return the files that are used in another way than before."""

@@ -18,6 +18,7 @@ from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.kernel.versions.module_changes import PLAIN
+from marimo_kernel_bridge.kernel.versions.module_functions import is_used_in, names_used_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -34,7 +35,18 @@ _SETTING: Final = re.compile(
 _NOT_SET: Final = re.compile(r"cache|lock|warningregistry", re.IGNORECASE)
 """Occurs in names of data that a module keeps for itself."""
 _NOTEBOOK: Final = "__main__"
-_MOST_FUNCTIONS: Final = 20
+
+
+def assigned_by(code: str, value_of: Callable[[str], object]) -> Iterator[Datum]:
+    """Yield the plain values that a cell assigns in a package, and that functions of it use: `Image.MAX_IMAGE_PIXELS = None`."""
+    for *path, name in _acts(code)[1]:
+        owner = _value(path, value_of)
+        if (
+            isinstance(owner, types.ModuleType)
+            and type(vars(owner).get(name, owner)) in PLAIN
+            and is_used_in(owner, name)
+        ):
+            yield owner, name
 
 
 def put_by(code: str, value_of: Callable[[str], object]) -> Iterator[Datum]:
@@ -98,19 +110,10 @@ def _value(chain: Iterable[str], value_of: Callable[[str], object]) -> object:
 
 def _data_of(function: types.FunctionType) -> Iterator[Datum]:
     """Yield the data of its module that a function names, also through other functions there."""
-    module = sys.modules.get(function.__module__)
-    if not isinstance(module, types.ModuleType):
-        return
-    functions = [function]
-    for each in functions:  # grows
-        for name in each.__code__.co_names:
-            value = vars(module).get(name)
-            if type(value) is types.FunctionType:
-                functions += [value] if value not in functions and len(functions) < _MOST_FUNCTIONS else []
-            elif name in vars(module) and not (
-                callable(value) or isinstance(value, types.ModuleType) or _NOT_SET.search(name)
-            ):
-                yield module, name
+    for module, name in names_used_by(function):
+        value = vars(module)[name]
+        if not (callable(value) or isinstance(value, types.ModuleType) or _NOT_SET.search(name)):
+            yield module, name
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)

@@ -2,6 +2,7 @@
 
 import mimetypes
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +64,7 @@ def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "beside.py").write_text(module)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("MKB_CITY", "")
+    monkeypatch.setattr(tempfile, "tempdir", tempfile.gettempdir())
     yield
     sys.path[:] = [path for path in sys.path if not path.startswith("mkb")]
     sys.modules.pop("beside", None)
@@ -100,6 +102,11 @@ IN_PACKAGES: dict[str, Notebook] = {
         ("from fractions import Fraction", "Fraction.mkb = lambda self: 1", "print(Fraction(1).mkb())"),
         "1: Fraction.mkb = lambda self: 2",
         "2",
+    ),
+    "a number that functions of a package use": (
+        ("import tempfile", "tempfile.tempdir = '/mkb1'", "print(tempfile.gettempdir())"),
+        "1: tempfile.tempdir = '/mkb2'",
+        "/mkb2",
     ),
     "a method that a package calls": (
         (
@@ -264,6 +271,12 @@ def test_what_a_call_has_left_in_a_package_marks_its_users(lab: FrontEnd) -> Non
     lab.sync()
     assert lab.cells()["2"].stale or lab.text("2") == "None"
     mimetypes.init()
+
+
+def test_what_a_class_does_not_let_be_taken_back_marks_its_users(lab: FrontEnd) -> None:
+    cells = ("import beside", "beside.Mapped.x = 1", "print(hasattr(beside.Mapped, 'x'))")
+    lab.run_each(cells, ("1: beside.Mapped.y = 1",))
+    assert lab.text("2") == "False" or lab.cells()["2"].stale
 
 
 def test_who_uses_something_else_of_the_module_does_not_run(lab: FrontEnd) -> None:
