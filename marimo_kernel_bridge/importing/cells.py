@@ -267,11 +267,21 @@ def _ipython_names(prepared: Prepared) -> None:
     """Find the names that IPython provides and no cell binds; replace those that are plain strings by their values."""
     for cell in prepared.cells:
         names = read_cell(cell.code)
-        documented = [use for use in names.of("__doc__") if use.act == "load" and use.form == "name"]
-        for use in reversed(documented):
-            cell.code = f"{cell.code[: use.start]}{_DOCUMENTATION!r}{cell.code[use.end :]}"
+        in_jupyter = {
+            "__doc__": repr(_DOCUMENTATION),
+            "__builtins__": prepared.called.get(
+                "builtins", "builtins"
+            ),  # marimo has a dictionary of that name
+        }
+        uses = [
+            use for name in in_jupyter for use in names.of(name) if use.act == "load" and use.form == "name"
+        ]
+        for use in sorted(uses, key=lambda use: use.start, reverse=True):
+            cell.code = f"{cell.code[: use.start]}{in_jupyter[use.name]}{cell.code[use.end :]}"
             cell.parts = dict.fromkeys(cell.parts, cell.code)
-            prepared.note(cell.positions, "`__doc__` is what it is in Jupyter")
+            prepared.note(cell.positions, f"`{use.name}` is what it is in Jupyter")
+            if use.name == "__builtins__":
+                prepared.need("builtins", cell.positions)
     for name in ("display", "get_ipython"):
         position = read_before_bound(prepared.cells, name)
         if position is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.importing.prepared import Need
 
 _ORIGINS: Final = {
+    "builtins": "builtins",
     "subprocess": "subprocess",
     "SList": "IPython.utils.text:SList",
     "os": "os",

@@ -80,6 +80,7 @@ class PlainKernel:
             iopub_thread=self._thread,
             iopub_socket=iopub,
             profile_dir=ProfileDir.create_profile_dir(str(folder / "profile")),
+            user_ns=None,  # as in a process: IPython makes the module
             log=logging.getLogger("kernel"),
             config=Config(
                 {

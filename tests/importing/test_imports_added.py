@@ -26,6 +26,8 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
         (["!echo a\nimport subprocess\nprint('b')"], "a\nb\n"),
         (["display(1)\nprint('x')", "from IPython.display import display\nprint('y')"], "x\n1\ny\n"),
         (["def f(x): display(x)\nf(1)", "from IPython.display import display\nprint('y')"], "1\ny\n"),
+        (["print(__doc__, __builtins__.len('ab'))"], "Automatically created module for IPython interactive environment 2\n"),
+        (["builtins = 3", "def f(): return __builtins__.abs(-3)", "print(f(), builtins)"], "3 3\n"),
         (["p = %pwd", "import os\nprint(os.getcwd() == p)"], "True\n"),
         (["%env CITY=B", "import os.path\nprint(os.path.exists('.'))"], "env: CITY=B\nTrue\n"),
         (["%env CITY=B", "if True:\n    import os\nprint(os.environ['CITY'])"], "env: CITY=B\nB\n"),

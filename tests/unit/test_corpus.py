@@ -9,7 +9,9 @@ import pytest
 from tests.corpus.forks import forked
 from tests.corpus.kernels import Outputs, PlainKernel, ReactiveKernel
 
-PLOT = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+PLOT = "%matplotlib inline\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);\nprint(__doc__)"
+DOCUMENTED = "Automatically created module for IPython interactive environment\n"
+"""What a notebook that runs in a process of its own has in `__doc__`."""
 
 
 def plain() -> dict[str, Outputs]:
@@ -25,10 +27,11 @@ def reactive() -> dict[str, Outputs]:
 
 
 @pytest.mark.parametrize("run", [plain, reactive])
-def test_inline_figures_are_shown(
+def test_inline_figures_are_shown_and_the_module_is_the_one_that_ipython_makes(
     run: Callable[[], dict[str, Outputs]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # the child ends without cleaning up
     shown = forked(run, 60)["plot"]
-    assert [output["output_type"] for output in shown] == ["display_data"], shown
-    assert "image/png" in shown[0]["data"]
+    assert [output["output_type"] for output in shown] == ["stream", "display_data"], shown
+    assert shown[0]["text"] == DOCUMENTED
+    assert "image/png" in shown[1]["data"]

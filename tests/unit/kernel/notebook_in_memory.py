@@ -200,6 +200,7 @@ class KernelInMemory:
                 iopub_thread=iopub_thread,
                 iopub_socket=self._iopub,
                 profile_dir=profile,
+                user_ns=None,  # as in a process: IPython makes the module
                 log=logging.getLogger("kernel"),
                 config=Config(
                     {
