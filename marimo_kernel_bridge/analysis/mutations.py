@@ -17,6 +17,7 @@ from marimo_kernel_bridge.analysis.changing_methods import (
     change_by_discarded_call,
     change_by_training,
 )
+from marimo_kernel_bridge.analysis.holding import is_kept_by, taken_from
 from marimo_kernel_bridge.analysis.mutation import Effects, How, Mutation
 from marimo_kernel_bridge.analysis.object_kinds import (
     CONSUMED,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.analysis.name_facts import NameFacts
 
+_PUTTING: Final = frozenset({"append", "appendleft", "insert", "add", "setdefault", "put"})
 _PANDAS_PARTS: Final = frozenset({"loc", "iloc", "at", "iat"})
 _PANDAS_ATTRIBUTES: Final = frozenset({"columns", "index", "name", "names", "values"})
 
@@ -162,6 +164,11 @@ class _Finder:
             case _:
                 self._changed(target, value=value)
                 root = root_of(target)
+                if root is not None and (
+                    self.facts.holds_iterator(value)
+                    or (self.facts.thorough and self.facts.kind_of(value) in CONSUMED)
+                ):
+                    self.facts.holders.add(root.id)
                 if root is not None and self.facts.kinds.get(root.id) not in {"frame", "array"}:
                     given = shared_with(value, self.facts.kinds) - {root.id}
                     if given:
@@ -252,6 +259,8 @@ class _Finder:
 
     def _consume(self, node: ast.expr) -> None:
         """Find the iterators and files that an expression advances: nearly every use does so."""
+        for name in taken_from(node, self.facts.holders):
+            self._add(Mutation(name.id, "next", name, self._current))
         for inside in ast.walk(node):
             if isinstance(inside, ast.Name) and self.facts.kinds.get(inside.id) in CONSUMED:
                 self._add(Mutation(inside.id, "next", inside, self._current))
@@ -304,6 +313,12 @@ class _Finder:
 
     def _method(self, call: ast.Call, root: ast.Name, name: str) -> None:
         assert isinstance(call.func, ast.Attribute)
+        if (
+            self.facts.thorough
+            and name in _PUTTING
+            and is_kept_by(call, self.facts.kind_of, self.facts.holders)
+        ):
+            self.facts.holders.add(root.id)
         direct = isinstance(call.func.value, ast.Name)
         class_name = self.facts.classes.get(root.id, "")
         of_class = self.facts.effects.get(class_name)

@@ -1710,6 +1710,82 @@ x = next(turn[0])
 --
 print(x, next(turn[0]))
 
+# generators of a function in a list
+def count(n):
+    while True:
+        yield n
+        n += 1
+gens = [count(n) for n in range(3)]
+--
+x = [next(g) for g in gens]
+--
+print(x, [next(g) for g in gens])
+
+# a generator in a dictionary that a loop uses up
+d = {'g': (n for n in range(3)), 'k': 1}
+--
+for v in d['g']: print(v)
+--
+print(list(d['g']))
+
+# iterators in the values of a dictionary
+d = {k: iter(k) for k in ('ab', 'cd')}
+--
+x = [next(v) for v in d.values()]
+--
+print(x, {k: next(v) for k, v in d.items()})
+
+# pairs of an iterator in an object
+class Holder: pass
+h = Holder()
+h.pairs = zip('ab', 'cd')
+--
+x = [p for p in h.pairs]
+--
+print(x, list(h.pairs))
+
+# an iterator that is put into a list
+its = []
+its.append(iter('abc'))
+--
+x = ''.join(c for c in its[0])
+--
+print(x, list(its[0]))
+
+# a search in an iterator in a dictionary
+d = dict(g=iter([1, 2, 3, 4]))
+--
+x = 2 in d['g']
+--
+y = any(v > 3 for v in d['g'])
+--
+print(x, y, list(d['g']))
+
+# an iterator of a list by another name
+its = [iter([1, 2, 3, 4])]
+--
+g = its[0]
+--
+x = next(g)
+--
+print(x, list(its[0]))
+
+# lines of a file in a dictionary
+import io
+d = {'f': io.StringIO('a\nb\nc\n')}
+--
+x = d['f'].readline()
+--
+print(x, d['f'].readlines())
+
+# an iterator in a namespace
+import types
+ns = types.SimpleNamespace(it=iter([1, 2, 3]))
+--
+x = [v for v, _ in zip(ns.it, 'ab')]
+--
+print(x, list(ns.it))
+
 # an iterator that an object has
 class Source: pass
 s = Source()
