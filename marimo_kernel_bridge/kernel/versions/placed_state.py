@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Callable
 
 
@@ -33,12 +32,12 @@ class LibraryState:
     """Whether the state means something in this process alone, unless a cell has set it."""
     is_kept: bool = True
     """Whether checkpoints keep it: not what refers to objects of this process."""
-    words: re.Pattern[str] | None = None
-    """Occurs in the text of a cell from which on the state is looked at; None: always."""
+    words: tuple[str, ...] = ()
+    """One occurs in the text of a cell from which on the state is looked at; none: always. They are searched before each body."""
 
     def is_named_in(self, code: str) -> bool:
         """Return whether a cell with this code may set the state, so that it is to be looked at."""
-        return self.words is None or self.words.search(code) is not None
+        return not self.words or any(word in code for word in self.words)
 
     def now(self) -> Any:
         """Return the state, None if the library is not loaded or hides it."""

@@ -6,7 +6,6 @@ To look at it takes time, or other threads notice: so a notebook that does not n
 from __future__ import annotations
 
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -158,7 +157,7 @@ def _set_array_calls(module: Any, value: tuple[Any, int]) -> None:
 
 
 def _when_named(
-    words: str,
+    words: tuple[str, ...],
     module: str,
     take: Callable[[Any], Any],
     restore: Callable[[Any, Any], object],
@@ -177,24 +176,22 @@ def _when_named(
         original=lambda _: loaded,
         is_local=True,
         is_kept=False,
-        words=re.compile(words),
+        words=words,
     )
 
 
 PROCESS_STATES: Final = (
     _when_named(
-        r"\bumask\b",
+        ("umask",),
         "os",
         _mask,
         lambda m, value: m.umask(value),
         read_by=lambda code: needs_hook(code) or "umask" in code,
     ),
+    _when_named(("tzset", "TZ"), "time", _time_zone, _set_time_zone, "time", "datetime", "pandas", "email"),
+    _when_named(("dialect",), "csv", _dialects, _set_dialects, "csv", "_csv", "pandas", loaded=_DIALECTS),
     _when_named(
-        r"\btzset\b|\bTZ\b", "time", _time_zone, _set_time_zone, "time", "datetime", "pandas", "email"
-    ),
-    _when_named(r"dialect", "csv", _dialects, _set_dialects, "csv", "_csv", "pandas", loaded=_DIALECTS),
-    _when_named(
-        r"\bfield_size_limit\b",
+        ("field_size_limit",),
         "csv",
         lambda m: m.field_size_limit(),
         lambda m, value: m.field_size_limit(value),
@@ -203,37 +200,39 @@ PROCESS_STATES: Final = (
         loaded=131_072,
     ),
     _when_named(
-        r"(?i:handler|config\()|(?:add|remove)Filter|\.filters\b|\bpropagate\b|\bdisabled?\b|setLog",
+        ("Handler", ".handlers", "Config(", "Filter(", ".filters", "propagate", "disable", "setLog"),
         "logging",
         _handlers,
         _set_handlers,
         "logging",
         "warnings",
     ),
-    _when_named(r"\bsignal\b", "signal", _signals, _set_signals, "signal", "_signal", "os"),
     _when_named(
-        r"\bfaulthandler\b",
+        ("signal.signal(", "from signal import"), "signal", _signals, _set_signals, "signal", "_signal", "os"
+    ),
+    _when_named(
+        ("faulthandler",),
         "faulthandler",
         lambda m: m.is_enabled(),
         lambda m, value: m.enable(sys.__stderr__) if value else m.disable(),
         "faulthandler",
     ),
     _when_named(
-        r"\bgc\.(?:en|dis)able\b|\bset_debug\b|\bfrom gc\b",
+        ("gc.enable", "gc.disable", "gc.set_debug", "from gc import"),
         "gc",
         lambda m: (m.isenabled(), m.get_debug()),
         _set_collector,
         "gc",
     ),
     _when_named(
-        r"\bstack_size\b",
+        ("stack_size",),
         "threading",
         _stack_size,
         lambda m, value: m.stack_size(value),
         "threading",
     ),
     _when_named(
-        r"\bset_start_method\b",
+        ("set_start_method",),
         "multiprocessing",
         lambda m: (m.get_start_method(allow_none=True),),
         lambda m, value: m.set_start_method(*value, force=True),
@@ -241,7 +240,7 @@ PROCESS_STATES: Final = (
         loaded=(None,),
     ),
     _when_named(
-        r"\bseterrcall\b|\bsetbufsize\b",
+        ("seterrcall", "setbufsize"),
         "numpy",
         lambda m: (m.geterrcall(), m.getbufsize()),
         _set_array_calls,
@@ -250,7 +249,16 @@ PROCESS_STATES: Final = (
         "scipy",
     ),
     _when_named(
-        r"color_codes|\bset_theme\b|\bset_palette\b|\bsns\.(?:set|reset)|\bseaborn\.set\b|colorConverter|named_colors",
+        (
+            "color_codes",
+            "set_theme",
+            "set_palette",
+            "sns.set(",
+            "sns.reset",
+            "seaborn.set(",
+            "colorConverter",
+            "named_colors",
+        ),
         "matplotlib.colors",
         _named_colors,
         _set_named_colors,
@@ -259,7 +267,7 @@ PROCESS_STATES: Final = (
         "pandas",
     ),
     _when_named(
-        r"\bseterr\b|\berrstate\b",
+        ("seterr", "errstate"),
         "scipy.special",
         lambda m: m.geterr(),
         lambda m, value: m.seterr(**value),
