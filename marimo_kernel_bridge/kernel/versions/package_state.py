@@ -8,9 +8,11 @@ something, by the data of their modules that they name; and attributes of classe
 from __future__ import annotations
 
 import ast
+import os
 import re
 import sys
 import types
+from collections.abc import MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -38,20 +40,23 @@ _NOTEBOOK: Final = "__main__"
 
 
 def assigned_by(code: str, value_of: Callable[[str], object]) -> Iterator[Datum]:
-    """Yield the plain values that a cell assigns in a package, and that functions of it use: `Image.MAX_IMAGE_PIXELS = None`."""
-    for *path, name in _acts(code)[1]:
+    """Yield the data of packages that a cell assigns or changes by name, and that functions of the package use.
+
+    `Image.MAX_IMAGE_PIXELS = None`, `linecache.cache[name] = ...`.
+    """
+    _, assigned, changed = _acts(code)
+    for *path, name in (*assigned, *changed):
         owner = _value(path, value_of)
-        if (
-            isinstance(owner, types.ModuleType)
-            and type(vars(owner).get(name, owner)) in PLAIN
-            and is_used_in(owner, name)
-        ):
-            yield owner, name
+        if isinstance(owner, types.ModuleType) and owner.__name__ != _NOTEBOOK:
+            value = vars(owner).get(name, owner)
+            is_data = type(value) in PLAIN or isinstance(value, list | set | MutableMapping)
+            if is_data and value is not os.environ and is_used_in(owner, name):  # whose readers name it
+                yield owner, name
 
 
 def put_by(code: str, value_of: Callable[[str], object]) -> Iterator[Datum]:
     """Yield the data of packages that a cell may change so. `value_of` returns the values of names."""
-    called, assigned = _acts(code)
+    called, assigned, _ = _acts(code)
     for chain in called:
         function = _value(chain, value_of) if _SETTING.fullmatch(chain[-1]) else None
         if type(function) is types.FunctionType and function.__module__ != _NOTEBOOK:
@@ -117,15 +122,22 @@ def _data_of(function: types.FunctionType) -> Iterator[Datum]:
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)
-def _acts(code: str) -> tuple[tuple[Chain, ...], tuple[Chain, ...]]:
-    """Return the functions that a cell calls for what they do, and the attributes that it assigns or deletes."""
+def _acts(code: str) -> tuple[tuple[Chain, ...], tuple[Chain, ...], tuple[Chain, ...]]:
+    """Return the functions that a cell calls for what they do, the attributes that it assigns, and those whose items it changes."""
     try:
         tree = parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return (), ()
+        return (), (), ()
     called: dict[Chain, None] = {}
     assigned: dict[Chain, None] = {}
+    changed: dict[Chain, None] = {}
     for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Subscript(value=ast.Attribute() as container, ctx=ast.Store() | ast.Del())
+                | ast.Call(func=ast.Attribute(value=ast.Attribute() as container))
+            ):
+                changed[_chain(container)] = None
         match node:
             case ast.Expr(value=ast.Call(func=function)):
                 called[_chain(function)] = None
@@ -139,9 +151,11 @@ def _acts(code: str) -> tuple[tuple[Chain, ...], tuple[Chain, ...]]:
                 func=ast.Name(id="setattr" | "delattr"), args=[owner, ast.Constant(value=str(name)), *_]
             ):
                 assigned[(*_chain(owner), name)] = None
-    return tuple(each for each in called if each), tuple(
-        each for each in assigned if len(each) > 1 and each[0]
-    )
+    return tuple(filter(None, called)), _of_owners(assigned), _of_owners(changed)
+
+
+def _of_owners(chains: Iterable[Chain]) -> tuple[Chain, ...]:
+    return tuple(each for each in chains if len(each) > 1 and each[0])
 
 
 def _chain(node: ast.expr) -> Chain:

@@ -108,6 +108,15 @@ IN_PACKAGES: dict[str, Notebook] = {
         "1: tempfile.tempdir = '/mkb2'",
         "/mkb2",
     ),
+    "items that functions of a package use": (
+        (
+            "import linecache",
+            "linecache.cache['mkb'] = 1, None, ['1'], 'mkb'",
+            "print(linecache.getline('mkb', 1))",
+        ),
+        "1: linecache.cache['mkb'] = 1, None, ['2'], 'mkb'",
+        "2",
+    ),
     "a method that a package calls": (
         (
             "import json\nclass A: pass",
