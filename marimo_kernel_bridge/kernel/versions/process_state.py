@@ -1,4 +1,4 @@
-"""State of Python's own libraries and of the process, looked at once a cell names it.
+"""State of the process, of Python's own libraries and of others, looked at once a cell names it.
 
 To look at it takes time, or other threads notice: so a notebook that does not name it pays nothing. Main thread only.
 """
@@ -265,6 +265,23 @@ PROCESS_STATES: Final = (
         "matplotlib",
         "seaborn",
         "pandas",
+    ),
+    _when_named(
+        ("plt.ion(", "plt.ioff(", "interactive("),
+        "matplotlib",
+        lambda m: dict.get(m.rcParams, "interactive"),
+        lambda m, value: m.interactive(value),
+        "matplotlib",
+        "seaborn",
+        "pandas",
+    ),
+    _when_named(
+        ("mpmath", ".dps"),
+        "mpmath",
+        lambda m: m.mp.prec,
+        lambda m, value: setattr(m.mp, "prec", value),
+        "mpmath",
+        loaded=53,
     ),
     _when_named(
         ("seterr", "errstate"),

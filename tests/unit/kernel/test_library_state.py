@@ -110,6 +110,8 @@ threading.stack_size(1 << 20)
 multiprocessing.set_start_method('spawn' if multiprocessing.get_start_method(True) != 'spawn' else 'fork', force=True)
 numpy.setbufsize(16_384)
 matplotlib.colors.get_named_colors_mapping()['mkb'] = '#123456'
+matplotlib.interactive(not matplotlib.is_interactive())
+if 'mpmath' in sys.modules: sys.modules['mpmath'].mp.dps += 1
 if 'scipy.special' in sys.modules: sys.modules['scipy.special'].seterr(loss='warn')
 """
 
