@@ -70,8 +70,16 @@ def _cell_up(output: Locator) -> None:
     cell.press("ArrowUp")
 
 
-def _cell_typed(output: Locator) -> None:
+def _choose_cell(output: Locator) -> None:
+    """Click on a cell of a grid once it is drawn, which it tells in the table that it has for screen readers."""
+    cells = output.locator("[role=gridcell]")
+    expect(cells.first).to_be_attached()
     output.locator(".dvn-scroller").first.click(position={"x": 60, "y": 55})  # it lies over the canvas
+    expect(output.locator("[role=gridcell][aria-selected=true]")).to_have_count(1)
+
+
+def _cell_typed(output: Locator) -> None:
+    _choose_cell(output)
     keyboard = output.page.keyboard
     keyboard.type("4")
     field = output.page.locator("[data-testid=glide-data-editor-portal] textarea")
@@ -83,7 +91,7 @@ def _cell_typed(output: Locator) -> None:
 
 
 def _cell_opened(output: Locator) -> None:
-    output.locator(".dvn-scroller").first.click(position={"x": 60, "y": 55})
+    _choose_cell(output)
     keyboard = output.page.keyboard
     field = output.page.locator("[data-testid=glide-data-editor-portal] textarea")
     keyboard.press("Enter")
