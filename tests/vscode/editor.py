@@ -71,9 +71,9 @@ def wait_for(condition: Callable[[], T | None], what: str, timeout: float = BOUN
 
 
 class CodeServer:
-    """A running code-server with both extensions installed. `jupyter`: the folder of the real Jupyter extension."""
+    """A running code-server with both extensions installed. `jupyter`: the folder of the real Jupyter extension; `widgets`: with those."""
 
-    def __init__(self, home: Path, jupyter: Path | None = None) -> None:
+    def __init__(self, home: Path, jupyter: Path | None = None, *, widgets: bool = True) -> None:
         self.home = home
         self.notebooks = home / "notebooks"
         self.notebooks.mkdir()
@@ -89,7 +89,8 @@ class CodeServer:
             (home / "ext/tests.answers-0.0.1/package.json").write_text(json.dumps(package))
             version = json.loads((jupyter / "package.json").read_text())["version"]
             shutil.copytree(jupyter, home / f"ext/ms-toolsai.jupyter-{version}")
-            shutil.copytree(jupyter.parent / "widgets", home / "ext/tests.widgets-0.0.1")
+            if widgets:
+                shutil.copytree(jupyter.parent / "widgets", home / "ext/tests.widgets-0.0.1")
         self.environment = {
             **os.environ,
             "HOME": str(home),

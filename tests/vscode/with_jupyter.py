@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Error, expect
 
+from marimo_kernel_bridge.kernel.live.carrier import NO_WIDGETS
 from marimo_kernel_bridge.protocol.own_python import module_command
 from tests.vscode.by_hand import build, build_widgets
 from tests.vscode.editor import REPOSITORY, CodeServer, Window, wait_for
@@ -35,33 +36,53 @@ CELLS = (
     "m = mo.ui.multiselect(['a', 'b'])\nm",
     *(f"print('cell', {number})" for number in range(6)),
 )
-READER = 2
+ELEMENT, READER = 1, 2
 
 
-@pytest.fixture(scope="module")
-def server(homes: Homes) -> Iterator[CodeServer]:
+@contextmanager
+def _code_server(homes: Homes, *, widgets: bool) -> Iterator[CodeServer]:
     if not (BUILT / "built/package.json").exists():
         build(BUILT / "source", BUILT / "built")
     if not (BUILT / "widgets/scripts").exists():
         build_widgets(BUILT / "widgets")
-    home = homes.new("v")
-    server = CodeServer(home.folder, BUILT / "built")
-    subprocess.run(module_command("install", "--user"), env=server.environment, check=True)
-    yield server
-    server.end()
+    server = CodeServer(homes.new("v").folder, BUILT / "built", widgets=widgets)
+    try:
+        subprocess.run(module_command("install", "--user"), env=server.environment, check=True)
+        yield server
+    finally:
+        server.end()
+
+
+@pytest.fixture(scope="module")
+def with_widgets(homes: Homes) -> Iterator[CodeServer]:
+    with _code_server(homes, widgets=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def without_widgets(homes: Homes) -> Iterator[CodeServer]:
+    with _code_server(homes, widgets=False) as server:
+        yield server
 
 
 @pytest.fixture
-def window(request: pytest.FixtureRequest, server: CodeServer, browser: Browser) -> Iterator[Window]:
-    """A notebook of which all cells have run."""
+def window(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Window]:
+    """A notebook whose cells run, in a VS Code that shows widgets unless the test's parameter names another."""
+    server: CodeServer = request.getfixturevalue(getattr(request, "param", "with_widgets"))
     window = server.open(browser, server.notebook("live.ipynb", *CELLS), runs=False)
+    with _shown(request, window):
+        with suppress(TimeoutError):  # it is answered when all cells have run
+            window.ask("run", str(window.path))
+        yield window
+
+
+@contextmanager
+def _shown(request: pytest.FixtureRequest, window: Window) -> Iterator[None]:
+    """Report what the window said, and close it."""
     said: list[str] = []
     window.page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     try:
-        with suppress(TimeoutError):  # it is answered when all cells have run
-            window.ask("run", str(window.path))
-        window.until(lambda w: "cell 5" in w.outputs[-1], "Run All ends", LONG)
-        yield window
+        yield
     finally:
         request.node.add_report_section("call", "console", "\n".join(said))
         if "SCREENSHOTS" in os.environ:
@@ -89,6 +110,7 @@ def _thumb(window: Window) -> Locator:
 
 
 def test_a_slider_that_is_moved_runs_what_reads_it_and_the_file_has_the_static_form(window: Window) -> None:
+    window.until(lambda w: "cell 5" in w.outputs[-1], "Run All ends", LONG)
     assert "value 3" in window.outputs[READER]
     thumb = _thumb(window)
     for value in (4, 5):
@@ -104,3 +126,28 @@ def test_a_slider_that_is_moved_runs_what_reads_it_and_the_file_has_the_static_f
     assert "mkb-live" in text
     assert "widget-view" not in text
     assert saved["cells"][READER]["outputs"][0]["text"] == ["value 5\n"]
+
+
+@pytest.mark.parametrize("window", ["without_widgets"], indirect=True)
+def test_a_vs_code_that_shows_no_widgets_has_the_static_form_and_says_why(window: Window) -> None:
+    window.until(lambda w: NO_WIDGETS[:60] in w.outputs[ELEMENT], "it is said why nothing is live", LONG)
+    assert "Size" in window.outputs[ELEMENT]
+
+    def shown() -> str | None:
+        texts = [_text(frame) for frame in window.page.frames]
+        return next((text for text in texts if "ms-toolsai.jupyter-renderers" in text), None)
+
+    picture = wait_for(shown, "the page shows it", LONG)
+    assert "%marimo set e VALUE" in picture
+    assert window.ask("save", str(window.path))
+    saved = json.loads(window.path.read_text())
+    assert "widget-view" not in json.dumps(saved)
+    shown_there = [output["data"] for output in saved["cells"][ELEMENT]["outputs"]]
+    assert any("slider" in "".join(data["text/plain"]) for data in shown_there)
+
+
+def _text(frame: Frame) -> str:
+    try:
+        return frame.locator("body").inner_text()
+    except Error:  # it is going away
+        return ""

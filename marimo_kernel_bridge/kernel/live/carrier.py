@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 NO_WIDGETS: Final = (
-    "marimo's elements have their static form until the page shows widgets. In a VS Code that shows none, other cells may wait forever. There: "
-    "install the extension Jupyter Notebook Renderers (ms-toolsai.jupyter-renderers), restart the kernel and reload the window; "
-    "or uninstall anywidget from the kernel's environment."
+    "marimo's elements have their static form here, because this page shows no widgets. In a VS Code, other cells may wait forever then: "
+    "install the extension Jupyter Notebook Renderers (ms-toolsai.jupyter-renderers), or uninstall anywidget from the kernel's environment; "
+    "then restart the kernel and reload the window."
 )
-"""What is shown in place of a widget's view, as by a VS Code without that extension, of which nothing tells the kernel."""
+"""What stands in place of a widget's view where no page has shown it, as in a VS Code without that extension."""
 
 
 class Carrier(Protocol):

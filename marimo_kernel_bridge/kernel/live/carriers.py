@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from marimo_kernel_bridge.kernel.live import messages
-from marimo_kernel_bridge.kernel.live.carrier import LoaderWidget, PageComm, has_widgets
+from marimo_kernel_bridge.kernel.live.carrier import NO_WIDGETS, LoaderWidget, PageComm, has_widgets
 from marimo_kernel_bridge.kernel.live.page_requests import Host as RequestsHost
 from marimo_kernel_bridge.kernel.live.page_requests import PageRequests
 from marimo_kernel_bridge.kernel.live.pages import LivePages
@@ -17,6 +17,8 @@ from marimo_kernel_bridge.kernel.messaging.sigint import on_main_thread
 from marimo_kernel_bridge.runtime.interface import LiveFrontEnd
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from marimo_kernel_bridge.kernel.cells import Entry
     from marimo_kernel_bridge.kernel.front_ends import Header
     from marimo_kernel_bridge.kernel.live.carrier import Carrier
@@ -115,18 +117,28 @@ class LiveCarriers:
         self._viewed.add(session)
         self._views[session] = entry
         self._host.outputs.show_notice(self._view(session, self._widget.view), _parent(entry))
+        self._host.io_loop.call_later(_PATIENCE, self._give_up, session)
 
     def _hide_view(self, session: str) -> None:
         """Replace the view by nothing, so that no saved notebook has it."""
-        if session not in self._views:
-            return
-        if self._router.vscode_is_busy:
-            self._host.io_loop.call_later(_AGAIN, self._hide_view, session)
-            return
-        self._update_view(session, self._views.pop(session), {"text/html": "", "text/plain": ""})
+        if self._update_view(session, {"text/html": "", "text/plain": ""}, self._hide_view):
+            del self._views[session]
 
-    def _update_view(self, session: str, entry: Entry, data: dict[str, Any]) -> None:
+    def _give_up(self, session: str) -> None:
+        """Show why nothing is live in place of a view that no page has shown by now. One may still come, and say hello."""
+        told = {"text/html": f"<small>{NO_WIDGETS}</small>", "text/plain": NO_WIDGETS}
+        self._update_view(session, told, self._give_up)
+
+    def _update_view(self, session: str, data: dict[str, Any], again: Callable[[str], None]) -> bool:
+        """Show something in place of a view that still is there. If VS Code is not quiet, do it `again` later, and return False."""
+        entry = self._views.get(session)
+        if entry is None:
+            return False
+        if self._router.vscode_is_busy:
+            self._host.io_loop.call_later(_AGAIN, again, session)
+            return False
         self._host.outputs.update_display(self._view(session, data), _parent(entry))
+        return True
 
     def _view(self, session: str, data: dict[str, Any]) -> dict[str, Any]:
         transient = {"display_id": f"mkb-live-{session}"}

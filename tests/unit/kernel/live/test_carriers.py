@@ -119,16 +119,28 @@ def test_in_vs_code_the_widgets_view_goes_once_vs_code_is_quiet(
     assert code.kernel.run_until(lambda: "widget-view" not in str(code.outputs("a")))
 
 
-def test_a_vs_code_that_shows_no_widgets_is_told_why_nothing_is_live_until_a_page_says_hello(
-    make: Callable[..., KernelInMemory],
+@pytest.mark.parametrize("busy", [False, True], ids=["quiet", "busy"])
+def test_a_vs_code_that_shows_no_widgets_is_told_why_in_place_of_the_view_until_a_page_says_hello(
+    make: Callable[..., KernelInMemory], monkeypatch: pytest.MonkeyPatch, *, busy: bool
 ) -> None:
+    is_busy = [busy]
+    monkeypatch.setattr(OutputRouter, "vscode_is_busy", property(lambda _: is_busy[-1]))
+    monkeypatch.setattr(carriers, "_PATIENCE", 0.02)
+    monkeypatch.setattr(carriers, "_AGAIN", 0.001)
     code = make(widgets=True).connect("vscode")
     assert code.run("a", "import marimo as mo\nmo.ui.text()").ok
+    if busy:
+        page = LivePage.of(code)  # it says hello while the reason waits
+        is_busy.append(False)
+    assert code.kernel.run_until(lambda: "widget-view" not in str(code.outputs("a")))
     told, element = code.outputs("a")
-    assert told["data"]["text/plain"] == NO_WIDGETS
     assert "(text)" in element["data"]["text/html"]
-    LivePage.of(code)
-    assert code.kernel.run_until(lambda: NO_WIDGETS not in str(code.outputs("a")))
+    html = "" if busy else f"<small>{NO_WIDGETS}</small>"
+    assert told["data"] == {"text/html": html, "text/plain": "" if busy else NO_WIDGETS}
+    if not busy:
+        page = LivePage.of(code)
+        assert code.kernel.run_until(lambda: NO_WIDGETS not in str(code.outputs("a")))
+    assert page.get("a", 1)["html"]
 
 
 def test_nothing_is_sent_on_a_comm_that_its_page_has_closed(make: Callable[..., KernelInMemory]) -> None:
