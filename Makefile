@@ -39,7 +39,7 @@ DEMO := .build/demo
 SHIPPED := pyproject.toml README.md LICENSE $(shell find marimo_kernel_bridge kernelspec examples -type f -not -name '*.pyc')
 
 .DEFAULT_GOAL := help
-.PHONY: help install check test measured-tests types-in-spare-time test-long test-hard pyarrow fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types oom vscode vscode-pictures vscode-jupyter vscode-live site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
+.PHONY: help install check test measured-tests probes types-in-spare-time test-long test-hard pyarrow fuzz fuzz-input front-ends browser lint types record-api contracts format pictures lock floors document-types extensions extension-types oom vscode vscode-pictures vscode-jupyter vscode-live site reference conformance servers demo lab doctor peers corpus corpus-live bench bench-quick soak clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,7 +53,7 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 
 test: install ## All set-up, the linter, the types, all tests but the long ones, and the lines and branches that they run
 	@# At once: fetching the browser and npm's packages is waiting
-	$(MAKE) --no-print-directory --jobs=3 --output-sync=target browser extensions lint
+	$(MAKE) --no-print-directory --jobs=4 --output-sync=target browser extensions lint probes
 	@# Tests wait for other processes a quarter of their time, in which the types are checked
 	$(MAKE) --no-print-directory --jobs=2 measured-tests types-in-spare-time
 
@@ -61,6 +61,9 @@ measured-tests:
 	rm -rf $(COVERAGE)
 	PYTHON_TESTS_PROBES=$(COVERAGE) $(BIN)/python -m pytest -m 'not long' --durations=10 $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/python -m tests.coverage_figures $(COVERAGE) $(COVERED)
+
+probes:
+	$(BIN)/python -m tests.probe_files
 
 types-in-spare-time:
 	@nice -n 15 $(MAKE) --no-print-directory types MYPY_NUM_WORKERS=0

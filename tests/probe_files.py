@@ -1,6 +1,10 @@
 """The files of a measured run of the tests: the modules with probes, what was reached, and what that means.
 
 The modules are kept compiled in `.build/probes` from run to run; what a run reaches goes into its own folder.
+
+    python -m tests.probe_files
+
+compiles those that have changed.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ def prepare(folder: Path, sources: Iterable[Path] = ()) -> None:
     """
     index: dict[str, tuple[str, int, int]] = {}
     end = 0
-    for source in sources or sorted((ROOT / PACKAGE).rglob("*.py")):
+    for source in sources or _sources():
         code, probes = _compiled(source)
         index[str(source)] = str(code), end, end + probes
         end += probes
@@ -54,6 +58,10 @@ def reached(folder: Path) -> dict[str, set[Arc]]:
         source: found(hits[begins:ends], _meanings(Path(code))[1])
         for source, (code, begins, ends) in index.items()
     }
+
+
+def _sources() -> list[Path]:
+    return sorted((ROOT / PACKAGE).rglob("*.py"))
 
 
 def _compiled(source: Path) -> tuple[Path, int]:
@@ -87,3 +95,8 @@ def _write(file: Path, content: bytes) -> None:
     new = file.with_name(f"{file.name}.{os.getpid()}")
     new.write_bytes(content)
     new.replace(file)
+
+
+if __name__ == "__main__":
+    for each in _sources():
+        _compiled(each)

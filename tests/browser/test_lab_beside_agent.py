@@ -34,6 +34,7 @@ def joined(agent, page) -> tuple[str, list[dict]]:
     return handle, agent.call("list_cells")["cells"]
 
 
+@pytest.mark.long  # the other test has both sides
 def test_the_persons_run_is_told_to_the_agent_and_shows_in_its_next_read(lab, agent):
     page = lab(*CELLS)
     page.run_all()

@@ -74,6 +74,7 @@ def test_a_dependent_that_runs_by_itself_may_ask_too(lab):
     page.expect_status("idle")
 
 
+@pytest.mark.long
 def test_restart_and_run_all_starts_from_nothing_and_shows_the_same(lab):
     page = lab(
         "try:\n    seen += 1\nexcept NameError:\n    seen = 1",

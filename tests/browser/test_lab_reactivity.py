@@ -51,6 +51,7 @@ def test_changing_the_first_cell_renews_the_third_on_the_page_and_in_the_saved_f
     assert result.execution_count == saved.cells[2].execution_count == 3
 
 
+@pytest.mark.long  # in memory: `tests/unit/kernel`
 def test_run_all_runs_every_cell_exactly_once_however_often_it_is_pressed(lab):
     page = lab(
         RAN,

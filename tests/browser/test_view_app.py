@@ -42,6 +42,7 @@ def host(browser: BrowserContext, homes: Homes) -> Iterator[AppHost]:
         stop_pools()
 
 
+@pytest.mark.long  # `test_view_page.py` has the page, `tests/unit/mcp_server/test_viewing.py` what the model gets
 def test_the_person_gets_rows_and_the_model_what_the_person_made_of_them(host: AppHost) -> None:
     tools = host.tools()
     assert "view_data" in tools["forModel"]

@@ -110,6 +110,7 @@ def test_vs_codes_configuration_is_what_print_config_gives() -> None:
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.long  # in memory: `tests/unit/kernel/test_vscode.py`
 def test_in_vs_code_a_change_shows_under_the_cells_that_depend_on_it() -> None:
     async def as_vs_code_runs_it() -> None:
         notebook = nbformat.read(EXAMPLES / "penguins.ipynb", as_version=4)

@@ -142,6 +142,7 @@ def test_kernels_lists_what_runs_and_counts_what_does_not(tmp_path, monkeypatch)
 # Lab
 
 
+@pytest.mark.long  # in memory: `tests/unit/cli/test_lab.py`
 def test_lab_starts_jupyterlab_on_the_notebook_and_tells_how_to_attach(tmp_path):
     notebook = write_notebook(tmp_path / "ours.ipynb", "x = 1", kernelspec="marimo")
     result = python("-m", "marimo_kernel_bridge", "lab", notebook, "--version")

@@ -56,6 +56,7 @@ def test_the_demo_shows_every_step_and_leaves_what_it_made(tmp_path):
 
 
 @pytest.mark.usefixtures("_small_example")
+@pytest.mark.long  # the first test has each step of the demo
 def test_the_demo_fails_when_nothing_reacts(tmp_path, monkeypatch):
     """A kernel that answers to the name, but is ipykernel: the agent's edit cannot happen."""
     folder = tmp_path / "kernels" / "marimo"
@@ -71,6 +72,7 @@ def test_the_demo_fails_when_nothing_reacts(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("_small_example")
+@pytest.mark.long  # as before
 def test_the_demo_fails_when_the_agents_change_does_not_reach_the_person(monkeypatch):
     show = Page.show
 

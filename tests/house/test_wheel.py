@@ -213,6 +213,7 @@ def imported_by(node):
         yield from ((node.module, f"{node.module}.{each.name}") for each in node.names)
 
 
+@pytest.mark.long
 def test_the_tests_of_the_sdist_have_what_they_import(built):
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:

@@ -3,6 +3,7 @@
 import base64
 import io
 from contextlib import asynccontextmanager
+from functools import cache
 
 import pytest
 from PIL import Image, ImageDraw
@@ -22,6 +23,7 @@ def failed(name):
     return [{"output_type": "error", "ename": name, "evalue": "", "traceback": []}]
 
 
+@cache
 def drawn(*, line=None, shift=0, size=(640, 480), colour="black"):
     picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)

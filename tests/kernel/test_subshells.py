@@ -113,6 +113,7 @@ def test_run_all_runs_each_cell_once_also_beside_subshells(lab, subshell):
         subshell = lab.control("create_subshell_request")["subshell_id"]
 
 
+@pytest.mark.long
 def test_thousands_of_requests_arrive_in_order_while_subshells_come_and_go(lab):
     lab.run("list", "seen = []")
     sent = []

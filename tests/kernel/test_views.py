@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 
+import pytest
+
 from tests.unit.viewing.server.view_browser import Browser, Tab
 
 FRAME = """
@@ -19,6 +21,7 @@ def computed(seconds):
 """
 
 
+@pytest.mark.long  # `make bench` has the ratio
 def test_a_tab_scrolls_while_a_cell_computes_and_the_cell_is_hardly_slower(lab):
     """Python runs one thread at a time: while the others compute, the cell waits."""
     lab.run("frame", FRAME)

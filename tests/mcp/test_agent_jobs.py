@@ -63,6 +63,7 @@ async def test_a_wrong_cell_in_an_unknown_notebook_is_found_and_mended_in_few_ca
     within(agent.cost, FIND_AND_FIX_CALLS, FIND_AND_FIX_TOKENS)
 
 
+@pytest.mark.long  # the test before it has the other job
 async def test_an_analysis_is_built_in_an_empty_notebook_in_few_calls_and_tokens(
     opened, serve_here, reactive_kernel, tmp_path, monkeypatch
 ):

@@ -80,6 +80,7 @@ async def test_a_kernel_behind_a_server_does_all_that_one_nearby_does(far, elsew
     assert (await far("interrupt_run", run_id=slow.data["run_id"])).data["status"] == "interrupted"
 
 
+@pytest.mark.long  # the next test has a restart after a crash
 async def test_a_kernel_behind_a_server_that_is_restarted_is_told_as_restarted(far, elsewhere):
     await connected(far, elsewhere, notebook="penguins.ipynb")
     await far("execute_code", code="kept = 1")
@@ -121,6 +122,7 @@ async def test_what_a_server_refuses_is_told(far, elsewhere, arguments, code, to
 # Kernels on this machine
 
 
+@pytest.mark.long  # the tests around it have each part
 async def test_a_kernel_is_found_by_its_notebook_and_restarted_by_its_server(agent, nearby):
     server, root = nearby
     await asyncio.to_thread(open_notebook, server, "found.ipynb")
@@ -193,6 +195,7 @@ async def test_an_interpreter_without_the_bridge_is_refused_with_how_to_install_
     assert refused(await agent("disconnect_kernel"), "not_connected")
 
 
+@pytest.mark.long  # the two tests before it have what is quick of this
 async def test_a_kernel_runs_in_the_environment_of_the_interpreter(agent, tmp_path):
     python = make_environment(tmp_path / "env")
     answer = await agent("start_kernel", interpreter=str(tmp_path / "env"), directory=str(tmp_path))

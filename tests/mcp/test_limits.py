@@ -27,6 +27,7 @@ async def test_a_limit_that_cannot_be_held_is_refused_with_the_kernels_own_reaso
     assert refused(other, "limit_unavailable"), other.text
 
 
+@pytest.mark.long  # `tests/kernel/test_limits.py` has each limit
 async def test_an_agent_is_told_which_limit_its_code_has_hit_and_which_one_the_kernel_died_of(
     agent, tmp_path
 ):

@@ -74,6 +74,7 @@ async def test_a_session_survives_its_server_and_two_others_share_its_kernel_whi
             await server.close()
 
 
+@pytest.mark.long  # in memory: `tests/unit/mcp_server/test_unsaved_code.py`
 async def test_a_notebook_that_the_server_saves_has_each_cell_once_and_its_texts_in_their_places(
     tmp_path, runtime_dir
 ):

@@ -52,6 +52,7 @@ async def test_a_variable_is_shown_and_read_also_while_a_cell_runs(server, react
     await server.leave()
 
 
+@pytest.mark.long  # the test before it has the page of a variable
 async def test_a_file_is_shown_by_a_process_that_outlives_the_server(serving, viewer, tmp_path):
     file = tmp_path / "ages.csv"
     file.write_text("name,age\n" + "".join(f"ROW-{number},{number}\n" for number in range(100)))

@@ -202,6 +202,7 @@ def _open_files(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no limit of another process can be set")
+@pytest.mark.long  # in memory: `tests/unit/mcp_server/test_http_connections.py`
 async def test_more_connections_than_the_process_has_files_do_not_end_it(start_server):
     import resource  # noqa: PLC0415  # not on Windows
 

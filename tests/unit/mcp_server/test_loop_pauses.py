@@ -12,7 +12,7 @@ import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from itertools import islice, product
 from types import SimpleNamespace
 from typing import Any
@@ -137,30 +137,35 @@ def noise() -> str:
 
 VEGA = "application/vnd.vegalite.v5+json"
 PLOTLY = "application/vnd.plotly.v1+json"
-OUTPUTS: dict[str, Json] = {
-    **{f"html {part!r}": displayed("text/html", repeated(part)) for part in ("<a ", "<!--", "<pre>", "<table><tr>", "&#")},
-    **{f"stream {part!r}": stream(repeated(part)) for part in ("-eyJaaaaaaaaaa", "://", "hf_", "\n", "\r", "\x1b[1m")},
-    "markdown": displayed("text/markdown", repeated("://a:")),
-    "frames": {"output_type": "error", "ename": "E", "evalue": repeated("\n"), "traceback": list("a\n" * 99_999)},
-    "json": displayed("application/json", [0] * (SIZE // 2)),
-    "rows": displayed("application/vnd.dataresource+json", {"data": [{"a": 1}] * (SIZE // 8)}),
-    "plotly": displayed(PLOTLY, {"data": [{"x": [0] * (SIZE // 2)}]}),
-    "traces": displayed(PLOTLY, {"data": [{}] * (SIZE // 3)}),
-    "vega": displayed(VEGA, {"layer": [{"mark": "image"}] * (SIZE // 17)}),
-    "deep vega": displayed(VEGA, {"layer": [nested(300)]}),
-    "embedded": displayed("text/html", "vegaEmbed })(" + repeated('{"a":')),
-    "bomb": displayed("image/png", bomb()),
-    "noise": displayed("image/png", noise()),
-    "no image": displayed("image/png", repeated("A")),
-}  # fmt: skip
+
+
+@cache
+def outputs() -> dict[str, Json]:
+    """Return outputs of a megabyte, by their names."""
+    return {
+        **{f"html {part!r}": displayed("text/html", repeated(part)) for part in ("<a ", "<!--", "<pre>", "<table><tr>", "&#")},
+        **{f"stream {part!r}": stream(repeated(part)) for part in ("-eyJaaaaaaaaaa", "://", "hf_", "\n", "\r", "\x1b[1m")},
+        "markdown": displayed("text/markdown", repeated("://a:")),
+        "frames": {"output_type": "error", "ename": "E", "evalue": repeated("\n"), "traceback": list("a\n" * 99_999)},
+        "json": displayed("application/json", [0] * (SIZE // 2)),
+        "rows": displayed("application/vnd.dataresource+json", {"data": [{"a": 1}] * (SIZE // 8)}),
+        "plotly": displayed(PLOTLY, {"data": [{"x": [0] * (SIZE // 2)}]}),
+        "traces": displayed(PLOTLY, {"data": [{}] * (SIZE // 3)}),
+        "vega": displayed(VEGA, {"layer": [{"mark": "image"}] * (SIZE // 17)}),
+        "deep vega": displayed(VEGA, {"layer": [nested(300)]}),
+        "embedded": displayed("text/html", "vegaEmbed })(" + repeated('{"a":')),
+        "bomb": displayed("image/png", bomb()),
+        "noise": displayed("image/png", noise()),
+        "no image": displayed("image/png", repeated("A")),
+    }  # fmt: skip
 
 
 async def test_no_output_of_a_megabyte_holds_up_the_loop(
     connected: Agent, kernel: FakeKernel, pauses: Pauses
 ) -> None:
-    kernel.add("aaaa", "x", OUTPUTS["noise"])
+    kernel.add("aaaa", "x", outputs()["noise"])
     await connected("read_cell", cell_id="aaaa")
-    for name, output in OUTPUTS.items():
+    for name, output in outputs().items():
         kernel.add("aaaa", "x", output)
         await pauses.measure(name, partial(succeeding, connected, "read_cell", cell_id="aaaa"))
     assert pauses.too_long == {}
@@ -252,19 +257,21 @@ def test_a_notebook_of_line_breaks_is_measured_in_time_as_a_resource() -> None:
     assert _is_done_in_time(lambda: _require_size(ctx, content))
 
 
-KEYS = ["".join(letters) for letters in islice(product(string.ascii_letters, repeat=3), 90_000)]
-MANY_KEYS = {
-    "keys": dict.fromkeys(KEYS, 1),
-    "values": dict.fromkeys(KEYS, ""),
-    "keys of other alphabets": dict.fromkeys((f"{key}é" for key in KEYS), 1),
-    "objects": [{key: 1} for key in KEYS],
-}
+def many_keys(kind: str) -> object:
+    """Return what has 90,000 keys or values."""
+    keys = ["".join(letters) for letters in islice(product(string.ascii_letters, repeat=3), 90_000)]
+    return {
+        "keys": dict.fromkeys(keys, 1),
+        "values": dict.fromkeys(keys, ""),
+        "keys of other alphabets": dict.fromkeys((f"{key}é" for key in keys), 1),
+        "objects": [{key: 1} for key in keys],
+    }[kind]
 
 
 @pytest.mark.usefixtures("pauses")
-@pytest.mark.parametrize("value", MANY_KEYS.values(), ids=MANY_KEYS)
-def test_short_keys_that_all_differ_are_read_in_time(value: object) -> None:
-    data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+@pytest.mark.parametrize("kind", ["keys", "values", "keys of other alphabets", "objects"])
+def test_short_keys_that_all_differ_are_read_in_time(kind: str) -> None:
+    data = json.dumps(many_keys(kind), ensure_ascii=False, separators=(",", ":")).encode()
     assert len(data) > 0.7 * SIZE
     assert _is_done_in_time(lambda: read_json(data))
 
@@ -283,10 +290,10 @@ async def test_calls_about_other_kernels_go_on_meanwhile() -> None:
     slow, other = Presenter(), Presenter()
     redactor = Redactor(())
     try:
-        reading = asyncio.create_task(slow.show([OUTPUTS["frames"]] * 20, redactor))
+        reading = asyncio.create_task(slow.show([outputs()["frames"]] * 20, redactor))
         await asyncio.sleep(0)
         assert (await other.show([stream("quick")], redactor)).text == "quick"
-        assert "[image 1: image/jpeg" in (await other.show([OUTPUTS["noise"]], redactor, undrawn)).text
+        assert "[image 1: image/jpeg" in (await other.show([outputs()["noise"]], redactor, undrawn)).text
         assert not reading.done()
         reading.cancel()
     finally:
@@ -302,7 +309,7 @@ async def test_what_takes_too_long_is_not_shown() -> None:
     presenter, redactor = Presenter(bound=0.01), Redactor(())
     try:
         for _ in range(2):
-            shown = await presenter.show([OUTPUTS["frames"]] * 10, redactor)
+            shown = await presenter.show([outputs()["frames"]] * 10, redactor)
             assert shown.text.startswith(
                 "[the outputs are not shown. Reading what the kernel sent took more than 0.01 s"
             )
@@ -347,4 +354,4 @@ async def test_a_malformed_output_leaves_the_others_readable(connected: Agent, k
 
 def test_the_bomb_is_a_small_file() -> None:
     assert len(bomb()) < 100_000
-    assert len(json.dumps(OUTPUTS["deep vega"])) < SIZE
+    assert len(json.dumps(outputs()["deep vega"])) < SIZE
