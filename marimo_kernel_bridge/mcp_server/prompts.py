@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from mcp import MCPError
+from mcp.server.mcpserver.prompts import Prompt
 from mcp.types import INVALID_PARAMS
 from pydantic import Field
 
@@ -70,9 +72,18 @@ def make_reactive(notebook: NotebookArg = "") -> str:
 
 def add_prompts(server: MCPServer[Any]) -> None:
     """Register the prompts."""
-    server.prompt(title="Explore this notebook")(explore_notebook)
-    server.prompt(title="Fix its errors")(fix_errors)
-    server.prompt(title="Make it reactive")(make_reactive)
+    for prompt in _prompts():
+        server.add_prompt(prompt)
+
+
+@cache
+def _prompts() -> tuple[Prompt, ...]:
+    """Return the prompts, whose arguments are slow to describe."""
+    return (
+        Prompt.from_function(explore_notebook, title="Explore this notebook"),
+        Prompt.from_function(fix_errors, title="Fix its errors"),
+        Prompt.from_function(make_reactive, title="Make it reactive"),
+    )
 
 
 def _joined(notebook: str) -> str:

@@ -20,6 +20,7 @@ from marimo_kernel_bridge.mcp_server.arguments import (
     kernels_of,
 )
 from marimo_kernel_bridge.mcp_server.sdk.events import KINDS
+from marimo_kernel_bridge.mcp_server.sdk.resource_templates import add_template
 from marimo_kernel_bridge.mcp_server.views import cells as cell_views
 from marimo_kernel_bridge.mcp_server.views import notebook as notebook_views
 from marimo_kernel_bridge.mcp_server.views import runs as run_views
@@ -304,32 +305,34 @@ def add_resources(server: MCPServer[Any], guard: Guard) -> None:
         ("marimo://{kernel}/checkpoints", "Checkpoints", read_checkpoints),
         ("marimo://views{?view}", "What the person sees of tables", read_views),
     ):
-        server.resource(
+        add_template(
+            server,
             uri,
+            guard.around_read(function),
             title=title,
-            description=function.__doc__,
             mime_type="application/json",
             security=_NAMES_KERNELS,
-        )(guard.around_read(function))
+        )
 
     for kind, read_image in (("png", read_png), ("jpeg", read_jpeg)):
-        uri = f"marimo://{{kernel}}/cells/{{cell_id}}/{{output}}.{kind}"
-        server.resource(
-            uri,
+        add_template(
+            server,
+            f"marimo://{{kernel}}/cells/{{cell_id}}/{{output}}.{kind}",
+            guard.around_read(read_image),
             title="An image of a cell",
-            description=read_image.__doc__,
             mime_type=f"image/{kind}",
             security=_NAMES_KERNELS,
-        )(guard.around_read(read_image))
+        )
     for name in LIVE_FORMATS:
-        uri, about, read = f"marimo://{{kernel}}/notebook.{name}", EXPORT_FORMATS[name], _READERS[name]
-        server.resource(
-            uri,
+        about = EXPORT_FORMATS[name]
+        add_template(
+            server,
+            f"marimo://{{kernel}}/notebook.{name}",
+            guard.around_read(_READERS[name]),
             title=about.title,
-            description=read.__doc__,
             mime_type=about.mime_type,
             security=_NAMES_KERNELS,
-        )(guard.around_read(read))
+        )
 
 
 def add_plugin_resources(server: MCPServer[Any], guard: Guard, resources: Iterable[ServedResource]) -> None:

@@ -52,6 +52,8 @@ OWNERS = {
     "_last_traceback_during_displayhook": "ipykernel.zmqshell:ZMQInteractiveShell",
     "_lock": "marimo._runtime.cell_output_list:CellOutputList",
     "_lowlevel_server": "mcp.server.mcpserver:MCPServer",
+    "_resource_manager": "mcp.server.mcpserver:MCPServer",
+    "_templates": "mcp.server.mcpserver.resources:ResourceManager",
     "_manager": "marimo._plugins.ui._impl.table:table",
     "_mapping": "marimo._plugins.ui._impl.input:slider",
     "_markdown_text": "marimo._output.md:_md",

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import inspect
 import json
 import re
 from collections.abc import AsyncIterator
@@ -55,6 +56,15 @@ async def test_resources_are_listed_with_what_they_are(agent: Agent) -> None:
         *(f"marimo://{{kernel}}/notebook.{suffix}" for suffix in ("ipynb", "py", "md", "html")),
     }
     assert all(template.title and template.description for template in templates)
+
+
+def test_the_variables_of_each_uri_are_what_its_function_takes_and_those_of_queries_can_be_left_out() -> None:
+    for template in build_server()._resource_manager.list_templates():
+        _, *taken = inspect.signature(template.fn).parameters.values()
+        assert {parameter.name for parameter in taken} == set(template.parsed_template.variable_names)
+        assert {parameter.annotation for parameter in taken} == {"str"}
+        optional = {parameter.name for parameter in taken if parameter.default is not parameter.empty}
+        assert optional >= set(template.parsed_template.query_variable_names)
 
 
 async def test_the_notebook_its_history_cells_and_variables_are_read(
