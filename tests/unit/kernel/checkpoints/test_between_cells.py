@@ -248,7 +248,10 @@ def test_a_value_that_does_not_come_back_holds_no_run_up(
         "import time\nclass Never:\n def __reduce__(self):\n"
         "  import sys; sys.modules[%r].begin()\n  while True: time.sleep(0.001)"
     )
-    lives.lab.run("never", never % own_code.__name__)
+    with monkeypatch.context() as others:
+        # On a slow machine it would be saved, and `train` see its file
+        others.setattr(after_runs, "LONG", 3600)
+        lives.lab.run("never", never % own_code.__name__)
     replies = lives.lab.run_all({"load": f"{LOAD}stuck, loaded = Never(), [1]", "train": LOOK})
     assert [reply.ok for reply in replies] == ([True, True] if by == "the watch" else [True, False])
     finish(lives)
