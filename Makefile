@@ -52,12 +52,10 @@ $(VENV)/.installed: pyproject.toml $(wildcard kernelspec/*)
 	@touch $@
 
 test: install ## All set-up, the linter, the types, all tests but the long ones, and the lines and branches that they run
-	@# At once: fetching the browser and npm's packages is waiting
-	$(MAKE) --no-print-directory --jobs=4 --output-sync=target browser extensions lint probes
-	@# Tests wait for other processes a quarter of their time, in which the types are checked
-	$(MAKE) --no-print-directory --jobs=2 measured-tests types-in-spare-time
+	@# Fetching npm's packages is waiting, and tests wait for other processes a quarter of their time: time for the types
+	$(MAKE) --no-print-directory --jobs=5 measured-tests types-in-spare-time
 
-measured-tests:
+measured-tests: browser extensions lint probes
 	rm -rf $(COVERAGE)
 	PYTHON_TESTS_PROBES=$(COVERAGE) $(BIN)/python -m pytest -m 'not long' --durations=10 $(SIDE_BY_SIDE) $(ARGS)
 	$(BIN)/python -m tests.coverage_figures $(COVERAGE) $(COVERED)

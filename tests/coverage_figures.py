@@ -6,15 +6,19 @@ In percent of all. FOLDER has what the probes of a run found (`probe_files`).
 """
 
 import json
+import os
 import sys
-from collections import Counter, defaultdict
+from collections import ChainMap, Counter, defaultdict
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from click import echo
 from coverage import Coverage
 
 from tests.probe_files import ROOT, reached
+from tests.probe_writer import Arc
 
 COUNTS = (
     "covered_lines",
@@ -30,7 +34,7 @@ WORST = 10
 
 def main(folder: Path, lines: float, branches: float) -> int:
     """Return 0 if at least so many percent of all lines and branches were run, else 1."""
-    files = {name: _counts(of) for name, of in _report(folder)["files"].items()}
+    files = {name: _counts(of) for name, of in _report(folder).items()}
     packages: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for name, summary in files.items():
         packages[_package(name)].update(summary)
@@ -49,15 +53,21 @@ def main(folder: Path, lines: float, branches: float) -> int:
 
 
 def _report(folder: Path) -> dict[str, Any]:
-    """Return coverage's report, which it also leaves in the folder."""
+    """Return what coverage says of each file."""
+    arcs = list(reached(folder).items())
+    processes = os.cpu_count() or 1
+    with ProcessPoolExecutor(processes) as pool:
+        return dict(ChainMap(*pool.map(_files, (dict(arcs[n::processes]) for n in range(processes)))))
+
+
+def _files(arcs: dict[str, set[Arc]]) -> dict[str, Any]:
     coverage = Coverage(data_file=None, branch=True, config_file=str(ROOT / "pyproject.toml"))
-    arcs = reached(folder)
     coverage.get_data().add_arcs(arcs)
     coverage.get_data().touch_files(arcs)
-    file = folder / "report.json"
-    coverage.json_report(outfile=str(file))
-    report: dict[str, Any] = json.loads(file.read_text())
-    return report
+    with TemporaryDirectory() as folder:
+        coverage.json_report(outfile=(file := f"{folder}/report.json"))
+        files: dict[str, Any] = json.loads(Path(file).read_text())["files"]
+    return files
 
 
 def _counts(of: dict[str, Any]) -> Counter[str]:
