@@ -66,9 +66,23 @@ def without_widgets(homes: Homes) -> Iterator[CodeServer]:
 
 
 @pytest.fixture
-def window(request: pytest.FixtureRequest, browser: Browser) -> Iterator[Window]:
-    """A notebook whose cells run, in a VS Code that shows widgets unless the test's parameter names another."""
-    server: CodeServer = request.getfixturevalue(getattr(request, "param", "with_widgets"))
+def window(request: pytest.FixtureRequest, with_widgets: CodeServer, browser: Browser) -> Iterator[Window]:
+    """A notebook whose cells run."""
+    with _running(request, with_widgets, browser) as window:
+        yield window
+
+
+@pytest.fixture
+def bare_window(
+    request: pytest.FixtureRequest, without_widgets: CodeServer, browser: Browser
+) -> Iterator[Window]:
+    """A notebook whose cells run, in a VS Code that shows no widgets."""
+    with _running(request, without_widgets, browser) as window:
+        yield window
+
+
+@contextmanager
+def _running(request: pytest.FixtureRequest, server: CodeServer, browser: Browser) -> Iterator[Window]:
     window = server.open(browser, server.notebook("live.ipynb", *CELLS), runs=False)
     with _shown(request, window):
         with suppress(TimeoutError):  # it is answered when all cells have run
@@ -128,19 +142,18 @@ def test_a_slider_that_is_moved_runs_what_reads_it_and_the_file_has_the_static_f
     assert saved["cells"][READER]["outputs"][0]["text"] == ["value 5\n"]
 
 
-@pytest.mark.parametrize("window", ["without_widgets"], indirect=True)
-def test_a_vs_code_that_shows_no_widgets_has_the_static_form_and_says_why(window: Window) -> None:
-    window.until(lambda w: NO_WIDGETS[:60] in w.outputs[ELEMENT], "it is said why nothing is live", LONG)
-    assert "Size" in window.outputs[ELEMENT]
+def test_a_vs_code_that_shows_no_widgets_has_the_static_form_and_says_why(bare_window: Window) -> None:
+    bare_window.until(lambda w: NO_WIDGETS[:60] in w.outputs[ELEMENT], "it is said why nothing is live", LONG)
+    assert "Size" in bare_window.outputs[ELEMENT]
 
     def shown() -> str | None:
-        texts = [_text(frame) for frame in window.page.frames]
+        texts = [_text(frame) for frame in bare_window.page.frames]
         return next((text for text in texts if "ms-toolsai.jupyter-renderers" in text), None)
 
     picture = wait_for(shown, "the page shows it", LONG)
     assert "%marimo set e VALUE" in picture
-    assert window.ask("save", str(window.path))
-    saved = json.loads(window.path.read_text())
+    assert bare_window.ask("save", str(bare_window.path))
+    saved = json.loads(bare_window.path.read_text())
     assert "widget-view" not in json.dumps(saved)
     shown_there = [output["data"] for output in saved["cells"][ELEMENT]["outputs"]]
     assert any("slider" in "".join(data["text/plain"]) for data in shown_there)
