@@ -43,6 +43,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
   private shownOrder = '';
   private timer = 0;
   private applying = false;
+  private signalled = false;
 
   constructor(
     private readonly panel: NotebookPanel,
@@ -62,7 +63,7 @@ export class LiveNotebook implements Document, Decisions, Listener {
     const later = () => this.later();
     const leave = () => void (this.link.attached && this.link.request({ op: 'detach' })); // it may come back
     const close = () => this.link.close();
-    panel.content.modelContentChanged.connect(this.onContent, this);
+    panel.content.modelContentChanged.connect(this.onSignal, this);
     panel.content.activeCellChanged.connect(later);
     panel.content.stateChanged.connect(later); // edit mode
     panel.context.pathChanged.connect(later);
@@ -289,6 +290,16 @@ export class LiveNotebook implements Document, Decisions, Listener {
   }
 
   // What happens on the page
+
+  /** Lab tells of a cell that is moved that it is gone, and then that it is there: look when both are over. */
+  private onSignal(): void {
+    if (this.applying || this.signalled) return;
+    this.signalled = true;
+    queueMicrotask(() => {
+      this.signalled = false;
+      this.onContent();
+    });
+  }
 
   private onContent(): void {
     if (this.applying || this.panel.isDisposed) return;
