@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -25,7 +26,9 @@ def beside(homes, request):
     """A Lab that has our extension and a package of others."""
     home = homes.new("p").folder
     environment = home / "environment"
-    uv = Path(sys.executable).parent / "uv"
+    uv = os.environ.get(
+        "UV", Path(sys.executable).parent / "uv"
+    )  # of the environment, or what has made it for another Lab
     lab = f"jupyterlab=={version('jupyterlab')}"
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, environment], check=True)
     subprocess.run(
