@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from marimo_kernel_bridge.analysis.model import TEXTS_REMEMBERED
 from marimo_kernel_bridge.analysis.name_uses import parse
+from marimo_kernel_bridge.kernel.versions.figure_state import FIGURE_STATES
 from marimo_kernel_bridge.kernel.versions.file_mentions import looks, needs_hook, reads
 from marimo_kernel_bridge.kernel.versions.placed_state import LibraryState
 from marimo_kernel_bridge.kernel.versions.process_state import PROCESS_STATES
@@ -123,6 +124,22 @@ def _set_precision(module: Any, value: str) -> None:
         numpy.set_printoptions(**options)
 
 
+def _printers(module: Any) -> dict[str, tuple[dict[Any, Any], ...]]:
+    """Return what shows objects of which classes, by the kind of output."""
+    formatters = module.get_ipython().display_formatter.formatters
+    return {
+        kind: (dict(each.type_printers), dict(each.deferred_printers), dict(each.singleton_printers))
+        for kind, each in formatters.items()
+    }
+
+
+def _set_printers(module: Any, value: dict[str, tuple[dict[Any, Any], ...]]) -> None:
+    formatters = module.get_ipython().display_formatter.formatters
+    for kind, parts in value.items():
+        each = formatters[kind]
+        each.type_printers, each.deferred_printers, each.singleton_printers = map(dict, parts)
+
+
 def _set_limits(module: Any, value: tuple[int, int]) -> None:
     recursions, digits = value
     module.setrecursionlimit(recursions)
@@ -224,5 +241,15 @@ STATES: Final = (
         lambda m, value: m.set_options(**value),
         readers=frozenset({"xarray"}),
     ),
+    LibraryState(
+        "IPython",
+        _printers,
+        _set_printers,
+        read_by=_shows_a_value,
+        is_local=True,
+        is_kept=False,
+        words=("for_type", "_printers"),
+    ),
     *PROCESS_STATES,
+    *FIGURE_STATES,
 )

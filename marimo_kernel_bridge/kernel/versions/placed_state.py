@@ -80,3 +80,27 @@ def _text(value: Any) -> str | None:
         return repr(value)
     except Exception:  # noqa: BLE001  # whatever the text of a foreign object raises
         return None
+
+
+def when_named(
+    words: tuple[str, ...],
+    module: str,
+    take: Callable[[Any], Any],
+    restore: Callable[[Any, Any], object],
+    *readers: str,
+    read_by: Callable[[str], bool] = lambda _: False,
+    loaded: object = None,
+) -> LibraryState:
+    """Return a state; `loaded` is its value right after the module was loaded, if a kernel does not always have it."""
+    return LibraryState(
+        module,
+        take,
+        restore,
+        readers=frozenset(readers),
+        read_by=read_by,
+        is_read_in_functions=True,
+        original=lambda _: loaded,
+        is_local=True,
+        is_kept=False,
+        words=words,
+    )

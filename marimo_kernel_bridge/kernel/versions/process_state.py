@@ -10,10 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.kernel.versions.file_mentions import needs_hook
-from marimo_kernel_bridge.kernel.versions.placed_state import LibraryState
+from marimo_kernel_bridge.kernel.versions.placed_state import when_named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 _FILES_ARE_PRIVATE: Final = 0o077
 """The mask while the one in force is looked at, which only setting one tells: a file that a thread makes then is nobody else's."""
@@ -134,17 +134,6 @@ def _set_handlers(module: Any, value: Mapping[str, tuple[Any, ...]]) -> None:
     module.setLogRecordFactory(factory)
 
 
-def _named_colors(module: Any) -> dict[str, Any]:
-    return dict(module.get_named_colors_mapping())
-
-
-def _set_named_colors(module: Any, value: Mapping[str, Any]) -> None:
-    colors = module.get_named_colors_mapping()
-    colors.clear()
-    colors.update(value)
-    colors.cache.clear()
-
-
 def _set_collector(module: Any, value: tuple[bool, int]) -> None:
     is_enabled, flags = value
     (module.enable if is_enabled else module.disable)()
@@ -156,41 +145,17 @@ def _set_array_calls(module: Any, value: tuple[Any, int]) -> None:
     module.setbufsize(value[1])
 
 
-def _when_named(
-    words: tuple[str, ...],
-    module: str,
-    take: Callable[[Any], Any],
-    restore: Callable[[Any, Any], object],
-    *readers: str,
-    read_by: Callable[[str], bool] = lambda _: False,
-    loaded: object = None,
-) -> LibraryState:
-    """Return a state; `loaded` is its value right after the module was loaded, if a kernel does not always have it."""
-    return LibraryState(
-        module,
-        take,
-        restore,
-        readers=frozenset(readers),
-        read_by=read_by,
-        is_read_in_functions=True,
-        original=lambda _: loaded,
-        is_local=True,
-        is_kept=False,
-        words=words,
-    )
-
-
 PROCESS_STATES: Final = (
-    _when_named(
+    when_named(
         ("umask",),
         "os",
         _mask,
         lambda m, value: m.umask(value),
         read_by=lambda code: needs_hook(code) or "umask" in code,
     ),
-    _when_named(("tzset", "TZ"), "time", _time_zone, _set_time_zone, "time", "datetime", "pandas", "email"),
-    _when_named(("dialect",), "csv", _dialects, _set_dialects, "csv", "_csv", "pandas", loaded=_DIALECTS),
-    _when_named(
+    when_named(("tzset", "TZ"), "time", _time_zone, _set_time_zone, "time", "datetime", "pandas", "email"),
+    when_named(("dialect",), "csv", _dialects, _set_dialects, "csv", "_csv", "pandas", loaded=_DIALECTS),
+    when_named(
         ("field_size_limit",),
         "csv",
         lambda m: m.field_size_limit(),
@@ -199,7 +164,7 @@ PROCESS_STATES: Final = (
         "_csv",
         loaded=131_072,
     ),
-    _when_named(
+    when_named(
         ("Handler", ".handlers", "Config(", "Filter(", ".filters", "propagate", "disable", "setLog"),
         "logging",
         _handlers,
@@ -207,31 +172,31 @@ PROCESS_STATES: Final = (
         "logging",
         "warnings",
     ),
-    _when_named(
+    when_named(
         ("signal.signal(", "from signal import"), "signal", _signals, _set_signals, "signal", "_signal", "os"
     ),
-    _when_named(
+    when_named(
         ("faulthandler",),
         "faulthandler",
         lambda m: m.is_enabled(),
         lambda m, value: m.enable(sys.__stderr__) if value else m.disable(),
         "faulthandler",
     ),
-    _when_named(
+    when_named(
         ("gc.enable", "gc.disable", "gc.set_debug", "from gc import"),
         "gc",
         lambda m: (m.isenabled(), m.get_debug()),
         _set_collector,
         "gc",
     ),
-    _when_named(
+    when_named(
         ("stack_size",),
         "threading",
         _stack_size,
         lambda m, value: m.stack_size(value),
         "threading",
     ),
-    _when_named(
+    when_named(
         ("set_start_method",),
         "multiprocessing",
         lambda m: (m.get_start_method(allow_none=True),),
@@ -239,7 +204,7 @@ PROCESS_STATES: Final = (
         "multiprocessing",
         loaded=(None,),
     ),
-    _when_named(
+    when_named(
         ("seterrcall", "setbufsize"),
         "numpy",
         lambda m: (m.geterrcall(), m.getbufsize()),
@@ -248,34 +213,7 @@ PROCESS_STATES: Final = (
         "pandas",
         "scipy",
     ),
-    _when_named(
-        (
-            "color_codes",
-            "set_theme",
-            "set_palette",
-            "sns.set(",
-            "sns.reset",
-            "seaborn.set(",
-            "colorConverter",
-            "named_colors",
-        ),
-        "matplotlib.colors",
-        _named_colors,
-        _set_named_colors,
-        "matplotlib",
-        "seaborn",
-        "pandas",
-    ),
-    _when_named(
-        ("plt.ion(", "plt.ioff(", "interactive("),
-        "matplotlib",
-        lambda m: dict.get(m.rcParams, "interactive"),
-        lambda m, value: m.interactive(value),
-        "matplotlib",
-        "seaborn",
-        "pandas",
-    ),
-    _when_named(
+    when_named(
         ("mpmath", ".dps"),
         "mpmath",
         lambda m: m.mp.prec,
@@ -283,7 +221,7 @@ PROCESS_STATES: Final = (
         "mpmath",
         loaded=53,
     ),
-    _when_named(
+    when_named(
         ("seterr", "errstate"),
         "scipy.special",
         lambda m: m.geterr(),

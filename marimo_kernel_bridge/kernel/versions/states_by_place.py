@@ -123,8 +123,12 @@ class StatesByPlace:
 
     @property
     def have_changed(self) -> bool:
-        """Whether a cell has changed settings, so that code which only shows a value needs those of its place."""
-        return any(history.changes for history in self._histories if not history.state.is_generator)
+        """Whether settings are, or have been left, as a cell has changed them: code which only shows a value needs those of its place."""
+        return any(
+            history.changes or history.standing is not history.initial
+            for history in self._histories
+            if not history.state.is_generator and history.standing is not None
+        )
 
     def begin(self, cell_id: str, flow: ValueFlow, code: str) -> None:
         """Set the states to those at a cell's place, before its body with this code."""
@@ -233,9 +237,9 @@ class StatesByPlace:
         return history.shown_otherwise(flow, self._values)
 
     def _put(self, history: _History, now: Any, wanted: Any) -> Any:
-        if now is None or wanted is None or same(now, wanted) or not history.state.set(wanted):
+        if now is None or wanted is None:
             return now
-        return wanted
+        return wanted if same(now, wanted) or history.state.set(wanted) else now
 
     def _adopt(self, history: _History, now: Any, flow: ValueFlow) -> None:
         """Record a change by something that is no cell (a callback, a hidden request) as the last cell's."""

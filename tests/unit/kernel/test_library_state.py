@@ -111,6 +111,9 @@ multiprocessing.set_start_method('spawn' if multiprocessing.get_start_method(Tru
 numpy.setbufsize(16_384)
 matplotlib.colors.get_named_colors_mapping()['mkb'] = '#123456'
 matplotlib.interactive(not matplotlib.is_interactive())
+inline = getattr(sys.modules.get('matplotlib_inline.config'), 'InlineBackend', None)
+if inline and inline.initialized(): inline.instance().figure_formats = {'svg'}
+get_ipython().display_formatter.formatters['text/plain'].for_type(set, print);
 if 'mpmath' in sys.modules: sys.modules['mpmath'].mp.dps += 1
 if 'scipy.special' in sys.modules: sys.modules['scipy.special'].seterr(loss='warn')
 """
@@ -463,6 +466,12 @@ OF_PROCESS: dict[str, tuple[str, str, str, str]] = {
         "mc.colorConverter.colors['b'] = (1, 0, 0)",
         "mc.colorConverter.colors['b'] = (0, 1, 0)",
     ),
+    "how objects of a class are shown": (
+        "from IPython import get_ipython\nclass A: pass\na, plain = A(), get_ipython().display_formatter.formatters['text/plain']",
+        "a",
+        "plain.for_type(A, lambda o, p, c: p.text('one'))",
+        "plain.for_type(A, lambda o, p, c: p.text('two'))",
+    ),
     "printing, in a function": (
         "import numpy as np\nclass A:\n    def show(self): return str(np.array([1 / 3]))\ndef show(): print(A().show())",
         "show()",
@@ -478,7 +487,10 @@ def test_what_a_cell_sets_in_the_process_shows_below_it_as_long_as_it_is_there(
 ) -> None:
     monkeypatch.delenv("TZ", raising=False)
     loads, shows, sets, edited = OF_PROCESS[name]
-    first = run(lab, (loads, shows, sets, shows), "2")
+    first = run(lab, (loads, shows, sets, shows))
+    lab.run("2", sets)
+    lab.sync()
+    assert {cell: lab.text(cell) for cell in first} == first
     without = first["1"]
     assert without != first["3"]
     lab.run("2", edited)
