@@ -43,7 +43,7 @@ def _remembered(node: ast.AST, facts: NameFacts, find_out: Callable[[], Effects]
             facts.modules.get(name),
             classes.get(name),
             facts.origins.get(name),
-            name in facts.holders,
+            facts.holders.get(name, ()),
             id(effects),
         )
         for name, effects in zip(names, used, strict=True)
@@ -67,7 +67,7 @@ def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts,
     local = {*parameters, *(argument.arg for argument in node.args.kwonlyargs)}
     inner = NameFacts(dict(facts.kinds), dict(facts.modules), dict(facts.effects), dict(facts.classes))
     inner.thorough, inner.origins = facts.thorough, dict(facts.origins)
-    inner.holders = facts.holders - local
+    inner.holders = {name: keys for name, keys in facts.holders.items() if name not in local}
     for name in local:
         inner.kinds.pop(name, None)
         inner.classes.pop(name, None)

@@ -168,7 +168,7 @@ class _Finder:
                     self.facts.holds_iterator(value)
                     or (self.facts.thorough and self.facts.kind_of(value) in CONSUMED)
                 ):
-                    self.facts.holders.add(root.id)
+                    self.facts.hold_iterator(root.id, _text_key(target))
                 if root is not None and self.facts.kinds.get(root.id) not in {"frame", "array"}:
                     given = shared_with(value, self.facts.kinds) - {root.id}
                     if given:
@@ -318,7 +318,7 @@ class _Finder:
             and name in _PUTTING
             and is_kept_by(call, self.facts.kind_of, self.facts.holders)
         ):
-            self.facts.holders.add(root.id)
+            self.facts.hold_iterator(root.id, None)
         direct = isinstance(call.func.value, ast.Name)
         class_name = self.facts.classes.get(root.id, "")
         of_class = self.facts.effects.get(class_name)
@@ -384,6 +384,16 @@ class _Finder:
                     viewed=not self.facts.views.isdisjoint(self.facts.group(mutation.name)),
                 )
             )
+
+
+def _text_key(target: ast.expr) -> str | None:
+    """Return the key of `d["key"]` or `d.key`, None for any other place."""
+    match target:
+        case ast.Subscript(value=ast.Name(), slice=ast.Constant(value=str(key))):
+            return key
+        case ast.Attribute(value=ast.Name(), attr=key):
+            return key
+    return None
 
 
 def _is_discarding(targets: Sequence[ast.expr]) -> bool:

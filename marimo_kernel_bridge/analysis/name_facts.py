@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.analysis.holding import holds_iterator
+from marimo_kernel_bridge.analysis.holding import holds_iterator, keys_of_iterators
 from marimo_kernel_bridge.analysis.mutation import Effects
 from marimo_kernel_bridge.analysis.object_kinds import is_view, kind_of, shared_with
 from marimo_kernel_bridge.analysis.syntax import called_name
@@ -34,7 +34,9 @@ class NameFacts:
     origins: dict[str, str] = field(
         default_factory=dict
     )  # name -> the imported function or class that made its object
-    holders: set[str] = field(default_factory=set)  # names of objects that hold iterators or files
+    holders: dict[str, frozenset[str] | None] = field(
+        default_factory=dict
+    )  # names of objects that hold iterators or files: under which keys, None: anywhere
     thorough: bool = False  # also changes that only an analysis without a run needs: training, writing
     copies_on_write: bool = True  # pandas does: from version 3 on
 
@@ -90,7 +92,7 @@ class NameFacts:
         self.kinds[name] = "frame" if kind == "unknown" and name in self.frames else kind
         self.modules.pop(name, None)
         self.classes.pop(name, None)
-        self.holders.discard(name)
+        self.holders.pop(name, None)
         if name in shared:  # the new object may be the previous one
             self.share(name, shared - {name})
             return
@@ -110,9 +112,10 @@ class NameFacts:
         if kind == "own" and called in self.foreign:
             kind = "live"
         viewed, holds = is_view(value, self.kinds), self.holds_iterator(value)
+        keys = keys_of_iterators(value, self.kind_of, self.holders) if holds else None
         self.bind(name, kind, shared_with(value, self.kinds))
         if holds:
-            self.holders.add(name)
+            self.holders[name] = keys
         (self.views.add if viewed else self.views.discard)(name)
         if isinstance(value, ast.Call):
             origin = self.origin_of(value.func)
@@ -129,6 +132,11 @@ class NameFacts:
     def holds_iterator(self, value: ast.expr) -> bool:
         """Return whether the value of an expression has an iterator as a part. On a live kernel, the run shows that."""
         return self.thorough and holds_iterator(value, self.kind_of, self.holders)
+
+    def hold_iterator(self, name: str, key: str | None) -> None:
+        """Note that the object of a name gets an iterator under a key or an attribute; None: the key is not known."""
+        known = self.holders.get(name, frozenset())
+        self.holders[name] = None if key is None or known is None else known | {key}
 
     def bind_part(self, name: str, value: ast.expr) -> None:
         """Record that a name is bound to a part of the value of an expression."""

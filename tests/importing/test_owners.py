@@ -1912,3 +1912,38 @@ def test_an_import_shows_what_jupyter_shows(name, registry):
 
 def test_cases_that_are_as_in_jupyter_have_notebooks():
     assert set(AS_IN_JUPYTER.strip().splitlines()) <= NOTEBOOKS.keys()
+
+
+APART = {
+    "a dictionary of pairs": [
+        "k = ['a']; v = [1]",
+        "d = dict(zip(k, v))",
+        "print(d['a'])",
+        "e = sum(d.values())",
+    ],
+    "the last of a map": [
+        "from collections import deque\nd = deque(map(int, '123'), maxlen=2)",
+        "print(d[0])",
+        "t = sum(d)",
+    ],
+    "what is beside a file": [
+        "cfg = {'f': open('/dev/null'), 'n': 3}",
+        "n = cfg['n']",
+        "print(n)",
+        "m = n + 1",
+    ],
+    "a frame and a dictionary of pairs": [
+        "import pandas as pd\ndf = pd.DataFrame({'a': [1]})",
+        "d = df.replace(dict(zip([1], [2])))",
+        "print(d.a)",
+        "x = d.a.sum()",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_what_is_made_of_an_iterator_holds_none(name):
+    result = prepared(APART[name])
+    assert [cell.positions for cell in result.cells] == [
+        (number,) for number in range(1, len(APART[name]) + 1)
+    ]

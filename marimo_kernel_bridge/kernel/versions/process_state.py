@@ -6,6 +6,7 @@ To look at it takes time, or other threads notice: so a notebook that does not n
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -86,19 +87,28 @@ def _set_dialects(module: Any, value: Mapping[str, Mapping[str, Any]]) -> None:
             module.register_dialect(name, **dialect)
 
 
+def _numbers() -> tuple[int, ...]:
+    """Return the signals whose handlers are looked at: not those by which the kernel is interrupted, or ended from outside."""
+    names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGKILL", "SIGSTOP")
+    kept = {getattr(signal, name) for name in names if hasattr(signal, name)}
+    return tuple(int(number) for number in signal.valid_signals() - kept)
+
+
+_SIGNALS: Final = _numbers()
+
+
 def _signals(module: Any) -> dict[int, Any]:
-    """Return what is called for each signal, except for the one by which the kernel interrupts cells."""
-    handlers = {number: module.getsignal(number) for number in module.valid_signals()}
-    handlers.pop(module.SIGINT, None)
-    return {
-        number: handler for number, handler in handlers.items() if handler is not None
-    }  # None: not Python's
+    """Return the functions that are called for signals. `module` is the one in C: the other makes names of numbers."""
+    found = ((number, module.getsignal(number)) for number in _SIGNALS)
+    return {number: handler for number, handler in found if callable(handler)}
 
 
 def _set_signals(module: Any, value: Mapping[int, Any]) -> None:
-    for number, handler in value.items():
-        if module.getsignal(number) != handler:
-            module.signal(number, handler)
+    """Set the functions for signals. Others are ignored: by default most end the process, and a timer may go on."""
+    now = _signals(module)
+    for number in now.keys() | value.keys():
+        if now.get(number) is not value.get(number):
+            module.signal(number, value.get(number, module.SIG_IGN))
 
 
 _PLAIN_LOGGER: Final = (), (), True, False
@@ -108,12 +118,12 @@ _FOR_ALL: Final = "*"
 def _handlers(module: Any) -> dict[str, tuple[Any, ...]]:
     """Return what loggers have besides their levels, of those that have anything, and what holds for all."""
     found = {"": module.root, **module.root.manager.loggerDict}
-    own = {
+    kept = {
         name: (tuple(logger.handlers), tuple(logger.filters), logger.propagate, logger.disabled)
         for name, logger in found.items()
         if isinstance(logger, module.Logger)
+        and (logger.handlers or logger.filters or logger.disabled or logger.propagate is not True)
     }
-    kept = {name: parts for name, parts in own.items() if parts != _PLAIN_LOGGER}
     return {
         **kept,
         _FOR_ALL: (module.root.manager.disable, module.getLoggerClass(), module.getLogRecordFactory()),

@@ -503,6 +503,22 @@ def test_what_a_cell_sets_in_the_process_shows_below_it_as_long_as_it_is_there(
     assert lab.text("3") == without
 
 
+TICKING = (
+    "import signal\nticks = []",
+    "print(callable(signal.getsignal(signal.SIGUSR1)))",
+    "signal.signal(signal.SIGUSR1, lambda *_: ticks.append(1));\nsignal.raise_signal(signal.SIGUSR1)",
+)
+
+
+def test_a_signal_for_which_a_cell_below_has_a_function_does_not_end_the_process_above(lab: FrontEnd) -> None:
+    lab.run_each(TICKING)
+    lab.run("1", f"{TICKING[1]}\nsignal.raise_signal(signal.SIGUSR1)")
+    assert lab.text("1") == "False"
+    lab.run("probe", "signal.raise_signal(signal.SIGUSR1)", metadata={"deletedCells": ["2"]})
+    lab.run("2", TICKING[2])
+    assert lab.run(None, "len(ticks)", store_history=False).text == "2"
+
+
 HOOKED = (
     "import numpy as np\nget_ipython().events.register('post_execute', lambda: print(np.get_printoptions()['precision']))",
     "np.set_printoptions(precision=2)",
