@@ -32,10 +32,11 @@ def names_used_by(function: types.FunctionType) -> Iterator[tuple[types.ModuleTy
 
 def is_used_in(module: types.ModuleType, name: str) -> bool:
     """Return whether a function of a module, or a method of a class of it, uses a name there."""
-    own = [
+    own = [  # nothing is asked of other values: one may be a module that is loaded when it is first used
         value
         for value in list(vars(module).values())
-        if getattr(value, "__module__", None) == module.__name__
+        if (type(value) is types.FunctionType or issubclass(type(value), type))
+        and value.__module__ == module.__name__
     ]
     methods = [each for kind in own if isinstance(kind, type) for each in list(vars(kind).values())]
     return any(

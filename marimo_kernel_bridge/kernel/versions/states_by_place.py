@@ -273,10 +273,12 @@ def _used(names: Iterable[str], values: Mapping[str, Any]) -> Iterator[object]:
 
 def _codes(value: object) -> list[types.CodeType]:
     """Return the code of a function of the notebook, or of the methods of a class of it, also of an object's class."""
-    if isinstance(value, types.FunctionType):
+    if (
+        type(value) is types.FunctionType
+    ):  # `isinstance` would ask a proxy for its class, and load what it stands for
         functions: list[object] = [value]
     else:
-        kind = value if isinstance(value, type) else type(value)
+        kind: Any = value if issubclass(type(value), type) else type(value)
         functions = list(vars(kind).values()) if kind.__module__ == _NOTEBOOK else []
     codes = [
         each.__code__

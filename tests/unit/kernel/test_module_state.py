@@ -3,11 +3,13 @@
 import mimetypes
 import sys
 import tempfile
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from marimo_kernel_bridge.kernel.versions.module_functions import is_used_in
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 
 Notebook = tuple[tuple[str, ...], str, str]
@@ -286,6 +288,19 @@ def test_what_a_class_does_not_let_be_taken_back_marks_its_users(lab: FrontEnd) 
     cells = ("import beside", "beside.Mapped.x = 1", "print(hasattr(beside.Mapped, 'x'))")
     lab.run_each(cells, ("1: beside.Mapped.y = 1",))
     assert lab.text("2") == "False" or lab.cells()["2"].stale
+
+
+class _Lazy:
+    def __getattribute__(self, name: str) -> object:
+        raise AssertionError(f"asked for {name}")
+
+
+def test_a_module_that_is_loaded_when_it_is_first_used_is_not_asked_for_anything() -> None:
+    module = types.ModuleType("mkb_lazy")
+    exec("def rate(): return N", vars(module))
+    module.lazy = _Lazy()  # type: ignore[attr-defined]  # as submodules that are loaded late
+    assert is_used_in(module, "N")
+    assert not is_used_in(module, "M")
 
 
 def test_who_uses_something_else_of_the_module_does_not_run(lab: FrontEnd) -> None:
