@@ -35,7 +35,7 @@ _TIED: Final = frozenset(
 )
 _DRAWN: Final = frozenset({"matplotlib", "ipywidgets", "anywidget", "marimo"})
 """Packages whose objects may be copied with what holds them, and the copy would be useless."""
-_IN_FORCE: Final = frozenset({("decimal", "Context"), ("logging", "Logger"), ("mpmath.ctx_mp", "MPContext")})
+_IN_FORCE: Final = frozenset({("decimal", "Context"), ("mpmath.ctx_mp", "MPContext")})
 """Classes whose instances a library reads where it is asked for nothing: a copy would not be read."""
 _UNCHANGING: Final = (
     types.ModuleType,

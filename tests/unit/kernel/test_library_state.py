@@ -519,6 +519,22 @@ def test_a_signal_for_which_a_cell_below_has_a_function_does_not_end_the_process
     assert lab.run(None, "len(ticks)", store_history=False).text == "2"
 
 
+LOGGED = (
+    "import io, logging\nbuffer, log = io.StringIO(), logging.getLogger('mkb.w')",
+    "h = logging.StreamHandler(buffer)\nh.setFormatter(logging.Formatter('A %(message)s'))\nlog.addHandler(h)",
+    "log.warning('one')",
+    "print(buffer.getvalue())",
+)
+
+
+def test_what_a_handler_has_written_is_what_a_fresh_run_writes(lab: FrontEnd) -> None:
+    lab.run_each(LOGGED, ("2",))
+    assert lab.run("3", LOGGED[3]).text == "A one"
+    lab.run("1", LOGGED[1].replace("A", "B"))
+    lab.sync()
+    assert lab.text("3") == "B one"
+
+
 HOOKED = (
     "import numpy as np\nget_ipython().events.register('post_execute', lambda: print(np.get_printoptions()['precision']))",
     "np.set_printoptions(precision=2)",
