@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from document_pictures import lab_and_browser, opened, save
 from lab_server import REPOSITORY
-from live_page import DARK, LIGHT, THEME, expect_live
+from live_page import DARK, LIGHT, THEME, expect_live, live
 from moving_picture import Film
 from playwright.sync_api import expect
 
@@ -52,7 +53,7 @@ def _take(lab: LabPage, folder: Path) -> None:
     for _ in range(8):
         before = lab.outputs(COUNT).inner_text()
         thumb.press("ArrowRight")
-        expect(lab.outputs(COUNT)).not_to_have_text([before])
+        _settled(lab, before)
         film.take("A change runs the cells that use it ...", STEP)
     film.take("... and only those", LOOK)
     menu = controls.get_by_role("combobox").or_(controls.locator("button")).first
@@ -61,7 +62,7 @@ def _take(lab: LabPage, folder: Path) -> None:
     film.take("Menus, tables and charts work as in marimo", LOOK)
     before = lab.outputs(COUNT).inner_text()
     option.click()
-    expect(lab.outputs(COUNT)).not_to_have_text([before])
+    _settled(lab, before)
     film.take("Menus, tables and charts work as in marimo", LOOK)
     lab.page.keyboard.press("Escape")
     table.locator("tbody [role=checkbox]").nth(1).click()
@@ -76,6 +77,15 @@ def _take(lab: LabPage, folder: Path) -> None:
         lab.page.wait_for_timeout(500)  # the theme's style sheet
         save(lab.page.screenshot(), folder / name, colors=96)
         lab.page.keyboard.press("Escape")
+
+
+def _settled(lab: LabPage, before: str) -> None:
+    """Wait until all that follows has its new content: JupyterLab takes the old one away before."""
+    expect(lab.outputs(COUNT)).to_have_text([re.compile("penguins")])
+    expect(lab.outputs(COUNT)).not_to_have_text([before])
+    expect(live(lab, TABLE).locator("tbody tr")).to_have_count(5)
+    expect(lab.outputs(SELECTED)).to_contain_text(["selected"])
+    lab.expect_status("idle")
 
 
 if __name__ == "__main__":
