@@ -164,9 +164,13 @@ class _Finder:
             case _:
                 self._changed(target, value=value)
                 root = root_of(target)
-                if root is not None and (
-                    self.facts.holds_iterator(value)
-                    or (self.facts.thorough and self.facts.kind_of(value) in CONSUMED)
+                if (
+                    root is not None
+                    and not _is_slice(target)
+                    and (
+                        self.facts.holds_iterator(value)
+                        or (self.facts.thorough and self.facts.kind_of(value) in CONSUMED)
+                    )
                 ):
                     self.facts.hold_iterator(root.id, _text_key(target))
                 if root is not None and self.facts.kinds.get(root.id) not in {"frame", "array"}:
@@ -384,6 +388,11 @@ class _Finder:
                     viewed=not self.facts.views.isdisjoint(self.facts.group(mutation.name)),
                 )
             )
+
+
+def _is_slice(target: ast.expr) -> bool:
+    """Return whether an assignment uses an iterator up: `a[:] = map(int, text)`."""
+    return isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Slice)
 
 
 def _text_key(target: ast.expr) -> str | None:

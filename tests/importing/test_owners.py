@@ -1921,6 +1921,11 @@ APART = {
         "print(d['a'])",
         "e = sum(d.values())",
     ],
+    "what a slice takes from a map": [
+        "a = [1, 2]\na[:] = map(int, '34')",
+        "print(a)",
+        "b = sum(a)",
+    ],
     "the last of a map": [
         "from collections import deque\nd = deque(map(int, '123'), maxlen=2)",
         "print(d[0])",

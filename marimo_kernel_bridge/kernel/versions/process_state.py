@@ -95,6 +95,12 @@ def _numbers() -> tuple[int, ...]:
 
 
 _SIGNALS: Final = _numbers()
+_HARMLESS: Final = frozenset(
+    int(getattr(signal, name))
+    for name in ("SIGCHLD", "SIGCONT", "SIGURG", "SIGWINCH")
+    if hasattr(signal, name)
+)
+"""Signals that do nothing by default. To ignore SIGCHLD would lose how children have ended."""
 
 
 def _signals(module: Any) -> dict[int, Any]:
@@ -104,11 +110,13 @@ def _signals(module: Any) -> dict[int, Any]:
 
 
 def _set_signals(module: Any, value: Mapping[int, Any]) -> None:
-    """Set the functions for signals. Others are ignored: by default most end the process, and a timer may go on."""
+    """Set the functions for signals. Others are ignored where the default is to end the process: a timer may go on."""
     now = _signals(module)
     for number in now.keys() | value.keys():
         if now.get(number) is not value.get(number):
-            module.signal(number, value.get(number, module.SIG_IGN))
+            module.signal(
+                number, value.get(number, module.SIG_DFL if number in _HARMLESS else module.SIG_IGN)
+            )
 
 
 _PLAIN_LOGGER: Final = (), (), True, False

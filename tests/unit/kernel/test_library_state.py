@@ -535,6 +535,15 @@ def test_what_a_handler_has_written_is_what_a_fresh_run_writes(lab: FrontEnd) ->
     assert lab.text("3") == "B one"
 
 
+def test_how_children_end_is_known_above_a_cell_that_hears_of_it(lab: FrontEnd) -> None:
+    cells = (
+        "import signal, subprocess, sys",
+        "print(subprocess.run([sys.executable, '-SEc', 'raise SystemExit(3)']).returncode)",
+        "signal.signal(signal.SIGCHLD, lambda *_: None);",
+    )
+    assert run(lab, cells, "1")["1"] == "3"
+
+
 HOOKED = (
     "import numpy as np\nget_ipython().events.register('post_execute', lambda: print(np.get_printoptions()['precision']))",
     "np.set_printoptions(precision=2)",
