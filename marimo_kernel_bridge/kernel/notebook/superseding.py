@@ -59,6 +59,9 @@ class TakenPlaces:
 
     def take(self, entry: Entry, owners: Iterable[str]) -> None:
         """Place a cell behind the last of those that it supersedes."""
+        owners = list(owners)
+        if not owners:
+            return
         cell_id, order = entry.cell.cell_id, self._cells.ids()
         at = order.index(cell_id)
         after = order[at - 1] if at else None
@@ -75,11 +78,14 @@ class TakenPlaces:
         if not moved.is_whole and not _is_part_of_other(code, self._cells[moved.cell_id].cell.code):
             return  # a split: what is left of the cell stays above the new one
         order = self._cells.ids()
-        before = order[order.index(moved.cell_id) - 1]
-        is_there = before == cell_id or (
-            before in self._moved and self._moved[before].cell_id == moved.cell_id
-        )
-        if is_there and (moved.after is None or moved.after in self._cells):
+        at = order.index(moved.cell_id)
+        before = order[at - 1] if at else None
+        others = (each for each, other in self._moved.items() if other.cell_id == moved.cell_id)
+        if (
+            before is not None
+            and before in {cell_id, *others}
+            and (moved.after is None or moved.after in order)
+        ):
             self._cells.place(moved.cell_id, moved.after)
 
 

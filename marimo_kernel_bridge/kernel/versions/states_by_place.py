@@ -268,7 +268,7 @@ def _used(names: Iterable[str], values: Mapping[str, Any]) -> Iterator[object]:
         for code in _codes(value):
             further = [each for each in code.co_names if each in values and each not in seen]
             seen.update(further)
-            waiting += further[: _MOST_NAMES - len(waiting)]
+            waiting += further[: max(0, _MOST_NAMES - len(waiting))]
 
 
 def _codes(value: object) -> list[types.CodeType]:
