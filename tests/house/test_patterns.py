@@ -13,7 +13,7 @@ def uses() -> list[patterns.Use]:
     return list(patterns.uses())
 
 
-@pytest.mark.parametrize("pattern", [r"<[^>]*>", r".*\.b"])
+@pytest.mark.parametrize("pattern", [r"\s*x", r".*\.b"])
 def test_a_pattern_that_takes_quadratic_time_is_found(pattern: str) -> None:
     use = patterns.Use("here", "search", re.compile(pattern))
     assert patterns.slow(use, 2000, 0.0002) is not None

@@ -113,7 +113,6 @@ def test_a_trace_is_offered_where_the_packages_are(notebook, module, offered):
     assert ("--trace runs the notebook once" in result.output) is offered
 
 
-@pytest.mark.long  # the test before it has the names
 def test_a_trace_names_the_packages_for_lack_of_which_cells_fail(notebook):
     document = json.loads(notebook.read_text())
     document["cells"] = [{**document["cells"][0], "source": "import not_there_at_all, tiny, json"}]
@@ -123,7 +122,6 @@ def test_a_trace_names_the_packages_for_lack_of_which_cells_fail(notebook):
     assert "Not installed" not in run(notebook, "--check").output
 
 
-@pytest.mark.long  # the last test has the order of cells
 def test_an_object_that_a_cell_shows_is_held_by_nobody_else(notebook):
     document = json.loads(notebook.read_text())
     codes = ["rows = [1, 2]\nrows", "rows.append(3)", "rows"]
