@@ -19,7 +19,11 @@ pytestmark = pytest.mark.browser
 
 SERVER = """
 window.WebSocket = class extends EventTarget {};
-window.fetch = () => new Promise(answer => { window.answer = () => answer(new Response("{}")); });
+window.sent = [];
+window.fetch = input => {
+  sent.push(String(input.url ?? input));
+  return new Promise(answer => { window.answer = () => answer(new Response("{}")); });
+};
 """
 CELLS = """
 <div data-cell-id="a"><div class="cm-content" contenteditable><div>x = 1</div></div></div>
@@ -36,6 +40,12 @@ ORDERED = "data => window.socket.dispatchEvent(new MessageEvent('message', {data
 TELL = (
     "body => void window.fetch(new Request('http://server/api/document/transaction', {method: 'POST', body}))"
 )
+TELL_AND_RUN = """() => {
+  window.fetch(new Request("http://server/api/document/transaction", {method: "POST", body: "{}"}));
+  window.fetch("http://server/api/document/transaction", {method: "POST", body: new Blob(["no JSON"])});
+  window.fetch("http://server/api/kernel/run", {method: "POST", body: "{}"});
+  return window.sent.map(url => url.split("/").pop());
+}"""
 QUIET_MS = 1000  # more than it waits for
 
 
@@ -121,3 +131,7 @@ def test_an_order_is_carried_out_late_where_nothing_is_told(editor: Editor) -> N
     editor.shows(a="x = 12")
     editor.rest()
     editor.shows(a="x = 8")
+
+
+def test_a_run_does_not_overtake_what_was_told_before_it_whatever_that_was(editor: Editor) -> None:
+    assert editor.page.evaluate(TELL_AND_RUN) == ["transaction", "transaction", "run"]

@@ -91,16 +91,22 @@
   };
 
   const send = window.fetch;
-  window.fetch = async (input, init) => {
+  window.fetch = (input, init) => {
     if (!String(input?.url ?? input).endsWith(TRANSACTION)) return send(input, init);
+    const body = init?.body ?? input.clone().text();
+    const answer = send(input, init); // in this turn: a run that follows must not overtake it
     sending++;
+    noteTold(body, answer).finally(() => sending--);
+    return answer;
+  };
+
+  const noteTold = async (body, answer) => {
     try {
-      const { changes } = JSON.parse(init?.body ?? (await input.clone().text()));
-      const answer = await send(input, init);
-      for (const { type, cellId } of answer.ok ? changes : []) if (type === ORDER && cells.get(cellId)?.order) cells.get(cellId).told = true;
-      return answer;
-    } finally {
-      sending--;
+      const [text, { ok }] = await Promise.all([body, answer]);
+      const { changes = [] } = JSON.parse(text);
+      for (const { type, cellId } of ok ? changes : []) if (type === ORDER && cells.get(cellId)?.order) cells.get(cellId).told = true;
+    } catch {
+      // The answer is marimo's own matter, and so is what it sends.
     }
   };
 })();
