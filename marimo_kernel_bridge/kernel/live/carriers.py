@@ -61,7 +61,7 @@ class LiveCarriers:
         self._requests = PageRequests(host, live, self.pages, self._hide_view)
         self._widget: LoaderWidget | None = None
         self._views: dict[str, Entry] = {}  # by session of VS Code: the cell that shows the widget
-        self._viewed: set[str] = set()
+        self._viewed: set[str] = set()  # sessions that need no view any more, or have one
         live.observers.append(self.pages)
         router.views.add_pages(self.pages)
 
@@ -121,13 +121,18 @@ class LiveCarriers:
 
     def _hide_view(self, session: str) -> None:
         """Replace the view by nothing, so that no saved notebook has it."""
+        self._viewed.add(session)
         if self._update_view(session, {"text/html": "", "text/plain": ""}, self._hide_view):
             del self._views[session]
 
     def _give_up(self, session: str) -> None:
-        """Show why nothing is live in place of a view that no page has shown by now. One may still come, and say hello."""
+        """Show why nothing is live in place of a view that no page has shown by now, perhaps as it is out of sight.
+
+        The next cell with an element shows the view again, and a page that comes late says hello.
+        """
         told = {"text/html": f"<small>{NO_WIDGETS}</small>", "text/plain": NO_WIDGETS}
-        self._update_view(session, told, self._give_up)
+        if self._update_view(session, told, self._give_up):
+            self._viewed.discard(session)
 
     def _update_view(self, session: str, data: dict[str, Any], again: Callable[[str], None]) -> bool:
         """Show something in place of a view that still is there. If VS Code is not quiet, do it `again` later, and return False."""

@@ -143,6 +143,23 @@ def test_a_vs_code_that_shows_no_widgets_is_told_why_in_place_of_the_view_until_
     assert page.get("a", 1)["html"]
 
 
+def test_a_view_that_was_out_of_sight_comes_back_with_the_next_element_and_no_more_once_a_page_says_hello(
+    make: Callable[..., KernelInMemory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(carriers, "_PATIENCE", 0.02)
+    monkeypatch.setattr(carriers, "_AGAIN", 0.001)
+    code = make(widgets=True).connect("vscode")
+    assert code.run("a", "import marimo as mo\nmo.ui.text()").ok
+    assert code.kernel.run_until(lambda: "widget-view" not in str(code.outputs("a")))
+    monkeypatch.setattr(carriers, "_PATIENCE", 60)
+    assert code.run("b", "mo.ui.text()").ok
+    assert "widget-view" in str(code.outputs("b"))
+    LivePage.of(code)
+    assert code.kernel.run_until(lambda: "widget-view" not in str(code.outputs("b")))
+    assert code.run("c", "mo.ui.text()").ok
+    assert "widget-view" not in str(code.outputs("c"))
+
+
 def test_nothing_is_sent_on_a_comm_that_its_page_has_closed(make: Callable[..., KernelInMemory]) -> None:
     lab = make(widgets=True).connect("lab")
     assert lab.run("a", "import marimo as mo\nknob = mo.ui.slider(1, 9)\nknob").ok
