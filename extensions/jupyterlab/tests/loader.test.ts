@@ -111,6 +111,8 @@ test('a value goes to its kernel in the same turn of the event loop, before the 
   const answer = answered(lines, new TextRequest(request));
   assert.deepEqual(sent, [{ type: 'set', values: [['a-0', 3]] }]);
   assert.equal((await answer).status, 200);
+  await answered(lines, new TextRequest(request, { body: new Blob([body]) })); // no text: it is read
+  assert.equal(sent.length, 2);
   assert.match(chunk('new Request(a)'), /,Request=mkbPage\.Request,.*new Request\(a\)$/); // what the front end makes
 });
 

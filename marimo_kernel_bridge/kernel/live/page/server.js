@@ -11,13 +11,14 @@ const without = id => id.slice(id.indexOf('~') + 1);
 
 /** A request that keeps the text of its body: to read that of another one waits until the browser has drawn what the person does. */
 export class TextRequest extends Request {
-  /** @type {BodyInit | null | undefined} */
+  /** @type {string | undefined} */
   sent;
 
   /** @param {RequestInfo | URL} input @param {RequestInit} [init] */
   constructor(input, init) {
     super(input, init);
-    this.sent = init?.body ?? (input instanceof TextRequest ? input.sent : undefined);
+    if (typeof init?.body === 'string') this.sent = init.body;
+    else if (input instanceof TextRequest && init?.body === undefined) this.sent = input.sent;
   }
 }
 
