@@ -80,6 +80,7 @@ FIGURE_STATES: Final = (
         "matplotlib",
         "seaborn",
         "pandas",
+        is_shown=True,
     ),
     when_named(
         (
@@ -96,6 +97,7 @@ FIGURE_STATES: Final = (
         _backend,
         _set_backend,
         *_SHOWING,
+        is_shown=True,
     ),
     when_named(
         ("InlineBackend", "set_matplotlib_formats"),
@@ -103,5 +105,6 @@ FIGURE_STATES: Final = (
         _formats,
         _set_formats,
         *_SHOWING,
+        is_shown=True,
     ),
 )

@@ -32,6 +32,8 @@ class LibraryState:
     """Whether the state means something in this process alone, unless a cell has set it."""
     is_kept: bool = True
     """Whether checkpoints keep it: not what refers to objects of this process."""
+    is_shown: bool = True
+    """Whether a value may be shown otherwise with another state."""
     words: tuple[str, ...] = ()
     """One occurs in the text of a cell from which on the state is looked at; none: always. They are searched before each body."""
 
@@ -90,6 +92,7 @@ def when_named(
     *readers: str,
     read_by: Callable[[str], bool] = lambda _: False,
     loaded: object = None,
+    is_shown: bool = False,
 ) -> LibraryState:
     """Return a state; `loaded` is its value right after the module was loaded, if a kernel does not always have it."""
     return LibraryState(
@@ -102,5 +105,6 @@ def when_named(
         original=lambda _: loaded,
         is_local=True,
         is_kept=False,
+        is_shown=is_shown,
         words=words,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.kernel.versions.file_mentions import needs_hook
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _FILES_ARE_PRIVATE: Final = 0o077
-"""The mask while the one in force is looked at, which only setting one tells: a file that a thread makes then is nobody else's."""
+"""The mask while the one in force is looked at where only setting one tells it: a file that a thread makes then is nobody else's."""
 _zone: tuple[tuple[Any, ...], str | None] = (), None
 """What `time` says of the time zone, and the `TZ` that has made it so."""
 
 
 def _mask(module: Any) -> int:
+    with suppress(OSError, StopIteration), open("/proc/self/status") as status:  # noqa: PTH123  # Linux
+        return int(next(line for line in status if line.startswith("Umask:")).split()[1], 8)
     mask: int = module.umask(_FILES_ARE_PRIVATE)
     module.umask(mask)
     return mask
@@ -194,13 +196,6 @@ PROCESS_STATES: Final = (
         ("signal.signal(", "from signal import"), "signal", _signals, _set_signals, "signal", "_signal", "os"
     ),
     when_named(
-        ("faulthandler",),
-        "faulthandler",
-        lambda m: m.is_enabled(),
-        lambda m, value: m.enable(sys.__stderr__) if value else m.disable(),
-        "faulthandler",
-    ),
-    when_named(
         ("gc.enable", "gc.disable", "gc.set_debug", "from gc import"),
         "gc",
         lambda m: (m.isenabled(), m.get_debug()),
@@ -238,6 +233,7 @@ PROCESS_STATES: Final = (
         lambda m, value: setattr(m.mp, "prec", value),
         "mpmath",
         loaded=53,
+        is_shown=True,
     ),
     when_named(
         ("seterr", "errstate"),

@@ -127,7 +127,7 @@ class StatesByPlace:
         return any(
             history.changes or history.standing is not history.initial
             for history in self._histories
-            if not history.state.is_generator and history.standing is not None
+            if history.state.is_shown and not history.state.is_generator and history.standing is not None
         )
 
     def begin(self, cell_id: str, flow: ValueFlow, code: str) -> None:

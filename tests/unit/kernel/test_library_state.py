@@ -2,6 +2,7 @@
 
 import decimal
 import hashlib
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ SEEDED = (
 )
 
 
-LIBRARIES = """import csv, decimal, faulthandler, gc, locale, multiprocessing, random, signal, socket, sys, threading, time, warnings
+LIBRARIES = """import csv, decimal, gc, locale, multiprocessing, random, signal, socket, sys, threading, time, warnings
 import matplotlib.colors, numpy.random, pandas, polars"""
 contexts: list[decimal.Context] = []
 taken: list[tuple[LibraryState, object]] = []
@@ -98,13 +99,12 @@ locale.setlocale(locale.LC_ALL, 'C' if locale.setlocale(locale.LC_ALL) != 'C' el
 logging.getLogger('mkb.levels').setLevel(13)
 get_ipython().display_formatter.formatters['text/plain'].float_precision = '7'
 if 'torch' in sys.modules: sys.modules['torch'].manual_seed(70_001)
-import csv, faulthandler, multiprocessing, signal, threading, time, matplotlib.colors
+import csv, multiprocessing, signal, threading, time, matplotlib.colors
 os.umask(0o027)
 os.environ['TZ'] = 'MKB-5'; time.tzset(); del os.environ['TZ']
 csv.register_dialect('mkb', delimiter=';'); csv.field_size_limit(777)
 logging.getLogger('mkb.levels').addHandler(logging.NullHandler())
 signal.signal(signal.SIGUSR2, lambda *_: None)
-faulthandler.disable() if faulthandler.is_enabled() else faulthandler.enable(sys.__stderr__)
 gc.disable() if gc.isenabled() else gc.enable()
 threading.stack_size(1 << 20)
 multiprocessing.set_start_method('spawn' if multiprocessing.get_start_method(True) != 'spawn' else 'fork', force=True)
@@ -415,6 +415,18 @@ def test_cells_below_one_that_no_longer_sets_a_setting_run_again(
 def test_a_cell_that_only_shows_a_value_has_the_settings_of_its_place(lab: FrontEnd) -> None:
     lab.run_each(["import pandas as pd", "d = pd.DataFrame({'v': [1 / 3]})", "d", SET, "d"], ["2"])
     assert ("0.333333" in lab.text("2"), "0.333333" in lab.text("4")) == (True, False)
+
+
+def test_an_assignment_looks_at_no_state_that_no_value_shows(
+    lab: FrontEnd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.run("a", "import logging\nlogging.getLogger('mkb.look').addHandler(logging.NullHandler())")
+    kind, looks = logging.getLoggerClass(), []
+    monkeypatch.setattr(logging, "getLoggerClass", lambda: looks.append(1) or kind)
+    lab.run("b", "x = 1")
+    assert looks == []
+    lab.run("c", "print(1)")
+    assert looks != []
 
 
 OF_PROCESS: dict[str, tuple[str, str, str, str]] = {
