@@ -24,22 +24,8 @@ _PASSING: Final = frozenset(
 """Functions whose result has the items of their argument: they use up an iterator."""
 _MAKING: Final = frozenset({"tee"})
 _LOOKING: Final = frozenset(
-    [
-        "len",
-        "print",
-        "repr",
-        "str",
-        "type",
-        "id",
-        "isinstance",
-        "display",
-        "bool",
-        "hasattr",
-        "callable",
-        "vars",
-        "dir",
-    ]
-)  # a list of words
+    "len print repr str type id isinstance display bool hasattr callable vars dir".split()  # noqa: SIM905  # a list of words
+)
 _KEYS: Final = frozenset({"keys", "copy", "index", "count"})
 _ITEMS: Final = frozenset({"values", "items", "get", "pop", "popitem", "setdefault"})
 

@@ -17,7 +17,6 @@ from marimo_kernel_bridge.analysis.changing_methods import (
     change_by_discarded_call,
     change_by_training,
 )
-from marimo_kernel_bridge.analysis.holding import is_kept_by, taken_from
 from marimo_kernel_bridge.analysis.mutation import Effects, How, Mutation
 from marimo_kernel_bridge.analysis.object_kinds import (
     CONSUMED,
@@ -263,8 +262,11 @@ class _Finder:
 
     def _consume(self, node: ast.expr) -> None:
         """Find the iterators and files that an expression advances: nearly every use does so."""
-        for name in taken_from(node, self.facts.holders):
-            self._add(Mutation(name.id, "next", name, self._current))
+        if self.facts.holders:
+            from marimo_kernel_bridge.analysis.holding import taken_from  # noqa: PLC0415  # not on a live kernel
+
+            for name in taken_from(node, self.facts.holders):
+                self._add(Mutation(name.id, "next", name, self._current))
         for inside in ast.walk(node):
             if isinstance(inside, ast.Name) and self.facts.kinds.get(inside.id) in CONSUMED:
                 self._add(Mutation(inside.id, "next", inside, self._current))
@@ -317,12 +319,11 @@ class _Finder:
 
     def _method(self, call: ast.Call, root: ast.Name, name: str) -> None:
         assert isinstance(call.func, ast.Attribute)
-        if (
-            self.facts.thorough
-            and name in _PUTTING
-            and is_kept_by(call, self.facts.kind_of, self.facts.holders)
-        ):
-            self.facts.hold_iterator(root.id, None)
+        if self.facts.thorough and name in _PUTTING:
+            from marimo_kernel_bridge.analysis.holding import is_kept_by  # noqa: PLC0415  # not on a live kernel
+
+            if is_kept_by(call, self.facts.kind_of, self.facts.holders):
+                self.facts.hold_iterator(root.id, None)
         direct = isinstance(call.func.value, ast.Name)
         class_name = self.facts.classes.get(root.id, "")
         of_class = self.facts.effects.get(class_name)

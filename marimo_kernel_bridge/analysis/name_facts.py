@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.analysis.holding import holds_iterator, keys_of_iterators
 from marimo_kernel_bridge.analysis.mutation import Effects
 from marimo_kernel_bridge.analysis.object_kinds import is_view, kind_of, shared_with
 from marimo_kernel_bridge.analysis.syntax import called_name
@@ -112,7 +111,7 @@ class NameFacts:
         if kind == "own" and called in self.foreign:
             kind = "live"
         viewed, holds = is_view(value, self.kinds), self.holds_iterator(value)
-        keys = keys_of_iterators(value, self.kind_of, self.holders) if holds else None
+        keys = self._keys_of_iterators(value) if holds else None
         self.bind(name, kind, shared_with(value, self.kinds))
         if holds:
             self.holders[name] = keys
@@ -131,7 +130,16 @@ class NameFacts:
 
     def holds_iterator(self, value: ast.expr) -> bool:
         """Return whether the value of an expression has an iterator as a part. On a live kernel, the run shows that."""
-        return self.thorough and holds_iterator(value, self.kind_of, self.holders)
+        if not self.thorough:
+            return False
+        from marimo_kernel_bridge.analysis.holding import holds_iterator  # noqa: PLC0415  # not on a live kernel
+
+        return holds_iterator(value, self.kind_of, self.holders)
+
+    def _keys_of_iterators(self, value: ast.expr) -> frozenset[str] | None:
+        from marimo_kernel_bridge.analysis.holding import keys_of_iterators  # noqa: PLC0415  # not on a live kernel
+
+        return keys_of_iterators(value, self.kind_of, self.holders)
 
     def hold_iterator(self, name: str, key: str | None) -> None:
         """Note that the object of a name gets an iterator under a key or an attribute; None: the key is not known."""

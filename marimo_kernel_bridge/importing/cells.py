@@ -267,12 +267,8 @@ def _ipython_names(prepared: Prepared) -> None:
     """Find the names that IPython provides and no cell binds; replace those that are plain strings by their values."""
     for cell in prepared.cells:
         names = read_cell(cell.code)
-        in_jupyter = {
-            "__doc__": repr(_DOCUMENTATION),
-            "__builtins__": prepared.called.get(
-                "builtins", "builtins"
-            ),  # marimo has a dictionary of that name
-        }
+        builtins = prepared.called.get("builtins", "builtins")  # marimo has a dictionary of that name
+        in_jupyter = {"__doc__": repr(_DOCUMENTATION), "__builtins__": builtins}
         uses = [
             use for name in in_jupyter for use in names.of(name) if use.act == "load" and use.form == "name"
         ]
