@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import decimal
+import re
 
 import numpy as np
 import pandas as pd
@@ -76,7 +77,8 @@ def test_a_table_is_scrolled_sorted_filtered_and_copied_and_is_accessible_in_bot
     frame = orders(3000)
     shown = show(frame)
     shown.expect_count("3,000")
-    assert texts(shown.column(0))[:3] == ["0", "1", "2"]
+    for place in range(3):
+        expect(shown.column(0).nth(place)).to_have_text(str(place))
     expect(shown.head("discount").locator(".range")).not_to_be_empty()
     assert violations(shown.page) == []
 
@@ -93,6 +95,7 @@ def test_a_table_is_scrolled_sorted_filtered_and_copied_and_is_accessible_in_bot
     expect(shown.head("revenue")).to_have_attribute("aria-sort", "descending")
     shown.filter("state", "is one of", "NY", "TX")
     shown.expect_count("1,500 of 3,000")
+    expect(shown.column(2).first).to_have_text(re.compile("NY|TX"))
     assert set(texts(shown.column(2))) <= {"NY", "TX"}
     assert texts(shown.chips) == ["revenue ↓", "state is one of NY, TX"]
 
