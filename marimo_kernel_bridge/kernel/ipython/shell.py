@@ -372,7 +372,6 @@ class ReactiveShell(ZMQInteractiveShell):
     def _tell_executed(self) -> None:
         """Have matplotlib's figures drawn and shown, as a part of the body: with the settings at the cell's place."""
         self.events.trigger("post_execute")
-        _flush()
 
     def _name_in_tracebacks(self, body: Body, count: int | None) -> None:
         """Make tracebacks name a cell by its own execution count, as In[n], or In[ ] without one.
@@ -406,6 +405,7 @@ class ReactiveShell(ZMQInteractiveShell):
                 for payload in of_request:
                     payloads.write_payload(payload, single=False)
                 self._tell_executed()
+                _flush()
 
     async def _run(self, body: Body, result: ExecutionResult) -> Outcome:
         interrupts = self.interrupts
