@@ -35,6 +35,7 @@ status => {
 """
 OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }"
 CLOSE_ALL = "() => { for (const widget of [...window.jupyterapp.shell.widgets('main')]) widget.dispose(); }"
+SHOW = "index => void window.jupyterapp.shell.currentWidget.content.scrollToItem(index)"
 
 SLOW = re.compile(r"^Plugin .* (took [\d.]+ms|is taking too long) to activate\.$")
 """What Lab warns of on a machine that computes something else."""
@@ -116,6 +117,11 @@ class LabPage:
 
     def cell(self, index: int) -> Locator:
         return self.page.locator(".jp-NotebookPanel .jp-Notebook-cell").nth(index)
+
+    def show(self, index: int) -> None:
+        """Scroll to a cell. JupyterLab 4.4 draws no outputs of those that have not been in sight."""
+        self.page.evaluate(SHOW, index)
+        expect(self.cell(index)).to_be_in_viewport()
 
     def editor(self, index: int) -> Locator:
         return self.cell(index).locator(".jp-InputArea .cm-content")  # proposals have editors as well

@@ -37,10 +37,13 @@ def test_a_wrong_cell_in_an_unknown_notebook_is_found_and_mended_on_the_persons_
 ):
     page = live_lab(*ORDERS)
     page.run_all()
+    page.show(place("summary = "))
     expect(page.outputs(place("summary = "))).not_to_have_count(0, timeout=SLOWLY)
     with mcp_agent(server_with_extension.home / "runtime", name="ann") as agent:
         cost = agent.plays(lambda counting: find_and_fix(counting, notebook=page.path.name))
+    page.show(place("by_region = "))
     expect(page.editor(place("by_region = "))).to_contain_text("('customer', 'nunique')")
+    page.show(place("best = "))
     expect(page.outputs(place("best = "))).to_contain_text(["best region"])
     within(cost, FIND_AND_FIX_CALLS, FIND_AND_FIX_TOKENS)
 
@@ -56,6 +59,7 @@ def test_an_analysis_is_built_on_the_empty_page_of_the_person(live_lab, server_w
     texts = [cell.source for cell in saved.cells]
     assert "# Sales by region" in texts
     (slider,) = (number for number, text in enumerate(texts) if text.startswith("least = "))
+    page.show(slider)
     expect(page.outputs(slider)).not_to_have_count(0)
     pictures = [
         cell
