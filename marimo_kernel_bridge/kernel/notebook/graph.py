@@ -85,7 +85,8 @@ class NotebookGraph:
         if supersede and _may_define_other_names(entry, body):
             superseded = self._supersede(entry, body.code, newcomer=entry.cell.last_run_at is None)
         if entry.cell.status == "superseded":  # whoever runs it has it in the notebook
-            self._places.give_back(cell_id, body.code)
+            if (other := self._places.give_back(cell_id, body.code)) is not None:
+                self._imperative.discard(other)  # which has taken nothing over
             self._cells.change(cell_id, status="new")
         self.shared_imports.note(entry, body)
         entry.body = body

@@ -70,23 +70,24 @@ class TakenPlaces:
             self._moved[owner_id] = _Moved(cell_id, after, is_whole)
             self._cells.place(cell_id, owner_id)
 
-    def give_back(self, cell_id: str, code: str) -> None:
-        """Move the cell that superseded this one back, which runs again with `code`."""
+    def give_back(self, cell_id: str, code: str) -> str | None:
+        """Move the cell that superseded this one back, which runs again with `code`. Return it if it has superseded none then."""
         moved = self._moved.pop(cell_id, None)
         if moved is None or moved.cell_id not in self._cells:
-            return
+            return None
         if not moved.is_whole and not _is_part_of_other(code, self._cells[moved.cell_id].cell.code):
-            return  # a split: what is left of the cell stays above the new one
+            return None  # a split: what is left of the cell stays above the new one
         order = self._cells.ids()
         at = order.index(moved.cell_id)
         before = order[at - 1] if at else None
-        others = (each for each, other in self._moved.items() if other.cell_id == moved.cell_id)
+        others = [each for each, other in self._moved.items() if other.cell_id == moved.cell_id]
         if (
             before is not None
             and before in {cell_id, *others}
             and (moved.after is None or moved.after in order)
         ):
             self._cells.place(moved.cell_id, moved.after)
+        return None if others else moved.cell_id
 
 
 def reads_before_writing(code: str, name: str) -> bool:

@@ -472,6 +472,13 @@ def test_a_cell_with_the_text_of_another_has_its_own_place_once_the_other_runs_a
     assert lab.text("3") == "2"
 
 
+def test_a_cell_with_the_text_of_another_follows_it_once_the_other_runs_again(lab: FrontEnd) -> None:
+    lab.run_each(
+        ("a, b = [1], [2]", "b = [a, 6]", "d = b\nb = [a, 6]\nprint(b)"), ("1: a = sorted(map(str, a))",)
+    )
+    assert lab.text("2") == "[['1'], 6]"
+
+
 def test_what_is_split_off_stays_below_what_is_left(lab: FrontEnd) -> None:
     lab.run_each(("a = 1\nprint(a)\nb = 2", "a = 3"))
     lab.run("new", "print(a)\nb = 2")
