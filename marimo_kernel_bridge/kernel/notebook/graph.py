@@ -84,6 +84,7 @@ class NotebookGraph:
         superseded: tuple[Superseded, ...] = ()
         if supersede and _may_define_other_names(entry, body):
             superseded = self._supersede(entry, body.code, newcomer=entry.cell.last_run_at is None)
+        other = None
         if entry.cell.status == "superseded":  # whoever runs it has it in the notebook
             if (other := self._places.give_back(cell_id, body.code)) is not None:
                 self._imperative.discard(other)  # which has taken nothing over
@@ -91,6 +92,8 @@ class NotebookGraph:
         self.shared_imports.note(entry, body)
         entry.body = body
         self.redefinitions.update()
+        if other is not None:
+            self.redefinitions.note_moved(other)
         errors = self.runtime.register(cell_id, body.code, stale=stale)
         self.redefinitions.show_last()
         self.refresh_stale()

@@ -337,6 +337,16 @@ class Redefinitions:
                     waiting.append(maker)
         return makers
 
+    def note_moved(self, cell_id: str) -> None:
+        """Note that a cell has run at another place than it has now: what it mutated is not what it would find here."""
+        others = (
+            version_name(name, maker)
+            for name in self._observer.mutated_by(cell_id)
+            for maker in self._values.makers.get(name, ())
+            if maker != cell_id
+        )
+        self._values.bring_back((), others)
+
     def _is_unusable(self, name: str, maker: str) -> bool:
         if self._values.is_consumed(name, maker):
             return not self.acting.act(maker)

@@ -109,7 +109,7 @@ class VersionValues:
         return frozenset(self._absent)
 
     def bring_back(self, absent: Iterable[str], consumed: Iterable[str]) -> None:
-        """Note versions of an earlier kernel that its cells left without a value, or whose objects later cells mutated."""
+        """Note versions that cells, as of an earlier kernel, left without a value, or whose objects later cells mutated."""
         self._absent.update(absent)
         self._consumed.update(consumed)
 

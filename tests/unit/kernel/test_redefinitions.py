@@ -479,6 +479,14 @@ def test_a_cell_with_the_text_of_another_follows_it_once_the_other_runs_again(la
     assert lab.text("2") == "[['1'], 6]"
 
 
+def test_what_a_cell_has_mutated_at_a_place_that_it_leaves_is_made_anew(lab: FrontEnd) -> None:
+    lab.run_each(
+        ("f = 1", "other = 2", "rows = [1]\nalso = rows", "f = 1\nprint(rows)"),
+        ("3: rows.append(2)\nprint(also)", "0"),
+    )
+    assert lab.text("3") == "[1, 2]"
+
+
 def test_what_is_split_off_stays_below_what_is_left(lab: FrontEnd) -> None:
     lab.run_each(("a = 1\nprint(a)\nb = 2", "a = 3"))
     lab.run("new", "print(a)\nb = 2")
