@@ -71,7 +71,7 @@ async def test_what_an_agent_changes_is_in_the_document_and_what_the_person_type
     assert (await agent("detect_sync_needed")).data["cells"][0]["state"] == "changed"
     synced = await agent("sync")
     assert synced.data["status"] == "ok", synced.text
-    assert page.shown("bbbb") == "y is 7"
+    await until(lambda: page.shown("bbbb") == "y is 7")
     last = await agent("edit_cells", edits=[{"action": "change", "cell_id": "aaaa", "old": "8", "new": "9"}])
     undone = await agent("undo_edit", op_id=last.data["run_id"])
     assert (undone.data["status"], doc.codes["aaaa"]) == ("ok", "x = 8"), undone.text
