@@ -21,9 +21,11 @@ export PYTHONDONTWRITEBYTECODE :=
 FRONT_ENDS ?= 4.4/7.4 4.5/7.5 4/7
 define with_front_end
 $(BIN)/uv run --no-project --isolated --python $(BIN)/python --with-editable '.[test]' \
-	--with 'jupyterlab==$(word 1,$(1)).*' --with 'notebook==$(word 2,$(1)).*' python -m pytest -m browser $(ARGS)
+	--with 'jupyterlab==$(word 1,$(1)).*' --with 'notebook==$(word 2,$(1)).*' python -m pytest -m browser $(or $(ARGS),$(OF_JUPYTER))
 
 endef
+# The browser tests that open JupyterLab or Notebook
+OF_JUPYTER := $(wildcard tests/browser/test_document*.py tests/browser/test_lab*.py tests/browser/test_live*.py) tests/browser/test_marimos_editor.py tests/browser/test_notebook7.py
 SHARED_BY_TESTS := tests/browser tests/kernel tests/mcp tests/mcp_http tests/pool tests/sandbox
 CORPUS ?= tests/importing/sample
 # What looks at values of pandas, polars and pyarrow
@@ -80,7 +82,7 @@ fuzz-input: install ## Give malformed input to everything that reads any (ARGS="
 	$(BIN)/python -m tests.unit.malformed_input $(ARGS)
 
 # The oldest JupyterLab and Notebook that work, and those between; `make test` has the newest.
-front-ends: install browser extensions ## The browser tests with each JupyterLab from 4.4 on and its Notebook (fetched from PyPI)
+front-ends: install browser extensions ## The browser tests of Jupyter with each JupyterLab from 4.4 on and its Notebook (fetched from PyPI)
 	$(foreach pair,$(FRONT_ENDS),$(call with_front_end,$(subst /, ,$(pair))))
 
 # Not in `make test`: pandas imports it in each process that has it, which takes 35 MB and more time.
