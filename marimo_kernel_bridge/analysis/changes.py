@@ -132,6 +132,12 @@ def _is_exposed(cell: Cell, mutation: Mutation) -> bool:
     return mutation.how != "next"  # otherwise the name may be a comprehension's own
 
 
+def is_of_another_cell(cell: Cell, mutation: Mutation) -> bool:
+    """Return whether the name that a cell mutates an object by is not one that the cell has bound before."""
+    start = offset(cell.given.source, mutation.at.lineno, mutation.at.col_offset)
+    return any(each.exposed and each.start == start for each in cell.names.of(mutation.at.id))
+
+
 def looks_at(cell: Cell, name: str, mutations: Sequence[Mutation], *, before: bool = False) -> bool:
     """Return whether a cell reads an object of another cell, other than to mutate it.
 

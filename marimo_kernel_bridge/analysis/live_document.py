@@ -5,9 +5,10 @@ Differs from the analysis of an import: any version may get readers later, and c
 
 from __future__ import annotations
 
+from marimo_kernel_bridge.analysis import changes
 from marimo_kernel_bridge.analysis.document import Document
 from marimo_kernel_bridge.analysis.model import PYTHON, Cell, Version
-from marimo_kernel_bridge.analysis.versions import DocumentOrder
+from marimo_kernel_bridge.analysis.versions import ITSELF, DocumentOrder
 
 
 class _Readers(set[int]):
@@ -61,7 +62,13 @@ class LiveOrder(DocumentOrder):
         made = cell.made.get(name)
         if made is not None and made.derived and before is not None and before.cell != cell.index:
             before.readers.add(cell.index)  # includes functions with `global`, which may never be called
-        if before is None or before.cell in {PYTHON, cell.index} or name in cell.made:
+        if before is None or before.cell in {PYTHON, cell.index}:
+            return
+        if name in cell.made:
+            if cell.names.stores(name) and self._draws_before_it_binds(cell, name):
+                before.readers.add(cell.index)
+                cell.seeded[name] = ITSELF
+                self.draws_on.setdefault(cell.index, set()).add(name)
             return
         deleted = any(use.act == "delete" and use.exposed for use in cell.names.of(name))
         rebound = any(
@@ -72,6 +79,12 @@ class LiveOrder(DocumentOrder):
             before.readers.add(cell.index)
             self.document.add(cell, Version(name, cell.index, derived=True, temporary=False))
             cell.seeded.setdefault(name, "{}")
+
+    def _draws_before_it_binds(self, cell: Cell, name: str) -> bool:
+        """Return whether a cell that binds a name anew first draws on what a cell above made."""
+        mutated = [each for each in cell.changed.get(name, ()) if changes.is_of_another_cell(cell, each)]
+        kind = changes.kind_of_changed(name, mutated, {})
+        return bool(mutated) and changes.manner(kind, mutated, "") == "drawn on"
 
     def join_with_maker(self, cell: Cell, name: str, before: Version, why: str) -> None:  # noqa: ARG002  # the signature of the superclass
         """Order a cell after the cells whose plot or iterator it continues."""

@@ -199,6 +199,15 @@ class Steps:
         },
         (Step("c1", "open('y.txt', 'w').write('2');"),),
     ),
+    "a figure that a cell draws on before it binds the name to another": History(
+        {
+            "c1": "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()",
+            "c2": "x = 1",
+            "c3": "x\nprint(ax.get_title())",
+            "c4": "fig.axes[0].set_title('late')\nfig, ax = plt.subplots()",
+        },
+        (Step("c2"), Step("c3")),
+    ),
 }
 
 
