@@ -179,9 +179,10 @@ class ActingCells:
         return frozenset(filter(self._reads_spent, self._on_spent))
 
     def _reads_spent(self, cell_id: str) -> bool:
-        part = self._part(cell_id)
-        return part is not None and any(
-            self._values.is_consumed(name, maker) and self.act(maker) for name, maker in part.reads
+        flow = self._flow()
+        return flow is not None and any(
+            self._values.is_consumed(name, maker) and self.act(maker)
+            for name, maker in flow.reads_of(cell_id, called=True)
         )
 
 

@@ -330,8 +330,7 @@ class Redefinitions:
         makers: set[str] = set()
         waiting = list(cell_ids) if flow is not None else []
         while flow is not None and waiting:
-            part = flow.parts.get(waiting.pop())
-            for name, maker in part.reads if part is not None else ():
+            for name, maker in flow.reads_of(waiting.pop(), called=bool(self._values.consumed)):
                 if maker not in makers and self._is_unusable(name, maker):
                     makers.add(maker)
                     waiting.append(maker)

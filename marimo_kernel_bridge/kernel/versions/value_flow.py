@@ -285,6 +285,23 @@ class ValueFlow:
             if high in number and any({number[low], number[high]} <= group for group in groups)
         }
 
+    def reads_of(self, cell_id: str, *, called: bool) -> frozenset[tuple[str, str]]:
+        """Return the reads of a cell. `called`: with those that functions which it may call make of names with one maker.
+
+        Of those, marimo's own edges know.
+        """
+        part = self.parts.get(cell_id)
+        reads = set() if part is None else set(part.reads)
+        seen, waiting = {cell_id}, [cell_id, *(maker for _, maker in reads)] if called else []
+        while waiting:
+            part = self.parts.get(waiting.pop())
+            late = () if part is None else part.flow.late
+            found = {(name, self.makers[name][0]) for name in late if len(self.makers.get(name, ())) == 1}
+            waiting += {maker for _, maker in found} - seen
+            seen.update(waiting)
+            reads |= found
+        return frozenset(reads)
+
     def imported_by(self, cell_id: str) -> tuple[str, ...]:
         """Return the names that a cell of imports alone binds; () for another cell."""
         return _imported_names(self.sources[cell_id].code) if cell_id in self.sources else ()

@@ -208,6 +208,16 @@ class Steps:
         },
         (Step("c2"), Step("c3")),
     ),
+    "what a function reads and a cell that is gone has mutated": History(
+        {
+            "c1": "a = [1]",
+            "c2": "h = lambda: a",
+            "c3": "f = lambda: h()",
+            "c4": "print(f())",
+            "c5": "h().append(1)",
+        },
+        (Step("c5", None, "delete"), Step("c2"), Step("c4")),
+    ),
 }
 
 
