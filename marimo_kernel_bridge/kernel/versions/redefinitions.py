@@ -129,6 +129,9 @@ class Redefinitions:
                 made = flow.parts[cell_id].flow.makes - before.flow.makes
                 names = (made | self._observer.mutated_by(cell_id)) & values.keys()
                 self._values.record_mutated(cell_id, {name: values[name] for name in names}, flow)
+                late = self._values.copies_above.put_back(cell_id, before.flow, flow.parts[cell_id].flow)
+                if late and not self.acting.repeats(cell_id):
+                    self.outdated.mark({cell_id})
         self._values.show_last(flow)
         self.outdated.mark_changed(changes, flow, self._surprising)
         self._surprising.clear()

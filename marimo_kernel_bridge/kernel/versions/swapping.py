@@ -15,6 +15,7 @@ from copy import copy, deepcopy
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from marimo_kernel_bridge.kernel.versions.copies_above import CopiesAbove
 from marimo_kernel_bridge.kernel.versions.shallow_copies import PLAIN, ShallowCopies
 from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, shares
 from marimo_kernel_bridge.runtime.interface import is_private, version_name
@@ -54,6 +55,7 @@ class VersionValues:
         self._sizes: dict[str, int] = {}  # sizes of versions that are copies, in bytes
         self._standing: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
         self._shallow = ShallowCopies()
+        self.copies_above = CopiesAbove(values, self.makers)
         # The cells that have made a `_name` without versions, the last run last: no graph says whose its value is.
         self._private: dict[str, list[str]] = {}
 
@@ -137,6 +139,7 @@ class VersionValues:
         if not self.makers:
             return set()
         self.adopt()
+        self.copies_above.begin(cell_id)
         part = flow.parts.get(cell_id)
         versions = {name: self._version_at(name, flow, cell_id) for name in self.makers}
         for name, version in versions.items():
@@ -365,6 +368,8 @@ class VersionValues:
     def _replace_with_copy(self, original: object, value_copy: ValueCopy[Any] | None) -> None:  # of any class
         """Make the copy the value of all versions that refer to an object; without a copy, they are consumed."""
         size = 0 if value_copy is None else value_copy.size
+        if value_copy is not None:
+            self.copies_above.note(original, value_copy.value)
         for name, makers in self.makers.items():
             for maker in makers:
                 version = version_name(name, maker)

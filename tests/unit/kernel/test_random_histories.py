@@ -218,6 +218,22 @@ class Steps:
         },
         (Step("c5", None, "delete"), Step("c2"), Step("c4")),
     ),
+    "an object that a cell is expected to mutate, and hands on": History(
+        {
+            "c0": """class Step:
+    def set(self, k):
+        self.k = k
+        return self
+class Steps:
+    def __init__(self, *steps): self.steps = steps""",
+            "c1": "e = Step().set(1)\np = Steps(e)\nsteps = {'e': e}",
+            "c2": "e = Step().set(2)",
+            "c3": "for each in steps.values(): each.set(3)",
+            "c4": "e = e.set(4)",
+            "c5": "print([step.k for step in p.steps])",
+        },
+        (Step("c3", "p = Steps(e, Step().set(5))"),),
+    ),
 }
 
 
