@@ -35,3 +35,19 @@ def test_inline_figures_are_shown_and_the_module_is_the_one_that_ipython_makes(
     assert [output["output_type"] for output in shown] == ["stream", "display_data"], shown
     assert shown[0]["text"] == DOCUMENTED
     assert "image/png" in shown[1]["data"]
+
+
+def test_a_measured_kernel_waits_as_long_as_it_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def bounded() -> str:
+        kernel = ReactiveKernel(0.0)
+        try:
+            kernel.run("slow", "import time\ntime.sleep(0.2)")
+        except AssertionError as error:
+            return str(error)
+        return "waited"
+
+    assert "no reply" in forked(bounded, 60)
