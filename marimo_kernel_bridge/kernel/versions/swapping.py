@@ -15,8 +15,7 @@ from copy import copy, deepcopy
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from marimo_kernel_bridge.kernel.versions.copies_above import CopiesAbove
-from marimo_kernel_bridge.kernel.versions.shallow_copies import PLAIN, ShallowCopies
+from marimo_kernel_bridge.kernel.versions.shallow_copies import PLAIN, CopiesAbove, ShallowCopies
 from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, shares
 from marimo_kernel_bridge.runtime.interface import is_private, version_name
 
