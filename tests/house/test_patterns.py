@@ -16,7 +16,7 @@ def uses() -> list[patterns.Use]:
 @pytest.mark.parametrize("pattern", [r"\s*x", pytest.param(r".*\.b", marks=pytest.mark.long)])
 def test_a_pattern_that_takes_quadratic_time_is_found(pattern: str) -> None:
     use = patterns.Use("here", "search", re.compile(pattern))
-    assert patterns.slow(use, 500, 0.0002) is not None
+    assert patterns.slow(use, 500, 0) is not None
 
 
 @pytest.mark.parametrize("pattern", [r"a{0,300}b", r"(?<!\s)\s++x", r"<[^<>]*+>", r"(\w++)(:?)(\w*+)\]"])

@@ -182,7 +182,7 @@ class ActingCells:
         flow = self._flow()
         return flow is not None and any(
             self._values.is_consumed(name, maker) and self.act(maker)
-            for name, maker in flow.reads_of(cell_id, called=True)
+            for name, maker in flow.reads_of(cell_id, set())
         )
 
 

@@ -129,9 +129,13 @@ class Redefinitions:
                 made = flow.parts[cell_id].flow.makes - before.flow.makes
                 names = (made | self._observer.mutated_by(cell_id)) & values.keys()
                 self._values.record_mutated(cell_id, {name: values[name] for name in names}, flow)
-                late = self._values.copies_above.put_back(cell_id, before.flow, flow.parts[cell_id].flow)
-                if late and not self.acting.repeats(cell_id):
-                    self.outdated.mark({cell_id})
+                # Also what it mutates by its text, and that of which its run does not tell.
+                mutated = {
+                    *names,
+                    *flow.parts[cell_id].flow.keeps,
+                    *self._observer.unwatched.get(cell_id, ()),
+                }
+                self._values.copies_above.put_back(cell_id, mutated)
         self._values.show_last(flow)
         self.outdated.mark_changed(changes, flow, self._surprising)
         self._surprising.clear()
@@ -254,6 +258,8 @@ class Redefinitions:
         self.outdated.mark(self._observer.take_importers() - {cell_id})
         self.outdated.mark(self._readers_of_rebound(cell_id, self._loaded))
         self._values.leave(cell_id, self._loaded)
+        if cell_id not in self._surprising:
+            self._values.copies_above.forget()
         self._values.consume(cell_id, self._observer.take_mutated(), self._loaded)
         return bool(changed) or cell_id in self.ahead
 
@@ -331,9 +337,10 @@ class Redefinitions:
         """
         flow = self._loaded if flow is None else flow
         makers: set[str] = set()
+        followed: set[str] | None = set() if self._values.consumed else None
         waiting = list(cell_ids) if flow is not None else []
         while flow is not None and waiting:
-            for name, maker in flow.reads_of(waiting.pop(), called=bool(self._values.consumed)):
+            for name, maker in flow.reads_of(waiting.pop(), followed):
                 if maker not in makers and self._is_unusable(name, maker):
                     makers.add(maker)
                     waiting.append(maker)

@@ -15,7 +15,7 @@ from copy import copy, deepcopy
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from marimo_kernel_bridge.kernel.versions.shallow_copies import PLAIN, CopiesAbove, ShallowCopies
+from marimo_kernel_bridge.kernel.versions.copies_of_a_body import PLAIN, CopiesAbove, ShallowCopies
 from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, shares
 from marimo_kernel_bridge.runtime.interface import is_private, version_name
 
@@ -54,7 +54,7 @@ class VersionValues:
         self._sizes: dict[str, int] = {}  # sizes of versions that are copies, in bytes
         self._standing: dict[str, tuple[str | None, object]] = {}  # by plain name: which version, its value
         self._shallow = ShallowCopies()
-        self.copies_above = CopiesAbove(values, self.makers)
+        self.copies_above = CopiesAbove(values)
         # The cells that have made a `_name` without versions, the last run last: no graph says whose its value is.
         self._private: dict[str, list[str]] = {}
 
@@ -135,10 +135,10 @@ class VersionValues:
 
         Returns the names of objects that may end in the cell and that nobody should keep alive.
         """
+        self.copies_above.begin(cell_id)
         if not self.makers:
             return set()
         self.adopt()
-        self.copies_above.begin(cell_id)
         part = flow.parts.get(cell_id)
         versions = {name: self._version_at(name, flow, cell_id) for name in self.makers}
         for name, version in versions.items():
@@ -328,7 +328,7 @@ class VersionValues:
             done.update(names)
             for number, original in enumerate(objects):
                 own_copy = None if copies is None else ValueCopy(copies.value[number], 0)
-                self._replace_with_copy(original, own_copy)
+                self._replace_with_copy(names, original, own_copy)
             if copies is not None and shared:
                 self._sizes[shared[0]] = copies.size
         for name, how in part.keeps.items():
@@ -336,10 +336,10 @@ class VersionValues:
             if name in done or version not in values:
                 continue
             if name in part.draws_on or name in uncopied:
-                self._replace_with_copy(values[version], None)
+                self._replace_with_copy((name,), values[version], None)
             elif how != "{}":
                 copies = self._copied(values[version], _COPYING.get(how, deepcopy), flow)
-                self._replace_with_copy(values[version], copies)
+                self._replace_with_copy((name,), values[version], copies)
                 if how in _COPYING and copies is not None:
                     self._shallow.note(copies.value)
 
@@ -364,11 +364,16 @@ class VersionValues:
         except BaseException:  # noqa: BLE001  # classes of user code may raise anything, also `SystemExit`
             return None
 
-    def _replace_with_copy(self, original: object, value_copy: ValueCopy[Any] | None) -> None:  # of any class
-        """Make the copy the value of all versions that refer to an object; without a copy, they are consumed."""
+    def _replace_with_copy(
+        self, names: Iterable[str], original: object, value_copy: ValueCopy[Any] | None
+    ) -> None:  # of any class
+        """Make the copy the value of all versions that refer to an object; without a copy, they are consumed.
+
+        `names` are those whose objects were copied together.
+        """
         size = 0 if value_copy is None else value_copy.size
         if value_copy is not None:
-            self.copies_above.note(original, value_copy.value)
+            self.copies_above.note(names, original, value_copy.value)
         for name, makers in self.makers.items():
             for maker in makers:
                 version = version_name(name, maker)

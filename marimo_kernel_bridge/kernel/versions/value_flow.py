@@ -285,22 +285,25 @@ class ValueFlow:
             if high in number and any({number[low], number[high]} <= group for group in groups)
         }
 
-    def reads_of(self, cell_id: str, *, called: bool) -> frozenset[tuple[str, str]]:
-        """Return the reads of a cell. `called`: with those that functions which it may call make of names with one maker.
+    def reads_of(self, cell_id: str, followed: set[str] | None = None) -> set[tuple[str, str]]:
+        """Return the reads of a cell, by name and maker. With `followed`, also what functions read that it may call.
 
-        Of those, marimo's own edges know.
+        A function reads names with one maker through marimo's own edges, which are not in `Part.reads`. `followed` are the cells
+        whose functions the caller knows already; those that are followed now are added.
         """
         part = self.parts.get(cell_id)
         reads = set() if part is None else set(part.reads)
-        seen, waiting = {cell_id}, [cell_id, *(maker for _, maker in reads)] if called else []
+        if followed is None:
+            return reads
+        waiting = {cell_id, *(maker for _, maker in reads)} - followed
         while waiting:
-            part = self.parts.get(waiting.pop())
-            late = () if part is None else part.flow.late
-            found = {(name, self.makers[name][0]) for name in late if len(self.makers.get(name, ())) == 1}
-            waiting += {maker for _, maker in found} - seen
-            seen.update(waiting)
+            followed |= waiting
+            parts = [self.parts[each] for each in waiting if each in self.parts]
+            late = {name for part in parts for name in part.flow.late if len(self.makers.get(name, ())) == 1}
+            found = {(name, self.makers[name][0]) for name in late}
             reads |= found
-        return frozenset(reads)
+            waiting = {maker for _, maker in found} - followed
+        return reads
 
     def imported_by(self, cell_id: str) -> tuple[str, ...]:
         """Return the names that a cell of imports alone binds; () for another cell."""

@@ -11,6 +11,13 @@ import pytest
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 from tests.unit.kernel.random_histories import History, Step, counterexample, history, laboratory
 
+STEPS = """class Step:
+    def set(self, k):
+        self.k = k
+        return self
+class Steps:
+    def __init__(self, *steps): self.steps = steps"""
+
 FOUND = {
     "two cells that use up what they read, each with a reader of the other's maker": History(
         {
@@ -220,12 +227,7 @@ class Steps:
     ),
     "an object that a cell is expected to mutate, and hands on": History(
         {
-            "c0": """class Step:
-    def set(self, k):
-        self.k = k
-        return self
-class Steps:
-    def __init__(self, *steps): self.steps = steps""",
+            "c0": STEPS,
             "c1": "e = Step().set(1)\np = Steps(e)\nsteps = {'e': e}",
             "c2": "e = Step().set(2)",
             "c3": "for each in steps.values(): each.set(3)",
@@ -233,6 +235,37 @@ class Steps:
             "c5": "print([step.k for step in p.steps])",
         },
         (Step("c3", "p = Steps(e, Step().set(5))"),),
+    ),
+    "an object with one maker that a cell is expected to mutate, and hands on": History(
+        {
+            "c0": STEPS,
+            "c1": "e = Step().set(1)",
+            "c2": "print(e.k)",
+            "c3": "e.set(3);",
+            "c4": "x = 1",
+            "c5": "print(e.k)",
+        },
+        (Step("c3", "p = [e]"), Step("c4", "p[0].set(7);")),
+    ),
+    "an object that a cell hands on, and another that it mutates as expected": History(
+        {
+            "c0": STEPS,
+            "c1": "a, b = Step().set(1), Step().set(2)",
+            "c2": "print(a.k, b.k)",
+            "c3": "a.set(3); b.set(4);",
+            "c4": "x = 1",
+            "c5": "print(a.k, b.k)",
+        },
+        (Step("c3", "a.set(3)\np = Steps(b)"), Step("c4", "p.steps[0].set(9);"), Step("c2"), Step("c5")),
+    ),
+    "an object that a cell mutates in place of the one that it was expected to mutate": History(
+        {
+            "c0": STEPS,
+            "c1": "e, f = Step().set(1), Step().set(2)\nsteps = {'e': e}\nothers = {'f': f}",
+            "c2": "print(e.k, f.k)",
+            "c3": "for each in steps.values(): each.set(3)",
+        },
+        (Step("c3", "p = Steps(e)\nfor each in others.values(): each.set(4)"),),
     ),
 }
 
@@ -246,6 +279,15 @@ def lab(tmp_path: Path) -> Iterator[FrontEnd]:
 @pytest.mark.parametrize("found", FOUND.values(), ids=FOUND)
 def test_what_was_found_stays_right(lab: FrontEnd, found: History) -> None:
     assert counterexample(lab, found) is None
+
+
+def test_an_object_that_was_copied_for_the_cells_above_ends_when_its_name_is_bound_anew(
+    lab: FrontEnd,
+) -> None:
+    lab.run("x", "import numpy as np, weakref\nv = np.zeros(1000)")
+    lab.run("w", "print(v.sum())")
+    lab.run("y", "v[0] = 1\nbefore = weakref.ref(v)\nv = v + 1")
+    assert lab.kernel.kernel.shell.user_ns["before"]() is None
 
 
 @pytest.mark.filterwarnings("ignore:The inplace keyword")  # of pandas, about what notebooks still use

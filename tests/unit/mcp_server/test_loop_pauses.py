@@ -172,6 +172,7 @@ async def test_no_output_of_a_megabyte_holds_up_the_loop(
     assert pauses.too_long == {}
 
 
+# Every other one in `make test`
 TEXTS = ["://", "\n", "import a\n", "!python"]
 
 

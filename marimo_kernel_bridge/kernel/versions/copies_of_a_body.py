@@ -1,19 +1,17 @@
 """Copies that were made before a body, and what it has done: whether those that share their items are right, and were needed at all.
 
-What is expected of edited code may be wrong: the body has mutated nothing, but handed the object on, and its copy has no link
+What is expected of edited code may be wrong: the body has mutated nothing, but handed an object on, and its copy has no link
 to who holds the object now. Then the object itself becomes the value of the versions above again. Main thread only.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
-from marimo_kernel_bridge.runtime.interface import version_name
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Iterable, MutableMapping
+    from collections.abc import Set as AbstractSet
 
-    from marimo_kernel_bridge.analysis.value_flows import Flow
     from marimo_kernel_bridge.kernel.versions.object_graph import Fingerprint
 
 PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -52,40 +50,44 @@ class ShallowCopies:
         return changed
 
 
-class CopiesAbove:
-    """The objects that the versions above a cell had before its body, with their copies."""
+class _Copied(NamedTuple):
+    names: frozenset[str]
+    """The names whose objects were copied together, as they share parts."""
+    original: object
+    own_copy: object
 
-    def __init__(self, values: MutableMapping[str, Any], makers: Mapping[str, Sequence[str]]) -> None:
-        """`values` is the namespace with all versions; `makers` are the cells that make versions of a name."""
+
+class CopiesAbove:
+    """The objects that were copied for one body. Keeps them alive until `forget` or the next body."""
+
+    def __init__(self, values: MutableMapping[str, Any]) -> None:
+        """`values` is the namespace with all versions."""
         self._values = values
-        self._makers = makers
         self._cell = ""
-        self._pairs: list[tuple[object, object]] = []
+        self._copied: list[_Copied] = []
 
     def begin(self, cell_id: str) -> None:
         """Note that the body of a cell is about to run."""
         self._cell = cell_id
-        self._pairs.clear()
+        self._copied.clear()
 
-    def note(self, original: object, own_copy: object) -> None:
-        """Note that a copy is the value of versions above the cell in place of an object."""
-        self._pairs.append((original, own_copy))
+    def forget(self) -> None:
+        """Let go of the objects: the body has done what was expected of it."""
+        self._copied.clear()
 
-    def put_back(self, cell_id: str, expected: Flow, seen: Flow) -> bool:
-        """Put the objects back if a cell has mutated none of them. Return whether it is too late: other cells ran since."""
-        copied = {name for name, how in expected.keeps.items() if how != "{}"} - expected.draws_on
-        if not copied or not copied.isdisjoint(seen.keeps):
-            return False
+    def note(self, names: Iterable[str], original: object, own_copy: object) -> None:
+        """Note that the versions above have a copy in place of an object, which was copied together with those of `names`."""
+        self._copied.append(_Copied(frozenset(names), original, own_copy))
+
+    def put_back(self, cell_id: str, mutated: AbstractSet[str]) -> None:
+        """Put the objects back that share no part with those of `mutated` names, unless another body ran since."""
         if cell_id != self._cell:
-            return True
-        originals = {id(own_copy): original for original, own_copy in self._pairs}
-        for name, makers in self._makers.items():
-            for version in (version_name(name, maker) for maker in makers):
-                value = self._values.get(version)
-                if id(value) in originals:
-                    self._values[version] = originals[id(value)]
-        self._pairs.clear()
-        return False
+            return
+        copied, self._copied = self._copied, []
+        originals = {id(each.own_copy): each.original for each in copied if each.names.isdisjoint(mutated)}
+        for name, value in list(self._values.items()) if originals else ():
+            if id(value) in originals:
+                self._values[name] = originals[id(value)]
 
 
 def _has_objects(frame: Any) -> bool:  # of any class
