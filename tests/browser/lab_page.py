@@ -36,6 +36,7 @@ status => {
 OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }"
 CLOSE_ALL = "() => { for (const widget of [...window.jupyterapp.shell.widgets('main')]) widget.dispose(); }"
 SHOW = "index => void window.jupyterapp.shell.currentWidget.content.scrollToItem(index)"
+WINDOWING = "() => window.jupyterapp?.shell.currentWidget?.content?.notebookConfig?.windowingMode"
 
 SLOW = re.compile(r"^Plugin .* (took [\d.]+ms|is taking too long) to activate\.$")
 """What Lab warns of on a machine that computes something else."""
@@ -116,7 +117,11 @@ class LabPage:
     # Looking
 
     def cell(self, index: int) -> Locator:
-        return self.page.locator(".jp-NotebookPanel .jp-Notebook-cell").nth(index)
+        cells = ".jp-NotebookPanel .jp-Notebook-cell"
+        # The default of JupyterLab 4.4: cells far out of sight are not in the page.
+        if self.page.evaluate(WINDOWING) == "full":
+            return self.page.locator(f"{cells}[data-windowed-list-index='{index}']")
+        return self.page.locator(cells).nth(index)
 
     def show(self, index: int) -> None:
         """Scroll to a cell. JupyterLab 4.4 draws no outputs of those that have not been in sight."""
