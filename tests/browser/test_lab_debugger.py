@@ -19,9 +19,10 @@ def test_a_breakpoint_stops_a_cell_and_the_dependent_that_runs_by_itself(lab):
     frames = debugger.locator(".jp-DebuggerCallstackFrame")
     page.run(0)
     page.page.locator(".jp-DebuggerBugButton").click()
+    expect(names.get_by_text("a", exact=True)).to_be_attached()  # until it has begun, it forgets breakpoints
     gutter = page.cell(1).locator(".cm-breakpoint-gutter .cm-gutterElement")
     gutter.nth(2).click()  # the first is a spacer
-    expect(page.cell(1).locator(".cm-breakpoint-icon")).to_have_count(1)
+    expect(debugger.locator(".jp-DebuggerBreakpoint")).to_have_count(1)
 
     page.run(1)
     expect(values).to_have_text(["21"])
