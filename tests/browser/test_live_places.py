@@ -239,7 +239,9 @@ def test_an_element_stays_what_it_is_when_it_is_scrolled_away_moved_and_its_note
 ) -> None:
     page = live_lab(SLIDER, READER, *("print('text\\n' * 40)" for _ in range(20)))
     page.run_all()
+    page.show(21)
     expect(page.outputs(21)).to_contain_text(["text"])
+    page.show(0)
     RIGHT(expect_live(page, 0))
     expect(page.outputs(1)).to_have_text(["value 4"])
     for index in (21, 0):
