@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,8 @@ def opening(
     ) -> LabPage:
         notebook = nbformat.v4.new_notebook(cells=list(map(_cell, cells)))
         notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
-        path = server.notebooks / request.node.name.replace("[", "-").rstrip("]") / "notebook.ipynb"
+        # JupyterLab 4.4 opens no address that has parentheses
+        path = server.notebooks / re.sub(r"\W+", "-", request.node.name).strip("-") / "notebook.ipynb"
         path.parent.mkdir()
         nbformat.write(notebook, path)
         if own_page or app != "lab":
