@@ -8,10 +8,11 @@ Cells are counted from 0.
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import nbformat
+from lab_server import wait_for
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -124,9 +125,16 @@ class LabPage:
         return self.page.locator(cells).nth(index)
 
     def show(self, index: int) -> None:
-        """Scroll to a cell. JupyterLab 4.4 draws no outputs of those that have not been in sight."""
-        self.page.evaluate(SHOW, index)
-        expect(self.cell(index)).to_be_in_viewport()
+        """Scroll to a cell, again where outputs above it have grown. JupyterLab 4.4 draws no outputs of those that have not been in sight."""
+
+        def is_in_sight() -> bool:
+            self.page.evaluate(SHOW, index)
+            with suppress(AssertionError):
+                expect(self.cell(index)).to_be_in_viewport(timeout=1000)
+                return True
+            return False
+
+        wait_for(is_in_sight, f"cell {index} is in sight")
 
     def editor(self, index: int) -> Locator:
         return self.cell(index).locator(".jp-InputArea .cm-content")  # proposals have editors as well
