@@ -17,6 +17,25 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
+# `Page.clock` would be that of all pages of the browser, also of later ones.
+CLOCK = """
+let now = 0, last = 0;
+const timers = new Map();
+window.setTimeout = (act, ms, ...words) => (timers.set(++last, { at: now + ms, act: () => act(...words) }), last);
+window.clearTimeout = id => void timers.delete(id);
+window.rest = ms => {
+  const until = now + ms;
+  for (;;) {
+    const due = [...timers].filter(([, { at }]) => at <= until).sort(([, one], [, other]) => one.at - other.at)[0];
+    if (!due) break;
+    const [id, { at, act }] = due;
+    timers.delete(id);
+    now = at;
+    act();
+  }
+  now = until;
+};
+"""
 SERVER = """
 window.WebSocket = class extends EventTarget {};
 window.sent = [];
@@ -47,7 +66,6 @@ TELL_AND_RUN = """() => {
   return window.sent.map(url => url.split("/").pop());
 }"""
 QUIET_MS = 1000  # more than it waits for
-HOUR = 3600
 
 
 class Editor:
@@ -55,11 +73,8 @@ class Editor:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        page.clock.install(time=0)
-        page.set_content(
-            f"<script>{SERVER}</script><script>{UNSENT}</script>{CELLS}<script>{MARIMO}</script>"
-        )
-        page.clock.pause_at(HOUR)  # from now on only `rest` takes time, however long the browser takes
+        scripts = "".join(f"<script>{script}</script>" for script in (CLOCK, SERVER, UNSENT))
+        page.set_content(f"{scripts}{CELLS}<script>{MARIMO}</script>")
 
     def cell(self, cell_id: str) -> Locator:
         return self.page.locator(f"[data-cell-id={cell_id}] .cm-content")
@@ -83,8 +98,8 @@ class Editor:
         self.page.wait_for_function("window.answer !== undefined")
 
     def rest(self) -> None:
-        """Let a person do nothing for a while."""
-        self.page.clock.run_for(QUIET_MS)
+        """Let a person do nothing for a while. Nothing else takes time, however long the browser takes."""
+        self.page.evaluate("ms => rest(ms)", QUIET_MS)
 
     def shows(self, **texts: str) -> None:
         for cell_id, text in texts.items():
