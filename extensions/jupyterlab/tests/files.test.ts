@@ -25,6 +25,7 @@ Object.assign(globalThis, {
     head: { append: (link: any) => void preloaded.push(link) }
   },
   MutationObserver: class { observe() {} },
+  ResizeObserver: class { observe() {} },
   CSSStyleSheet: class {},
   window: listeners
 });

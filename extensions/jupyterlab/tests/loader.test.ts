@@ -124,6 +124,7 @@ afterEach(() => mock.timers.reset());
 Object.assign(globalThis, {
   document: { body: {}, getElementsByClassName: () => [] },
   MutationObserver: class { observe() {} },
+  ResizeObserver: class { observe() {} },
   window: { addEventListener: () => {} }
 });
 

@@ -3,6 +3,7 @@ import { newestKept } from './files.js';
 import { FrontEnd } from './frontend.js';
 import { isForElement } from './keys.js';
 import { Line, LONGEST, randomId } from './lines.js';
+import { steadyOutputs } from './steady.js';
 
 const SOON = 200; // ms in which the browser may find time by itself
 
@@ -23,7 +24,9 @@ export class Page {
 
   constructor() {
     let due = false;
-    new MutationObserver(() => {
+    const steady = steadyOutputs();
+    new MutationObserver(records => {
+      steady(records);
       if (due) return;
       due = true;
       queueMicrotask(() => {
