@@ -286,6 +286,12 @@ class Engine:
         if requested or self._kernel.state_updates:
             await self._kernel._run_cells(requested)
 
+    def take_changed(self) -> frozenset[str]:
+        graph = self._kernel.graph
+        changed = frozenset(graph.marked)
+        graph.marked.difference_update(changed)
+        return changed & graph.cells.keys()
+
     @property
     def running(self) -> bool:
         return self._kernel.scheduler() is not None

@@ -245,6 +245,10 @@ class Runs(Protocol):
         """Run cells, their stale ancestors first, through `CellHost.execute`; mark their descendants stale."""
         ...
 
+    def take_changed(self) -> frozenset[str]:
+        """Return the cells that read UI elements and states which were set since the last call, by cells or from outside."""
+        ...
+
     @property
     def running(self) -> bool:
         """Return whether a run is in progress."""

@@ -129,10 +129,12 @@ class ReactiveKernel(Kernel):
         """
         context: Any = self.context  # shadows the method during the call
         context.is_embedded = lambda: True
+        marked = self.graph.marked.copy()
         try:
             return super().mutate_graph(*args, **kwargs)
         finally:
             del context.is_embedded
+            self.graph.marked.intersection_update(marked)  # without those of the changed cells
 
     def _try_compiling_cell(
         self, cell_id: CellId_t, code: str, carried_imports: list[ImportData]

@@ -150,7 +150,9 @@ def test_a_reload_keeps_the_value_and_a_restart_the_static_form(live_lab):
 def test_a_drag_goes_on_while_dependents_run(live_lab):
     page = live_lab(
         "import marimo as mo\ne = mo.ui.slider(0, 100, full_width=True)\ne",
-        "import time\ntime.sleep(0.3)\nprint('value', e.value)",
+        "import time\ntime.sleep(0.3)\nvalue = e.value\nprint('value', value)",
+        "print('below', value)",
+        "print('beside', e.value)",
     )
     page.run_all()
     thumb = page.outputs(0).locator(THUMB)
@@ -162,8 +164,54 @@ def test_a_drag_goes_on_while_dependents_run(live_lab):
     for step in range(30):
         mouse.move(box["x"] + 10 * step, box["y"] + 5)
         page.page.wait_for_timeout(60)
+    expect(page.outputs(2)).not_to_have_text(["below 0"], timeout=100)
     mouse.up()
     value = thumb.get_attribute("aria-valuenow")
     assert value is not None
     assert int(value) > 20
-    expect(page.outputs(1)).to_have_text([f"value {value}"])
+    for number, reader in enumerate(("value", "below", "beside"), 1):
+        expect(page.outputs(number)).to_have_text([f"{reader} {value}"])
+
+
+NOTE_PLACES = """() => {
+  const below = document.querySelectorAll('.jp-NotebookPanel .jp-Notebook-cell')[3];
+  window.places = [];
+  const note = () => {
+    if (!below.isConnected) return;  // of a notebook that is closed
+    window.places.push(below.getBoundingClientRect().top);
+    requestAnimationFrame(note);
+  };
+  note();
+}"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "reader",
+    [
+        "fig, ax = plt.subplots(figsize=(5, 3)); ax.plot([0, e.value]); ax",
+        "mo.ui.table([{'n': e.value}] * 20)",
+    ],
+    ids=["figure", "table"],
+)
+def test_what_is_below_a_reader_does_not_jump_while_a_slider_is_dragged(live_lab, reader):
+    page = live_lab(
+        "import marimo as mo\nimport matplotlib.pyplot as plt",
+        "e = mo.ui.slider(1, 60)\ne",
+        reader,
+        "print('below', e.value)",
+    )
+    page.run_all()
+    thumb = expect_live(page, 1).get_by_role("slider")
+    expect(page.outputs(3)).to_have_text(["below 1"])
+    thumb.press("ArrowRight")  # the first outputs may still grow
+    expect(page.outputs(3)).to_have_text(["below 2"])
+    page.page.wait_for_timeout(1_000)
+    page.page.evaluate(NOTE_PLACES)
+    for _ in range(15):
+        thumb.press("ArrowRight")
+        page.page.wait_for_timeout(100)
+    expect(page.outputs(3)).to_have_text(["below 17"])
+    places = page.page.evaluate("window.places")
+    # px: a figure is of another height with other numbers at its axes.
+    assert max(places) - min(places) < 20, sorted(set(map(round, places)))

@@ -145,6 +145,18 @@ class ReceivedFrames(list[Any]):
         return self.message is not None and self.message["header"].get("msg_type") == "execute_request"
 
     @property
+    def sets_value(self) -> bool:
+        """Whether it sets an element or a widget on a page, which while a person drags a slider many do."""
+        if self.message is None or self.message["header"].get("msg_type") != "comm_msg":
+            return False
+        content = self.message["content"]
+        data = content.get("data") if isinstance(content, dict) else None
+        if not isinstance(data, dict):
+            return False
+        message = data.get("content", data)  # of a widget, or of a comm that a page has opened
+        return data.get("method") == "update" or (isinstance(message, dict) and message.get("type") == "set")
+
+    @property
     def session(self) -> str | None:
         """The front end's id."""
         return None if self.message is None else self.message["header"].get("session")

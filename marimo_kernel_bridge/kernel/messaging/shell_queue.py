@@ -119,9 +119,14 @@ class ShellQueue:
         """The monotonic time at which the last message arrived, 0 if none has."""
         return self._newest
 
-    def any_wait(self) -> bool:
-        """Return whether messages wait, including those still in the socket."""
+    def any_wait(self, *, but_values: bool = False) -> bool:
+        """Return whether messages wait, including those still in the socket.
+
+        `but_values`: those that only set an element or a widget do not count.
+        """
         self._fetch()
+        if but_values:
+            return any(not queued.frames.sets_value for queued in self._queued.values())
         return bool(self._queued)
 
     def now(self) -> list[LabRequest]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.messaging.requests import CellRequest
     from marimo_kernel_bridge.kernel.messaging.sigint import Interrupts
     from marimo_kernel_bridge.kernel.notebook.graph import Superseded
+    from marimo_kernel_bridge.kernel.notebook.request_bursts import RequestQueue
     from marimo_kernel_bridge.kernel.notebook.state import NotebookState
     from marimo_kernel_bridge.protocol.bounds import Exceeded
     from marimo_kernel_bridge.protocol.notebook import CellStatus, Output, RunReport
@@ -109,18 +110,18 @@ class Execution:
         runner: BodyRunner,
         make_runtime: Callable[[CellHost], Runtime],
         *,
-        requests_wait: Callable[[], bool],
+        queue: RequestQueue,
         wake: Callable[[], None],
         exceeded: Callable[[BaseException | None], Exceeded | None],
     ) -> None:
-        """`requests_wait`: whether any request is queued. `wake` asks for `run_stale_cells` soon, from any thread.
+        """`queue` is the shell queue. `wake` asks for `run_stale_cells` soon, from any thread.
 
         `exceeded` returns the limit that the code which has just run has hit; its argument is the exception that ended it.
         """
         self._cells, self._router = state.cells, state.router
         self._runs, self._early = state.runs, state.early
         self._runner = runner
-        self._requests_wait = requests_wait
+        self._queue = queue
         self._wake = wake
         self._exceeded = exceeded
         self.observers = RunObservers()
@@ -252,7 +253,9 @@ class Execution:
             await runtime.run(cell_ids)
         finally:
             self.running = None
-            self.graph.redefinitions.acting.stand_by(runtime.stale() - stale)
+            acting = self.graph.redefinitions.acting
+            acting.stand_by(runtime.stale() - stale)
+            acting.outdated(runtime.take_changed())
             if left_out:
                 runtime.set_stale(left_out | runtime.descendants(*left_out))
             self.graph.refresh_stale()
@@ -272,15 +275,18 @@ class Execution:
             awaited = self._later.pop(0)()
             if awaited is not None:
                 await awaited
-        await self.graph.runtime.run(())  # `mo.state` updates made outside of a run mark their readers stale
+        await self.graph.runtime.run(())  # what was set outside of a run makes its readers stale
         self.graph.refresh_stale()
+        changed = self.graph.runtime.take_changed()
+        self.graph.redefinitions.acting.outdated(changed)
+        self.stale_cells.set_from_outside(changed)
         outer, self._in_stale_cells = self._in_stale_cells, True
         try:
             if self.stale_cells.run_by_themselves:
                 await self._run_due()
         finally:
             self._in_stale_cells = outer
-        if not self._requests_wait():
+        if not self._queue.any_wait():
             self.stale_cells.caught_up()
             self._redraw_ui_elements()
             self._router.mark_stale(self.stale_cells.marked, self.trigger)
@@ -413,7 +419,8 @@ class Execution:
         self.record(cell_id, 0.0, changed=True)
 
     def should_pause(self) -> bool:
-        return self._in_stale_cells and self._requests_wait()
+        # Not for values: those of a drag would stop each run before the cells at its end.
+        return self._in_stale_cells and self._queue.any_wait(but_values=True)
 
     def graph_errors_changed(self, errors: dict[str, tuple[GraphError, ...]]) -> None:
         for cell_id, error in self.graph.note_errors(errors):
@@ -421,6 +428,8 @@ class Execution:
                 self.show_instead(cell_id, "refused", error)
 
     def wake(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            self.stale_cells.come_to_rest()  # a thread sets states as often as it likes
         self._wake()
 
     # -- what cells show and the history records -------------------------------------------------------------------

@@ -28,8 +28,8 @@ AS_FAST_AS_CODE: Final = 0.025
 class RequestQueue(Protocol):
     """The shell messages that were received and not yet handled."""
 
-    def any_wait(self) -> bool:
-        """Return whether any message waits, of whatever kind."""
+    def any_wait(self, *, but_values: bool = False) -> bool:
+        """Return whether any message waits, of whatever kind. `but_values`: that is more than a value of an element."""
         ...
 
     def now(self) -> list[LabRequest]:

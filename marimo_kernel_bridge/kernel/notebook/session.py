@@ -106,7 +106,7 @@ class NotebookSession:
             self._state,
             runner,
             make_runtime,
-            requests_wait=self._queue.any_wait,
+            queue=self._queue,
             wake=self._wake,
             exceeded=exceeded,
         )

@@ -58,7 +58,7 @@ class StaleCells:
         self.hold(cell_id for cell_id in cell_ids if self._runs[cell_id] >= _MOST_RUNS)
 
     def come_to_rest(self) -> None:
-        """Note that no cell is left that would run by itself, or that a person or an agent runs one."""
+        """Note that no cell is left that would run by itself, or that what runs next is not the doing of cells."""
         self._runs.clear()
 
     def hold(self, cell_ids: Iterable[str]) -> None:
@@ -95,6 +95,18 @@ class StaleCells:
         """Release the descendants of a cell."""
         if self._held:
             self._held -= self._graph.runtime.descendants(cell_id)
+
+    def set_from_outside(self, cell_ids: Collection[str]) -> None:
+        """Note cells that read what a person, an agent or a thread has set: as often as they like.
+
+        Releases those of them that were interrupted before, and those below.
+        """
+        if not cell_ids:
+            return
+        self.come_to_rest()
+        if self._held:
+            reached = self._held & {*cell_ids, *self._graph.runtime.descendants(*cell_ids)}
+            self._held -= {each for each in reached if self._cells[each].cell.status == "interrupted"}
 
     @property
     def run_by_themselves(self) -> bool:

@@ -125,7 +125,7 @@ class ActingCells:
         self._runs[cell_id] = _Run(self._began[cell_id], part.source.code, inputs)
 
     def outdated(self, cell_ids: Iterable[str]) -> None:
-        """Note that something else than a version has changed for cells: a random generator, a setting, a file."""
+        """Note that something else than a version has changed for cells: a generator, a setting, a file, a state."""
         for cell_id in cell_ids:
             self._runs.pop(cell_id, None)
             self.bystanders.discard(cell_id)

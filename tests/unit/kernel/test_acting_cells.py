@@ -95,6 +95,18 @@ def test_what_acts_runs_when_what_it_reads_has_changed(lab: FrontEnd, tmp_path: 
     assert (lab.text("2"), (tmp_path / "log").read_text()) == ("xy", "xy")
 
 
+@pytest.mark.parametrize(
+    "sets", ["set_state(2)", "mo.Thread(target=set_state, args=[2]).start()", "%marimo set element 2"]
+)
+def test_what_acts_runs_when_a_state_or_an_element_that_it_reads_is_set(
+    lab: FrontEnd, tmp_path: Path, sets: str
+) -> None:
+    made = "import marimo as mo\nstate, set_state = mo.state(1)\nelement = mo.ui.slider(1, 9)"
+    lab.run_each((made, "with open('log', 'a') as log: log.write(f'{state()}{element.value} ')"))
+    lab.run("sets", sets)
+    assert lab.kernel.run_until(lambda: len((tmp_path / "log").read_text().split()) == 2, 5)
+
+
 def test_who_reads_what_was_added_twice_is_marked_until_the_file_is_begun_again(lab: FrontEnd) -> None:
     begins, adds = "open('log', 'w').write('-');", "open('log', 'a').write('x');"
     lab.run_each((begins, adds, "print(open('log').read())"), ("1: open('log', 'a').write('y');", "2"))

@@ -27,7 +27,7 @@ class Queue:
     def __init__(self) -> None:
         self.paces: list[float] = []
 
-    def any_wait(self) -> bool:
+    def any_wait(self, *, but_values: bool = False) -> bool:  # noqa: ARG002  # none waits
         return False
 
     def now(self) -> list[LabRequest]:
