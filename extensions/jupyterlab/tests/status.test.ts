@@ -12,17 +12,20 @@ function world() {
   return { kernel, asked: () => asked, question: new StatusQuestion(() => kernel) };
 }
 
-test('a kernel whose status stays unknown after a connection is asked until it is known, less and less often', () => {
-  const { kernel, asked, question } = world();
-  question.begin();
-  for (const [time, count] of [[999, 0], [1, 1], [1_999, 1], [1, 2], [4_000, 3]]) {
-    mock.timers.tick(time);
-    assert.equal(asked(), count);
-  }
-  kernel.status = 'busy';
-  mock.timers.tick(100_000);
-  assert.equal(asked(), 3);
-});
+for (const status of ['unknown', 'starting', 'restarting']) {
+  test(`a kernel whose status stays ${status} after a connection is asked until it is known, less and less often`, () => {
+    const { kernel, asked, question } = world();
+    kernel.status = status;
+    question.begin();
+    for (const [time, count] of [[999, 0], [1, 1], [1_999, 1], [1, 2], [4_000, 3]]) {
+      mock.timers.tick(time);
+      assert.equal(asked(), count);
+    }
+    kernel.status = 'busy';
+    mock.timers.tick(100_000);
+    assert.equal(asked(), 3);
+  });
+}
 
 test('a kernel whose status is known, that is not connected, or whose notebook is closed is not asked', () => {
   const known = world();
