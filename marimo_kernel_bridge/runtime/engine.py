@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         LiveValue,
         Names,
         Redrawn,
+        SetFromOutside,
         Versions,
     )
 
@@ -286,11 +287,8 @@ class Engine:
         if requested or self._kernel.state_updates:
             await self._kernel._run_cells(requested)
 
-    def take_changed(self) -> frozenset[str]:
-        graph = self._kernel.graph
-        changed = frozenset(graph.marked)
-        graph.marked.difference_update(changed)
-        return changed & graph.cells.keys()
+    def take_set(self) -> SetFromOutside:
+        return self._kernel.take_set()
 
     @property
     def running(self) -> bool:

@@ -233,6 +233,14 @@ class Graph(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class SetFromOutside:
+    """The cells that read UI elements which a person or an agent has set, and those that read states which threads have set."""
+
+    by_people: frozenset[str] = frozenset()
+    by_threads: frozenset[str] = frozenset()
+
+
 class Runs(Protocol):
     """Runs of cells in the order of the graph."""
 
@@ -245,8 +253,8 @@ class Runs(Protocol):
         """Run cells, their stale ancestors first, through `CellHost.execute`; mark their descendants stale."""
         ...
 
-    def take_changed(self) -> frozenset[str]:
-        """Return the cells that read UI elements and states which were set since the last call, by cells or from outside."""
+    def take_set(self) -> SetFromOutside:
+        """Return the cells that read what was set since the last call, other than by the body of a cell."""
         ...
 
     @property

@@ -9,7 +9,7 @@ mode, in which a run marks descendants as stale, and the session runs them when 
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo._ast.app_config import _AppConfig
 from marimo._ast.visitor import VariableData
@@ -27,6 +27,7 @@ from marimo._runtime.runner import (
 )
 from marimo._runtime.runner.hooks import NotebookCellHooks, Priority
 from marimo._runtime.runtime import Kernel
+from marimo._runtime.threads import is_marimo_thread
 from marimo._session.model import SessionMode
 from marimo._types.ids import CellId_t
 
@@ -37,7 +38,7 @@ from marimo_kernel_bridge.runtime.graph.compiled_cells import CompiledCells
 from marimo_kernel_bridge.runtime.graph.indexed_graph import IndexedGraph, IndexedModules
 from marimo_kernel_bridge.runtime.graph.versioned_cells import with_versions
 from marimo_kernel_bridge.runtime.host_executor import HostExecutor
-from marimo_kernel_bridge.runtime.interface import plain_name
+from marimo_kernel_bridge.runtime.interface import SetFromOutside, plain_name
 from marimo_kernel_bridge.runtime.ui.widgets import ElementRegistry
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from marimo._ast.visitor import ImportData
     from marimo._messaging.errors import Error
     from marimo._plugins.ui._core.ui_element import UIElement
+    from marimo._runtime.commands import UpdateUIElementCommand
     from marimo._runtime.runner.cell_runner import RunResult
     from marimo._runtime.runner.hook_context import (
         OnFinishHookContext,
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.runtime.display.output_areas import OutputAreas
     from marimo_kernel_bridge.runtime.interface import CellHost, LiveObserver, Versions
+
+_NO_CELL: Final = CellId_t("")
 
 
 class ReactiveKernel(Kernel):
@@ -84,6 +88,8 @@ class ReactiveKernel(Kernel):
         self._defined: dict[CellId_t, set[str]] = {}
         self._keeping: set[str] = set()
         self._paused = False
+        self._set_by_people: set[CellId_t] = set()  # the readers of what they have set
+        self._set_by_threads: set[CellId_t] = set()
         self.versions: dict[str, Versions] = {}
         self.compiled_cells = CompiledCells()
         self._compiled: dict[CellId_t, CellImpl] = {}  # as their code says
@@ -129,12 +135,10 @@ class ReactiveKernel(Kernel):
         """
         context: Any = self.context  # shadows the method during the call
         context.is_embedded = lambda: True
-        marked = self.graph.marked.copy()
         try:
             return super().mutate_graph(*args, **kwargs)
         finally:
             del context.is_embedded
-            self.graph.marked.intersection_update(marked)  # without those of the changed cells
 
     def _try_compiling_cell(
         self, cell_id: CellId_t, code: str, carried_imports: list[ImportData]
@@ -320,4 +324,20 @@ class ReactiveKernel(Kernel):
 
     def register_state_update(self, state: State[Any]) -> None:
         super().register_state_update(state)
+        if is_marimo_thread():  # marimo has marked the readers as stale
+            self._set_by_threads.update(self._find_cells_for_state(state, _NO_CELL))
         self._host.wake()
+
+    async def set_ui_element_value(self, request: UpdateUIElementCommand, *, notify_frontend: bool) -> bool:
+        self.graph.marked.clear()
+        try:
+            return await super().set_ui_element_value(request, notify_frontend=notify_frontend)
+        finally:
+            self._set_by_people |= self.graph.marked
+
+    def take_set(self) -> SetFromOutside:
+        """Return the cells that read what was set since the last call, other than by the body of a cell."""
+        found = SetFromOutside(frozenset(self._set_by_people), frozenset(self._set_by_threads))
+        self._set_by_people.clear()
+        self._set_by_threads -= found.by_threads  # there may be more by now
+        return found

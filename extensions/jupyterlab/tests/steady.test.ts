@@ -9,93 +9,115 @@ class FakeElement {
   style = { minHeight: '' };
   childElementCount = 0;
   parentElement: FakeElement | null = null;
-  classList: { contains(name: string): boolean };
+  live = true;
+  classList = { contains: (name: string) => name === this.name };
 
-  constructor(...names: string[]) {
-    this.classList = { contains: name => names.includes(name) };
-  }
+  constructor(private readonly name = '') {}
+  closest = () => ({ querySelector: () => (this.live ? {} : null) });
 }
 
-let drawn = (_area: FakeElement, _height: number) => {};
-class FakeSizes {
-  constructor(seen: (entries: object[]) => void) {
-    drawn = (target, height) => seen([{ target, contentRect: { height } }]);
+let drawn = (_node: FakeElement, _height: number) => {};
+const observed = new Set<FakeElement>();
+Object.assign(globalThis, {
+  HTMLElement: FakeElement,
+  ResizeObserver: class {
+    constructor(seen: (entries: object[]) => void) {
+      drawn = (target, height) => observed.has(target) && seen([{ target, contentRect: { height } }]);
+    }
+    observe(node: FakeElement) { observed.add(node); }
   }
-  observe() {}
-}
-Object.assign(globalThis, { HTMLElement: FakeElement, ResizeObserver: FakeSizes });
+});
 
-/** The output area of a cell, which has been drawn with this height once it had changed. */
-function outputs(height: number) {
+/** The outputs of a cell. */
+function world(name = 'jp-Cell-outputArea') {
   const steady = steadyOutputs();
-  const area = new FakeElement('jp-Cell-outputArea');
+  const area = new FakeElement(name);
   const place = (area.parentElement = new FakeElement());
-  const change = (added: number, removed: number) => {
-    area.childElementCount += added - removed;
-    steady([{ target: area, removedNodes: Array(removed), addedNodes: Array(added) }] as any);
+  let shown: FakeElement[] = [];
+  const change = (addedNodes: FakeElement[], removedNodes: FakeElement[]) => {
+    area.childElementCount = shown.length;
+    steady([{ target: area, addedNodes, removedNodes }] as any);
+    return place.style.minHeight;
   };
-  change(2, 0);
-  assert.equal(place.style.minHeight, '');
-  drawn(area, height);
-  return { area, place, change };
+  const add = (height: number) => {
+    const node = new FakeElement();
+    shown.push(node);
+    change([node], []);
+    drawn(node, height);
+  };
+  /** Replace all by one output, which is of this height once it is drawn. */
+  const replace = (height: number) => {
+    const [node, gone] = [new FakeElement(), shown];
+    shown = [node];
+    const least = change([node], gone);
+    drawn(node, height);
+    return least;
+  };
+  const clear = () => {
+    const gone = shown;
+    shown = [];
+    return change([], gone);
+  };
+  return { place, add, replace, clear };
 }
 
-test('outputs that are replaced keep their place until they have been quiet', () => {
-  const { area, place, change } = outputs(300);
+test('outputs that are replaced keep their place until none has been for a second', () => {
+  const { place, add, replace } = world();
+  add(30);
+  add(270);
+  assert.equal(place.style.minHeight, '');
   for (let values = 0; values < 20; values++) {
-    change(1, 2); // the first of the new ones
-    assert.equal(place.style.minHeight, '300px');
-    drawn(area, 30);
-    mock.timers.tick(900);
-    change(1, 0);
-    drawn(area, 300);
-    mock.timers.tick(900);
+    assert.equal(replace(30), '300px'); // a figure comes after the text
+    mock.timers.tick(500);
+    add(270);
+    mock.timers.tick(400);
   }
+  mock.timers.tick(99);
   assert.equal(place.style.minHeight, '300px');
-  mock.timers.tick(100);
-  assert.equal(place.style.minHeight, '');
-});
-
-test('shorter outputs have their own height after a moment, and it is theirs that the next ones keep', () => {
-  const { area, place, change } = outputs(300);
-  change(1, 2);
-  drawn(area, 30);
-  mock.timers.tick(1_000);
-  assert.equal(place.style.minHeight, '');
-  change(1, 1);
-  assert.equal(place.style.minHeight, '30px');
-});
-
-test('a place grows with its outputs, and one that is not on the page has no height', () => {
-  const { area, place, change } = outputs(300);
-  change(1, 2);
-  drawn(area, 400);
-  drawn(area, 0);
-  change(1, 1);
-  assert.equal(place.style.minHeight, '400px');
-});
-
-test('outputs that a person clears leave no gap', () => {
-  const { place, change } = outputs(300);
-  change(0, 2);
-  assert.equal(place.style.minHeight, '');
-  mock.timers.tick(0);
-  change(2, 0);
-  change(1, 2);
-  assert.equal(place.style.minHeight, '300px');
-  change(0, 1);
   mock.timers.tick(1);
   assert.equal(place.style.minHeight, '');
 });
 
-test('what is no output of a cell is left alone', () => {
-  const steady = steadyOutputs();
-  const other = new FakeElement('jp-OutputArea');
-  other.childElementCount = 1;
-  const place = (other.parentElement = new FakeElement());
-  for (let times = 0; times < 2; times++) {
-    steady([other, {}].map(target => ({ target, removedNodes: [{}], addedNodes: [{}] })) as any);
-    drawn(other, 100);
-  }
+test('outputs that come one by one keep no place beyond that second', () => {
+  const { place, add, replace } = world();
+  add(5_000);
+  replace(20);
+  mock.timers.tick(900);
+  add(20);
+  mock.timers.tick(100);
   assert.equal(place.style.minHeight, '');
+});
+
+test('outputs that are replaced before they are whole keep the place of those before', () => {
+  const { add, replace } = world();
+  add(300);
+  assert.deepEqual([replace(30), replace(30), replace(300)], ['300px', '300px', '300px']);
+});
+
+test('outputs that have become shorter have less of a place after some of them', () => {
+  const { add, replace } = world();
+  add(5_000);
+  const places = [1, 2, 3, 4, 5].map(() => replace(20));
+  assert.deepEqual(places, ['5000px', '5000px', '5000px', '5000px', '20px']);
+});
+
+test('outputs that a person clears leave no gap', () => {
+  const { place, add, replace, clear } = world();
+  add(300);
+  assert.equal(clear(), '');
+  add(300);
+  assert.equal(replace(30), '300px');
+  assert.equal(clear(), '');
+  mock.timers.tick(1_000);
+  assert.equal(place.style.minHeight, '');
+});
+
+test('what is no output of a cell, and what another kernel shows, is left alone', () => {
+  const other = world('jp-OutputArea');
+  const foreign = world();
+  foreign.place.live = false;
+  for (const { add, replace } of [other, foreign]) {
+    add(300);
+    assert.equal(replace(30), '');
+  }
 });

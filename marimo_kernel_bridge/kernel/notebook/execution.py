@@ -253,9 +253,7 @@ class Execution:
             await runtime.run(cell_ids)
         finally:
             self.running = None
-            acting = self.graph.redefinitions.acting
-            acting.stand_by(runtime.stale() - stale)
-            acting.outdated(runtime.take_changed())
+            self.graph.redefinitions.acting.stand_by(runtime.stale() - stale)
             if left_out:
                 runtime.set_stale(left_out | runtime.descendants(*left_out))
             self.graph.refresh_stale()
@@ -277,9 +275,7 @@ class Execution:
                 await awaited
         await self.graph.runtime.run(())  # what was set outside of a run makes its readers stale
         self.graph.refresh_stale()
-        changed = self.graph.runtime.take_changed()
-        self.graph.redefinitions.acting.outdated(changed)
-        self.stale_cells.set_from_outside(changed)
+        self.stale_cells.note_set(self.graph.runtime.take_set())
         outer, self._in_stale_cells = self._in_stale_cells, True
         try:
             if self.stale_cells.run_by_themselves:
@@ -428,8 +424,6 @@ class Execution:
                 self.show_instead(cell_id, "refused", error)
 
     def wake(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            self.stale_cells.come_to_rest()  # a thread sets states as often as it likes
         self._wake()
 
     # -- what cells show and the history records -------------------------------------------------------------------

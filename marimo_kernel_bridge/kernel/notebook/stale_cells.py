@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.kernel.cells import CellTable
     from marimo_kernel_bridge.kernel.notebook.graph import NotebookGraph
     from marimo_kernel_bridge.kernel.outputs.router import OutputRouter
+    from marimo_kernel_bridge.runtime.interface import SetFromOutside
 
 _MOST_RUNS: Final = 5
 """How often a cell runs by itself before the notebook comes to rest.
@@ -58,7 +59,7 @@ class StaleCells:
         self.hold(cell_id for cell_id in cell_ids if self._runs[cell_id] >= _MOST_RUNS)
 
     def come_to_rest(self) -> None:
-        """Note that no cell is left that would run by itself, or that what runs next is not the doing of cells."""
+        """Note that no cell is left that would run by itself, or that a person or an agent runs one."""
         self._runs.clear()
 
     def hold(self, cell_ids: Iterable[str]) -> None:
@@ -96,17 +97,24 @@ class StaleCells:
         if self._held:
             self._held -= self._graph.runtime.descendants(cell_id)
 
-    def set_from_outside(self, cell_ids: Collection[str]) -> None:
-        """Note cells that read what a person, an agent or a thread has set: as often as they like.
+    def note_set(self, readers: SetFromOutside) -> None:
+        """Note cells that read what was set from outside: as often as that happens, it is not the doing of cells.
 
-        Releases those of them that were interrupted before, and those below.
+        Releases those that were interrupted and read what a person has set since, and those below.
         """
-        if not cell_ids:
-            return
-        self.come_to_rest()
-        if self._held:
-            reached = self._held & {*cell_ids, *self._graph.runtime.descendants(*cell_ids)}
+        if readers.by_threads or readers.by_people:
+            self._forgive(readers.by_threads | readers.by_people)
+        if self._held and readers.by_people:
+            reached = self._held & self._and_below(readers.by_people)
             self._held -= {each for each in reached if self._cells[each].cell.status == "interrupted"}
+
+    def _forgive(self, cell_ids: frozenset[str]) -> None:
+        if self._runs:
+            for cell_id in self._and_below(cell_ids):
+                self._runs.pop(cell_id, None)
+
+    def _and_below(self, cell_ids: frozenset[str]) -> frozenset[str]:
+        return cell_ids | self._graph.runtime.descendants(*cell_ids)
 
     @property
     def run_by_themselves(self) -> bool:

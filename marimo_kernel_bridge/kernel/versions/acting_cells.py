@@ -125,7 +125,7 @@ class ActingCells:
         self._runs[cell_id] = _Run(self._began[cell_id], part.source.code, inputs)
 
     def outdated(self, cell_ids: Iterable[str]) -> None:
-        """Note that something else than a version has changed for cells: a generator, a setting, a file, a state."""
+        """Note that something else than a version has changed for cells: a random generator, a setting, a file."""
         for cell_id in cell_ids:
             self._runs.pop(cell_id, None)
             self.bystanders.discard(cell_id)
@@ -150,7 +150,7 @@ class ActingCells:
         if run is None or part is None or run.code != part.source.code:
             return False
         return all(
-            self._began.get(maker, -1) < run.number
+            (self._began.get(maker, -1) < run.number and self._live_state(name, maker) is None)
             or (
                 not is_file_name(name)
                 and (state := run.inputs.get((name, maker))) is not None
@@ -163,6 +163,8 @@ class ActingCells:
         """Return what differs if another version of a name does the same as this one; None if that is unknown."""
         from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched  # noqa: PLC0415  # a client waits for the sockets
 
+        if (live := self._live_state(name, maker)) is not None:
+            return live
         value = self._values.of(name, maker)
         made_by = self._part(maker)
         code = "" if made_by is None else made_by.source.code
@@ -172,6 +174,22 @@ class ActingCells:
             return value.__name__, code
         seen = fingerprint(value) if is_watched(value) else None
         return None if seen is None else (seen.state, code)
+
+    def _live_state(self, name: str, maker: str) -> object:
+        """Return what differs if a state or an element of marimo has another value, which it gets without a run of its maker.
+
+        So of a function that uses some; None for all other objects.
+        """
+        from marimo_kernel_bridge.kernel.versions.live_objects import is_marimos  # noqa: PLC0415  # as in `_state`
+        from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint  # noqa: PLC0415
+
+        value = self._values.of(name, maker)
+        if is_marimos(value):
+            return _held_by(value)
+        if not isinstance(value, types.FunctionType) or (seen := fingerprint(value)) is None:
+            return None
+        used = {each: self._namespace.get(each) for code in seen.codes for each in code.co_names}
+        return {each: _held_by(one) for each, one in used.items() if is_marimos(one)} or None
 
     @property
     def ahead(self) -> frozenset[str]:
@@ -184,6 +202,17 @@ class ActingCells:
             self._values.is_consumed(name, maker) and self.act(maker)
             for name, maker in flow.reads_of(cell_id, set())
         )
+
+
+def _held_by(value: object) -> object:
+    """Return what differs if a state or an element of marimo has another value."""
+    from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched  # noqa: PLC0415  # as in `_state`
+
+    held = vars(value)["_value"]
+    if not is_watched(held):
+        return type(held), held
+    seen = fingerprint(held)
+    return object() if seen is None else seen.state  # unknown: it may be another one
 
 
 def _is_content(name: str) -> bool:

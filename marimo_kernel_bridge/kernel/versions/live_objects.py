@@ -75,9 +75,15 @@ def state_of(value: Any) -> State | None:
         registered = len(callbacks_of(value))
         state = {name: _shown(part) for name, part in own["_trait_values"].items()}
         return state | {_CALLBACKS: registered} if registered else state
-    if "marimo" in packages and "_value" in own:
+    if is_marimos(value):
         return {"value": _shown(own["_value"])}
     return {_ROWS: _changes_of(_object(value))} if "sqlite3" in packages else None
+
+
+def is_marimos(value: object) -> bool:
+    """Return whether a value is a state or an element of marimo, which has its value in `_value`."""
+    packages = (str(base.__module__).partition(".")[0] for base in type(value).__mro__)
+    return "marimo" in packages and "_value" in getattr(value, "__dict__", {})
 
 
 def _is_open(file: io.IOBase) -> bool:

@@ -40,7 +40,7 @@ class IndexedGraph(DirectedGraph):
     )  # cells whose place changed since the set was last cleared
     marked: set[CellId_t] = field(
         default_factory=set
-    )  # cells that marimo marked as stale, which may have been so before
+    )  # cells that marimo marked as stale, again or not, since the set was last cleared
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "stale_cells", StaleCells(self.topology))
@@ -67,7 +67,7 @@ class IndexedGraph(DirectedGraph):
             self.touched.update(parents, children, (cell_id,))
             self._note_configuration(cell_id)
         if self.is_any_ancestor_stale(cell_id):
-            self._mark({cell_id})
+            self.set_stale({cell_id})
         if self.is_any_ancestor_disabled(cell_id):
             cell.set_runtime_state(status="disabled-transitively")
 
@@ -146,9 +146,6 @@ class IndexedGraph(DirectedGraph):
 
     def set_stale(self, cell_ids: set[CellId_t], prune_imports: bool = False) -> None:  # noqa: FBT001, FBT002  # marimo's signature
         self.marked.update(cell_ids)
-        self._mark(cell_ids, prune_imports=prune_imports)
-
-    def _mark(self, cell_ids: set[CellId_t], *, prune_imports: bool = False) -> None:
         self.stale_cells.update([*cell_ids, *self.fresh_below(cell_ids, prune_imports=prune_imports)])
 
     def fresh_below(self, cell_ids: Collection[CellId_t], *, prune_imports: bool) -> set[CellId_t]:

@@ -95,16 +95,45 @@ def test_what_acts_runs_when_what_it_reads_has_changed(lab: FrontEnd, tmp_path: 
     assert (lab.text("2"), (tmp_path / "log").read_text()) == ("xy", "xy")
 
 
+SETS = ("set_state(2)", "mo.Thread(target=set_state, args=[2]).start()", "%marimo set element 2")
+MADE = "import marimo as mo\nstate, set_state = mo.state(1)\nelement = mo.ui.slider(1, 9)"
+
+
+@pytest.mark.parametrize("sets", SETS)
 @pytest.mark.parametrize(
-    "sets", ["set_state(2)", "mo.Thread(target=set_state, args=[2]).start()", "%marimo set element 2"]
+    "read", ["", "def read(): return state(), element.value"], ids=["itself", "by a function"]
 )
 def test_what_acts_runs_when_a_state_or_an_element_that_it_reads_is_set(
-    lab: FrontEnd, tmp_path: Path, sets: str
+    lab: FrontEnd, tmp_path: Path, read: str, sets: str
 ) -> None:
-    made = "import marimo as mo\nstate, set_state = mo.state(1)\nelement = mo.ui.slider(1, 9)"
-    lab.run_each((made, "with open('log', 'a') as log: log.write(f'{state()}{element.value} ')"))
+    text = "{read()}" if read else "{state(), element.value}"
+    lab.run_each((MADE, read, f"with open('log', 'a') as log: print(f'{text}', file=log)"))
     lab.run("sets", sets)
-    assert lab.kernel.run_until(lambda: len((tmp_path / "log").read_text().split()) == 2, 5)
+    assert lab.kernel.run_until(lambda: len((tmp_path / "log").read_text().splitlines()) == 2, 5)
+
+
+def test_what_acts_has_read_the_value_of_an_element_that_came_before_its_turn(
+    lab: FrontEnd, tmp_path: Path
+) -> None:
+    acts = "with open('log', 'a') as log: log.write(f'{n}{element.value} ')"
+    cells = lab.run_each((MADE, "it = iter('abcdef')\nn = 5", "print(next(it))", acts))
+    lab.kernel.kernel.notebook.runtime.queue_ui_value("element", 2)
+    lab.run(cells[3], acts)
+    lab.run(cells[2], "print(next(it))")
+    lab.sync()
+    assert (tmp_path / "log").read_text() == "51 52 "
+
+
+def test_what_acts_and_was_made_stale_in_lazy_mode_has_the_state_that_a_thread_set_then(
+    lab: FrontEnd, tmp_path: Path
+) -> None:
+    lab.run_each((MADE, "go = 1", "with open('log', 'a') as log: log.write(f'{go}{state()} ')"))
+    lab.run("mode", "%marimo lazy")
+    lab.run("1", "go = 1")
+    lab.run("sets", "thread = mo.Thread(target=set_state, args=[4])\nthread.start()\nthread.join()")
+    lab.run("mode", "%marimo autorun")
+    lab.sync()
+    assert (tmp_path / "log").read_text() == "11 14 "
 
 
 def test_who_reads_what_was_added_twice_is_marked_until_the_file_is_begun_again(lab: FrontEnd) -> None:

@@ -164,3 +164,22 @@ def test_a_comm_message_goes_without_the_subshell_that_ipykernel_would_refuse() 
     assert message is not None
     assert message.names_subshell
     assert "subshell_id" not in message["header"]
+
+
+@pytest.mark.parametrize(
+    ("data", "sets"),
+    [
+        ({"method": "update", "state": {"value": 3}}, True),  # a widget of Jupyter's
+        ({"method": "custom", "content": {"type": "set", "values": []}}, True),
+        ({"type": "set", "values": []}, True),  # a page with our extension
+        ({"type": "call"}, False),
+        ({"type": "get"}, False),
+        ({"method": "custom", "content": {"event": "click"}}, False),
+        ({"method": "custom", "content": ["set"]}, False),
+        ("set", False),
+        (None, False),
+    ],
+)
+def test_messages_that_only_set_an_element_or_a_widget_are_known(data: object, *, sets: bool) -> None:
+    assert received("comm_msg", {"comm_id": "c", "data": data}).sets_value is sets
+    assert not received("comm_open", {"comm_id": "c", "data": data}).sets_value

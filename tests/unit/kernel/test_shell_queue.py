@@ -38,6 +38,17 @@ def test_requests_for_cells_are_seen_until_their_turn(queue: ShellQueue) -> None
     assert (queue.now(), len(queue), queue.any_wait()) == ([], 1, True)
 
 
+def test_values_wait_and_nothing_else_does(queue: ShellQueue) -> None:
+    value = received("comm_msg", {"comm_id": "c", "data": {"method": "update"}})
+    queue.add(value)
+    assert (queue.any_wait(), queue.any_wait(but_values=True)) == (True, False)
+    request = received("history_request", {})
+    queue.add(request)
+    assert queue.any_wait(but_values=True)
+    queue.dequeue(request)
+    assert not queue.any_wait(but_values=True)
+
+
 def test_a_crowd_is_looked_at_in_parts(queue: ShellQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shell_queue, "_LOOKED_AT", 10)
     messages = [lab_cell(number) for number in range(40)]

@@ -39,7 +39,6 @@ class AsMarimoDoes(reactive.ReactiveKernel):
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.graph = DirectedGraph()
-        object.__setattr__(self.graph, "marked", set())  # which only ours fills
         self.module_registry = ModuleRegistry(self.graph)
         dataflow.topological_sort = marimos_sort
         cell_runner.Runner.compute_cells_to_run = staticmethod(marimos_cells_to_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import TYPE_CHECKING
 
 import pytest
@@ -136,3 +137,48 @@ def test_a_reader_that_was_interrupted_runs_with_the_next_value(notebook: FrontE
     assert "KeyboardInterrupt" in str(notebook.outputs("reader"))
     page.set({element: 6})
     assert notebook.text("reader") == notebook.text("after") == "6"
+
+
+def test_a_reader_that_was_interrupted_runs_with_a_value_that_waits_while_another_cell_is_requested(
+    notebook: FrontEnd, page: LivePage
+) -> None:
+    assert notebook.run("slider", "size = mo.ui.slider(1, 9)\nsize").ok
+    assert notebook.run("reader", "if size.value == 5:\n    raise KeyboardInterrupt\nprint(size.value)").ok
+    assert notebook.run("after", "print(size.value)").ok
+    page.set({page.ids("slider")[0]: 5})
+    notebook.kernel.kernel.notebook.runtime.queue_ui_value("size", 6)
+    assert notebook.run("other", "1 + 1").ok
+    page.settle()
+    assert notebook.text("reader") == notebook.text("after") == "6"
+
+
+def test_a_person_s_interrupt_of_readers_holds_while_a_thread_sets_their_state(
+    notebook: FrontEnd, page: LivePage
+) -> None:
+    assert notebook.run("state", "step, set_step = mo.state(0)").ok
+    assert notebook.run("reader", "if step() == 1:\n    raise KeyboardInterrupt\nprint(step())").ok
+    assert notebook.run("after", "print(step())").ok
+    for step in (1, 2):
+        assert notebook.run(
+            "thread", f"thread = mo.Thread(target=set_step, args=[{step}])\nthread.start()\nthread.join()"
+        ).ok
+        page.settle()
+    assert notebook.text("reader") == "2"
+    assert notebook.cells()["after"].status == "interrupted"
+
+
+def test_cells_that_set_each_other_s_states_stop_beside_a_thread_that_sets_another_one(
+    notebook: FrontEnd, page: LivePage
+) -> None:
+    runs: deque[str] = deque()
+    ticks = iter(range(10_000))
+    notebook.kernel.kernel.shell.user_ns.update(note=runs.append, ticks=ticks)
+    assert notebook.run(
+        "states", "a, set_a = mo.state(0)\nb, set_b = mo.state(0)\ntick, set_tick = mo.state(0)"
+    ).ok
+    thread = "thread = mo.Thread(target=set_tick, args=[next(ticks)])\nthread.start()\nthread.join()\n"
+    for one, other in (("a", "b"), ("b", "a")):
+        body = thread.replace("thread", f"thread_{one}") + f"note('{one}')\nset_{other}({one}() + 1)"
+        assert notebook.run(one, body).ok
+    page.settle()
+    assert 8 <= len(runs) <= 20
