@@ -76,6 +76,7 @@ def _choose_cell(output: Locator) -> None:
     expect(cells.first).to_be_attached()
     output.locator(".dvn-scroller").first.click(position={"x": 60, "y": 55})  # it lies over the canvas
     expect(output.locator("[role=gridcell][aria-selected=true]")).to_have_count(1)
+    expect(output.locator("[data-testid=data-grid-canvas]")).to_be_focused()
 
 
 def _cell_typed(output: Locator) -> None:
