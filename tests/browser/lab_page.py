@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import nbformat
 from lab_server import wait_for
+from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
@@ -32,6 +33,17 @@ status => {
   const context = window.jupyterapp?.shell.currentWidget?.sessionContext;
   const kernel = context?.session?.kernel;
   return context?.isReady && kernel?.connectionStatus === "connected" && kernel.status === status;
+}
+"""
+KERNEL_STATUS = """
+() => {
+  const widget = window.jupyterapp?.shell.currentWidget;
+  const context = widget?.sessionContext;
+  const kernel = context?.session?.kernel;
+  return {
+    title: widget?.title.label, ready: context?.isReady, shown: context?.kernelDisplayStatus,
+    connection: kernel?.connectionStatus, status: kernel?.status, kernel: kernel?.id,
+  };
 }
 """
 OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }"
@@ -179,7 +191,12 @@ class LabPage:
 
     def expect_status(self, status: str, timeout_ms: float = TIMEOUT_MS) -> None:
         """Wait until Lab is connected to a kernel and has heard from it that it is idle, busy, ..."""
-        self.page.wait_for_function(KERNEL_HAS_STATUS, arg=status, timeout=timeout_ms)
+        try:
+            self.page.wait_for_function(KERNEL_HAS_STATUS, arg=status, timeout=timeout_ms)
+        except PlaywrightTimeoutError as error:
+            raise AssertionError(
+                f"the kernel is not {status}: {self.page.evaluate(KERNEL_STATUS)}"
+            ) from error
 
     def screenshot(self, path: Path) -> None:
         self.page.screenshot(path=path)
