@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from marimo._runtime.commands import UpdateUIElementCommand
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from marimo._runtime.runtime import Kernel
 
     from marimo_kernel_bridge.runtime.interface import LiveObserver
+
+
+_PRESSED: Final = frozenset({"marimo-button"})
 
 
 class UiValueQueue:
@@ -32,8 +35,12 @@ class UiValueQueue:
         self._waiting.append((element, frontend_value, ""))
 
     def replace(self, element: UIElement[Any, Any], frontend_value: object, source: str) -> None:
-        """Queue a value in place of those that wait for the element. `source` is the page that has set it."""
-        self._waiting = [waiting for waiting in self._waiting if waiting[0] is not element]
+        """Queue a value in place of those that wait for the element. `source` is the page that has set it.
+
+        The value of a button is one more press, and that of an element with others inside says only what changed: none is left out.
+        """
+        if element._args.component_name not in _PRESSED and len(list(with_inner(element))) == 1:
+            self._waiting = [waiting for waiting in self._waiting if waiting[0] is not element]
         self._waiting.append((element, frontend_value, source))
 
     def widget_changed(self, element: UIElement[Any, Any]) -> None:

@@ -202,6 +202,37 @@ def test_of_values_that_wait_for_one_element_the_last_counts(
     assert notebook.text("seen") == "[1, 8]"
 
 
+@pytest.mark.parametrize(
+    ("code", "values", "shown"),
+    [
+        ("mo.ui.button(value=0, on_click=lambda n: n + 1)", (1, 2, 3), "3"),
+        ("mo.ui.array([mo.ui.slider(1, 9)] * 2)", ({"0": 4}, {"1": 5}), "[4, 5]"),
+        (
+            "mo.ui.dictionary({'a': mo.ui.text(), 'b': mo.ui.text()})",
+            ({"a": "x"}, {"b": "y"}),
+            "{'a': 'x', 'b': 'y'}",
+        ),
+        ("mo.ui.array([mo.ui.button(value=0, on_click=lambda n: n + 1)])", ({"0": 1}, {"0": 2}), "[2]"),
+        (
+            "mo.md('{a} {b}').batch(a=mo.ui.text(), b=mo.ui.text())",
+            ({"a": "x"}, {"b": "y"}),
+            "{'a': 'x', 'b': 'y'}",
+        ),
+    ],
+    ids=["presses", "array", "dictionary", "presses in an array", "batch"],
+)
+def test_values_that_add_to_those_that_wait_for_an_element_all_count(
+    notebook: FrontEnd, page: LivePage, code: str, values: tuple[Any, ...], shown: str
+) -> None:
+    assert notebook.run("element", f"element = {code}\nelement").ok
+    assert notebook.run("of element", "print(element.value)").ok
+    (element, *_) = page.ids("element")
+    for value in values:
+        page.say(type="set", values=[(element, value)], wait=False)
+    page.settle()
+    assert notebook.text("of element") == shown
+
+
 def test_a_cell_that_runs_anew_takes_its_elements_from_the_pages(
     notebook: FrontEnd, page: LivePage, shown: str
 ) -> None:
