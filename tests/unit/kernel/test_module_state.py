@@ -219,8 +219,9 @@ def test_who_uses_what_a_module_holds_runs_after_who_changes_it(
 
 @pytest.mark.parametrize(("cells", "edit", "expected"), IN_PACKAGES.values(), ids=IN_PACKAGES)
 def test_who_uses_a_package_runs_after_who_puts_something_into_it(
-    lab: FrontEnd, cells: tuple[str, ...], edit: str, expected: str
+    lab: FrontEnd, monkeypatch: pytest.MonkeyPatch, cells: tuple[str, ...], edit: str, expected: str
 ) -> None:
+    monkeypatch.setattr("linecache.cache", {})  # without the thousands of entries that other tests have left
     lab.run_each(cells, (edit,))
     assert (lab.text("2"), lab.cells()["2"].stale) == (expected, False)
     lab.run("2", cells[2], metadata={"deletedCells": ["1"]})
