@@ -128,24 +128,29 @@ def test_readers_of_a_state_that_a_thread_sets_all_the_time_run_until_the_last_v
     assert notebook.text("last") == "20"
 
 
-def test_a_reader_that_was_interrupted_runs_with_the_next_value(notebook: FrontEnd, page: LivePage) -> None:
+@pytest.fixture
+def interrupted(notebook: FrontEnd, page: LivePage) -> str:
+    """The id of a slider whose first reader was interrupted at 5."""
     assert notebook.run("slider", "size = mo.ui.slider(1, 9)\nsize").ok
     assert notebook.run("reader", "if size.value == 5:\n    raise KeyboardInterrupt\nprint(size.value)").ok
     assert notebook.run("after", "print(size.value)").ok
     (element,) = page.ids("slider")
     page.set({element: 5})
     assert "KeyboardInterrupt" in str(notebook.outputs("reader"))
-    page.set({element: 6})
+    return element
+
+
+def test_a_reader_that_was_interrupted_runs_with_the_next_value(
+    notebook: FrontEnd, page: LivePage, interrupted: str
+) -> None:
+    page.set({interrupted: 6})
     assert notebook.text("reader") == notebook.text("after") == "6"
 
 
+@pytest.mark.usefixtures("interrupted")
 def test_a_reader_that_was_interrupted_runs_with_a_value_that_waits_while_another_cell_is_requested(
     notebook: FrontEnd, page: LivePage
 ) -> None:
-    assert notebook.run("slider", "size = mo.ui.slider(1, 9)\nsize").ok
-    assert notebook.run("reader", "if size.value == 5:\n    raise KeyboardInterrupt\nprint(size.value)").ok
-    assert notebook.run("after", "print(size.value)").ok
-    page.set({page.ids("slider")[0]: 5})
     notebook.kernel.kernel.notebook.runtime.queue_ui_value("size", 6)
     assert notebook.run("other", "1 + 1").ok
     page.settle()
