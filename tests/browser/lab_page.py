@@ -47,7 +47,11 @@ KERNEL_STATUS = """
 }
 """
 OPEN = "async path => { await window.jupyterapp.commands.execute('docmanager:open', { path }); }"
-CLOSE_ALL = "() => { for (const widget of [...window.jupyterapp.shell.widgets('main')]) widget.dispose(); }"
+# Promises that the closed kernels reject are reported in the task after: not to the next notebook.
+CLOSE_ALL = """async () => {
+  for (const widget of [...window.jupyterapp.shell.widgets('main')]) widget.dispose();
+  await new Promise(resolve => setTimeout(resolve));
+}"""
 SHOW = "index => void window.jupyterapp.shell.currentWidget.content.scrollToItem(index)"
 WINDOWING = "() => window.jupyterapp?.shell.currentWidget?.content?.notebookConfig?.windowingMode"
 
@@ -117,7 +121,7 @@ class LabPage:
         self.page.remove_listener("dialog", _accept)
 
     def _note(self, error: Error) -> None:
-        self.page_errors.append(str(error))
+        self.page_errors.append(error.stack or str(error))
 
     def _note_console(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not SLOW.search(message.text):
