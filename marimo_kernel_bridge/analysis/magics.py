@@ -31,7 +31,8 @@ class Magic:
 
     `valued` are its one-letter options that take a value. `expanded`: IPython replaces `{x}` and `$x` in its line.
     `binds` is a pattern of the names that its line binds, only the `first` of them or all. `word` is the command,
-    interpreter or class of `IPython.display` that the magic stands for; "" if the importer has none. `in_namespace`:
+    with the line at its `%l` or at its end, the interpreter or the class of `IPython.display` that the magic stands for; "" if
+    the importer has none. `in_namespace`:
     its Python runs in the user's namespace.
     """
 
@@ -79,11 +80,15 @@ MAGICS: Final[dict[str, Magic]] = {
     **_each("packages", "pip conda mamba uv"),
     **{
         name: Magic("command", word=name)
-        for name in ["ls", "mkdir", "rmdir", "rm", "mv", "cp", "cat", "less", "more", "man", "lf", "lk", "lx"]
+        for name in ["mkdir", "rmdir", "rm", "mv", "cp", "cat", "less", "more", "man"]
     },
-    "ll": Magic("command", word="ls -l"),
-    "ldir": Magic("command", word="ls -l"),
+    "ls": Magic("command", word="ls -F"),
+    "ll": Magic("command", word="ls -F -o"),
     "la": Magic("command", word="ls -a"),
+    "lf": Magic("command", word="ls -F -o %l | grep ^-"),
+    "lk": Magic("command", word="ls -F -o %l | grep ^l"),
+    "ldir": Magic("command", word="ls -F -o %l | grep /$"),
+    "lx": Magic("command", word="ls -F -o %l | grep ^-..x"),
     **{
         name: Magic("interpreter", binds=_STREAMS, first=False, word=name)
         for name in ("bash", "sh", "perl", "ruby", "python", "python3", "pypy")

@@ -101,7 +101,8 @@ def _profiler(use: LineMagic) -> str:
 
 def _command(use: LineMagic) -> str:
     assert use.magic is not None
-    return use.result.system(f"{use.magic.word} {use.line}".strip(), use.around.names)
+    word = use.magic.word if "%l" in use.magic.word else f"{use.magic.word} %l"
+    return use.result.system(word.replace("%l", use.line.strip()).strip(), use.around.names)
 
 
 def _ipython(use: LineMagic) -> str | None:

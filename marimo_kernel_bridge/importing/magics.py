@@ -109,7 +109,7 @@ def _with_call_replaced(
     if indentation.strip():
         indentation = ""
     lines = written.split("\n")
-    if written.lstrip().startswith("#") and len(lines) == 1 and indentation:
+    if indentation and all(line.startswith("#") for line in lines):
         lines.append("pass")
     text = ("\n" + indentation).join(lines) if '"""' not in written else written
     return code[:start] + text + code[end:].lstrip(";")

@@ -80,6 +80,38 @@ def test_what_runs_shows_the_same(source, output, tmp_path, monkeypatch):
         assert text == output
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "try:\n    %nosuch a\nexcept Exception:\n    print('no')",
+        "if x:\n    %nosuch a\n    %other",
+        "if x:\n    %matplotlib inline\nelse:\n    %nosuch",
+        "for k in 'ab':\n    # a comment\n    %nosuch {k}\n",
+    ],
+)
+def test_a_block_of_nothing_but_magics_that_are_commented_out_is_still_a_block(source):
+    result = translated(source, AROUND)
+    assert result.lost
+    exec(PRELUDE + result.code, {})
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("%ls", "folder/\nhelper.py\n"),
+        ("ls folder", "inner.txt\n"),
+        ("%ldir -g --time-style=+TIME", "folder/\n"),
+        ("%lf --time-style=+TIME", "helper.py\n"),
+    ],
+)
+def test_files_are_listed_as_by_ipython_s_aliases(source, output, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "helper.py").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder/inner.txt").write_text("")
+    assert ran(source)[0].rpartition("TIME ")[2] == output
+
+
 def test_the_value_of_a_timed_cell_is_still_shown():
     assert ran("%%time\ny = x\ny + 1")[0].endswith("4\n")
     assert ran("%time x + 1")[0].endswith("4\n")
