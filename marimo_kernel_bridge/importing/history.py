@@ -9,36 +9,11 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from marimo_kernel_bridge.analysis.name_uses import CellNames, read_cell
+from marimo_kernel_bridge.importing.known_values import Value, containers_in, value_of
 from marimo_kernel_bridge.importing.python_text import hides_its_value
-
-Value = Literal["none", "some", "any"]
-"""The value of a cell's last expression: always None, never None, or unknown before it runs."""
-
-_GIVE_NONE: Final = frozenset("print display help exec setattr delattr breakpoint".split())  # noqa: SIM905  # a list of words
-GIVE_SOMETHING: Final = frozenset(
-    """abs all any ascii bin bool bytearray bytes callable chr complex dict dir divmod enumerate filter float format
-    frozenset hasattr hash hex id int isinstance issubclass len list map oct ord range repr reversed round set sorted
-    str sum tuple type zip""".split()  # noqa: SIM905  # a list of words
-)
-_SOMETHING: Final = (
-    ast.BinOp,
-    ast.UnaryOp,
-    ast.Compare,
-    ast.JoinedStr,
-    ast.List,
-    ast.Tuple,
-    ast.Set,
-    ast.Dict,
-    ast.ListComp,
-    ast.SetComp,
-    ast.DictComp,
-    ast.GeneratorExp,
-    ast.Lambda,
-)
-
 
 _ORDINAL: Final = {1: "first", 2: "second", 3: "third"}
 
@@ -163,16 +138,7 @@ def _value(cell: CellNames, code: str, bound: set[str]) -> Value | None:
         ]
         if len(stores) == len(assigned) == 1:
             value = assigned[0]
-    if isinstance(value, ast.Constant):
-        return "none" if value.value is None else "some"
-    if isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id not in bound:
-        name = value.func.id
-        if name in _GIVE_NONE and not (
-            name == "display" and value.keywords
-        ):  # with display_id it returns a handle
-            return "none"
-        return "some" if name in GIVE_SOMETHING else "any"
-    return "some" if isinstance(value, _SOMETHING) else "any"
+    return value_of(value, containers_in(code), bound)
 
 
 def _binding(code: str, name: str) -> str:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse
-from marimo_kernel_bridge.importing.joining import is_known_to_be_nothing
+from marimo_kernel_bridge.importing.known_values import containers_in, value_of
 from marimo_kernel_bridge.importing.python_text import hides_its_value, span
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def _with_values(code: str, mode: str, show: str) -> str:
     last = tree.body[-1]
     match mode, last:
         case "all", _:
-            values = [node for node in _values(tree) if not is_known_to_be_nothing(node.value)]
+            containers = containers_in(code)
+            values = [node for node in _values(tree) if value_of(node.value, containers) != "none"]
             if values in ([], [last]):
                 return code
             for node in reversed(values):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
 from marimo_kernel_bridge.importing.generators import calls_in
-from marimo_kernel_bridge.importing.history import GIVE_SOMETHING
+from marimo_kernel_bridge.importing.known_values import containers_in, value_of
 from marimo_kernel_bridge.importing.python_text import hides_its_value, is_expression, span
 
 if TYPE_CHECKING:
@@ -15,18 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 _DISPLAY: Final = "IPython.display:display"
-
-_NO_VALUE: Final = frozenset(
-    """print append extend insert sort reverse clear update add remove show close seed set_xlabel simplefilter
-    filterwarnings set_option set_theme set_style set_context use savefig to_csv init_printing""".split()  # noqa: SIM905  # a list of words
-)
-
-_GIVING: Final = frozenset(
-    """head tail describe copy mean median sum std var min max count value_counts unique nunique corr round groupby agg
-    reset_index set_index sort_values drop dropna fillna merge join pivot_table items keys values format upper lower
-    strip split replace reshape transpose dot astype to_frame to_numpy tolist""".split()  # noqa: SIM905  # a list of words
-)
-"""Methods whose value is not None, unless they work in place."""
 
 
 def joined(
@@ -39,14 +27,15 @@ def joined(
     """
     needs: set[str] = set()
     parts = []
+    containers = containers_in(*codes)
     for code in codes[:-1]:
-        shown = _showing(code, display)
+        shown = _showing(code, display, containers)
         if shown != code:
             needs.add("display")
         parts.append(shown)
     last = codes[-1]
     if last_alone and any(displays(parse(part).body, {display}) for part in parts):
-        last = _showing(last, display)
+        last = _showing(last, display, containers)
     return "\n\n".join(part for part in [*parts, last] if part.strip()), needs
 
 
@@ -77,7 +66,9 @@ def with_all_displayed(code: str, displaying: AbstractSet[str], display: str = "
         case ast.Call(func=ast.Name(id=name)) if name == display:
             return code
         case value:
-            return _showing(code, display) if above or displays([value], displaying) else code
+            if above or displays([value], displaying):
+                return _showing(code, display, containers_in(code))
+            return code
 
 
 def displays(body: Sequence[ast.AST], displaying: AbstractSet[str]) -> bool:
@@ -107,13 +98,13 @@ def displaying_in(codes: Sequence[str], display: str = "display") -> frozenset[s
     return found
 
 
-def _showing(code: str, display: str) -> str:
+def _showing(code: str, display: str, containers: AbstractSet[str]) -> str:
     tree = parse(code)
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr) or hides_its_value(code):
         return code
     value = last.value
-    if is_known_to_be_nothing(value, display):
+    if (known := value_of(value, containers, display=display)) == "none":
         return code
     lines = code.split("\n")
     assert last.end_lineno is not None
@@ -122,34 +113,10 @@ def _showing(code: str, display: str) -> str:
     after = lines[last.end_lineno - 1].encode()[last.end_col_offset :].decode()
     body = "\n".join(lines[last.lineno - 1 : last.end_lineno])
     inner = body[len(before) : len(body) - len(after) if after else len(body)]
-    if isinstance(value, ast.Await) or (isinstance(value, ast.Call) and not _gives_something(value)):
+    if isinstance(value, ast.Await) or (isinstance(value, ast.Call) and known == "any"):
         text = f"_shown = {inner}{after}\nif _shown is not None:\n    {display}(_shown)"
     elif isinstance(value, ast.Tuple):
         text = f"{display}(({inner})){after}"  # parentheses: a tuple is one value
     else:
         text = f"{display}({inner}){after}"
     return "\n".join([*lines[: last.lineno - 1], f"{before}{text}", *lines[last.end_lineno :]])
-
-
-def is_known_to_be_nothing(value: ast.expr, display: str = "display") -> bool:
-    """Return whether the text shows that a value is None."""
-    match value:
-        case ast.Constant(value=None):
-            return True
-        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), keywords=keywords):
-            return name in _NO_VALUE or name in {"display", display} or any(map(_is_in_place, keywords))
-    return False
-
-
-def _is_in_place(keyword: ast.keyword) -> bool:
-    return (
-        keyword.arg == "inplace" and isinstance(keyword.value, ast.Constant) and keyword.value.value is True
-    )
-
-
-def _gives_something(call: ast.Call) -> bool:
-    """Return whether the value of a call is not None, as far as the text shows."""
-    if isinstance(call.func, ast.Attribute):
-        return call.func.attr in _GIVING and not any(keyword.arg == "inplace" for keyword in call.keywords)
-    name = getattr(call.func, "id", "")
-    return name in GIVE_SOMETHING | {"next"} or name[:1].isupper()  # an instance of a class

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.magics import MAGICS, Kind, Magic, split_options
 from marimo_kernel_bridge.importing import other_notebook, run_script, shell, timing
-from marimo_kernel_bridge.importing.python_text import first_line, is_expression
+from marimo_kernel_bridge.importing.python_text import first_line, with_value
 from marimo_kernel_bridge.importing.shell import text_literal
 from marimo_kernel_bridge.importing.translation import timed
 
@@ -142,9 +142,8 @@ def _time(use: LineMagic) -> str:
     statement = use.statement()
     if not use.alone:
         return f"({statement})"
-    if is_expression(statement):
-        return "\n".join([*timed(time, f"_value = {statement}"), "_value"])
-    return "\n".join(timed(time, statement))
+    code, value = with_value(statement, "_value")
+    return "\n".join([*timed(time, code), *([value] if value else [])])
 
 
 def _timeit(use: LineMagic) -> str:

@@ -7,6 +7,7 @@ import io
 import tokenize
 
 from marimo_kernel_bridge.analysis.name_uses import parse
+from marimo_kernel_bridge.importing.known_values import containers_in, value_of
 from marimo_kernel_bridge.protocol.lines import split_lines
 
 
@@ -47,6 +48,8 @@ def with_value(code: str, name: str) -> tuple[str, str]:
     tree = parse(code)
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr) or hides_its_value(code):
+        return code, ""
+    if value_of(last.value, containers_in(code)) == "none":
         return code, ""
     start, end = span(code, last)
     value = code[start:end]

@@ -117,6 +117,11 @@ def test_the_value_of_a_timed_cell_is_still_shown():
     assert ran("%time x + 1")[0].endswith("4\n")
 
 
+@pytest.mark.parametrize("magic", ["%time ", "%%time\n", "%%capture out\n"])
+def test_what_is_known_to_return_nothing_is_not_bound_to_be_shown(magic):
+    assert "_value" not in translated(f"{magic}print(1)", AROUND).code
+
+
 def test_names_bound_in_a_timed_or_captured_cell_are_there():
     assert ran("%%time\ny = x")[1]["y"] == 3
     names = ran("%%capture captured\nprint('inside')\nz = 5")[1]

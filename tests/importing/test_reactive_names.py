@@ -174,7 +174,7 @@ from sklearn.svm import SVC; m = SVC() | m.fit(x) | m.predict(y) | m.set_params(
 with open(p) as f:; ~lines = f.readlines() | with open(p, "a") as f:; ~f.write(x) | lines => with open(p) as _f:; ~lines = _f.readlines() | with open(p, "a") as _f:; ~_f.write(x) | lines
 import ipywidgets; w = ipywidgets.IntText(1) | w.value | w.value = 2 => import ipywidgets; w = ipywidgets.IntText(1); display(w.value); w.value = 2
 a = f() | a.x[0] = 1 | a.x[0] = 2 | a.x[0] = 3 | a.x[0] = 4 | a.x[0] = 5 | a => a = f(); a.x[0] = 1; a.x[0] = 2; a.x[0] = 3 | a_1 = a; a_1.x[0] = 4 | a_2 = a_1; a_2.x[0] = 5 | a_2
-class A:; ~n = 0 | def add(self): self.n += 1; A.add = add | a = A() | a.n | a.add() => class A:; ~n = 0 | A_1 = A; def add(self): self.n += 1; A_1.add = add | a = A_1(); display(a.n); a.add()
+class A:; ~n = 0 | def add(self): self.n += 1; A.add = add | a = A() | a.n | a.add() => class A:; ~n = 0 | A_1 = A; def add(self): self.n += 1; A_1.add = add | a = A_1(); display(a.n); _shown = a.add(); if _shown is not None:; ~display(_shown)
 
 # Deletions
 x = 1 | del x                                => x = 1 | pass

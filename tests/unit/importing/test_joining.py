@@ -17,11 +17,41 @@ from marimo_kernel_bridge.importing.joining import displaying_in, joined, with_a
         (["f(x)", "y"], "_shown = f(x)\nif _shown is not None:\n    display(_shown)\n\ny", {"display"}),
         (["next(x)", "y"], "display(next(x))\n\ny", {"display"}),
         (["df.head()", "y"], "display(df.head())\n\ny", {"display"}),
+        (["', '.join(x)", "y"], "display(', '.join(x))\n\ny", {"display"}),
+        (["x = [1]\nx.append(2)", "x"], "x = [1]\nx.append(2)\n\nx", set()),
+        (["x = {}", "x.update(a=1)", "x"], "x = {}\n\nx.update(a=1)\n\nx", set()),
+        (["df.drop('a', inplace=True)", "y"], "df.drop('a', inplace=True)\n\ny", set()),
         (["", "y"], "y", set()),
     ],
 )
 def test_the_last_value_of_each_cell_is_displayed(codes: list[str], code: str, needs: set[str]) -> None:
     assert joined(codes) == (code, needs)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "np.append(x, 1)",
+        "np.sort(x)",
+        "series.add(1)",
+        "series.update(1)",
+        "thread.join()",
+        "os.replace(a, b)",
+        "frame.to_csv()",
+        "ax.set_xlabel('x')",
+        "display(x, display_id='a')",
+    ],
+)
+def test_a_value_of_which_the_text_does_not_tell_whether_it_is_none_is_displayed_unless_it_is(
+    call: str,
+) -> None:
+    code = f"_shown = {call}\nif _shown is not None:\n    display(_shown)\n\ny"
+    assert joined([call, "y"]) == (code, {"display"})
+
+
+def test_a_name_that_is_also_bound_to_something_else_than_a_list_is_no_list() -> None:
+    for other in ("x = np.array(x)", "for x in y:\n    pass", "def f(x):\n    pass"):
+        assert "_shown = x.append(2)" in joined([f"x = [1]\n{other}", "x.append(2)", "x"])[0]
 
 
 def test_where_the_last_value_replaces_what_was_displayed_it_is_displayed_too() -> None:
