@@ -6,6 +6,7 @@ A table, and the rules for reading calls by it. Decides nothing about cells.
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -93,6 +94,13 @@ GENERATORS: Final = (
         unseen=frozenset({"fit", "shuffle"}),
     ),
 )
+_LEARNING: Final = re.compile(
+    r"sklearn\.(?:\w+\.)*(?:make_\w+|permutation_importance|\w*(?:KMeans|Mixture|Forest|ExtraTrees?|Tree|Boosting|Bagging|Boost)"
+    r"(?:Classifier|Regressor)?|IsolationForest|SGD\w+|MLP\w+|Perceptron|PassiveAggressive\w+|TSNE|SpectralClustering|\w*ShuffleSplit"
+    r"|Repeated\w+|RandomizedSearchCV|TruncatedSVD|FastICA|\w*NMF|LatentDirichletAllocation|RBFSampler|Nystroem|\w+RandomProjection)"
+)
+"""What scikit-learn draws for from NumPy's generator, unless it is given one: data, and objects where they are fitted."""
+_NOT_LEARNING: Final = re.compile(r".*\.make_(?:pipeline|union|column_transformer|column_selector|scorer)")
 _LOADER: Final = "torch.utils.data.DataLoader"
 """What draws whenever somebody takes data from it."""
 _DROPOUT: Final = "torch.nn.Dropout"
@@ -111,9 +119,17 @@ def draws(
         return True
     if last in functions:
         return True
-    if last not in generator.unseen or (path or "").startswith("random."):
+    if (last not in generator.unseen and not _learns(path, generator)) or (path or "").startswith("random."):
         return False
     return not any(keyword.arg in {"random_state", "seed", "rng", "generator"} for keyword in call.keywords)
+
+
+def _learns(path: str | None, generator: SharedGenerator) -> bool:
+    return (
+        generator.module == "numpy.random"
+        and _LEARNING.fullmatch(path or "") is not None
+        and not _NOT_LEARNING.fullmatch(path or "")
+    )
 
 
 def drawing_objects(
@@ -122,20 +138,26 @@ def drawing_objects(
     generator: SharedGenerator,
     dropping: AbstractSet[str],
 ) -> frozenset[str]:
-    """Return the names of objects that draw when they are used: loaders of data, models with dropout.
+    """Return the names of objects that draw when they are used: loaders of data, models with dropout, estimators.
 
     `dropping` are the classes and functions of the notebook that make models with dropout.
     """
-    if generator.module != "torch":
+    if generator.module not in {"torch", "numpy.random"}:
         return frozenset()
+    is_torch = generator.module == "torch"
     found: set[str] = set()
     for tree in trees:
         for node in ast.walk(tree):
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as value) if any(
-                    path_of(call.func, origins) == _LOADER
-                    or is_dropout(call, origins)
-                    or getattr(call.func, "id", "") in dropping
+                    (
+                        path_of(call.func, origins) == _LOADER
+                        or is_dropout(call, origins)
+                        or getattr(call.func, "id", "") in dropping
+                    )
+                    if is_torch
+                    else _learns(path_of(call.func, origins), generator)
+                    and draws(call, origins, generator, frozenset())
                     for call in ast.walk(value)
                     if isinstance(call, ast.Call)
                 ):

@@ -62,11 +62,13 @@ def {name}(function, number=0, repeat=7, precision=3, quiet=False):  # as IPytho
     return result"""
 _REPEATED_DRAWS: Final = """\
 def {name}(get_state, set_state):
-    # For the cells below a seed: each draws the same numbers when it runs again
-    states = {}
+    # For the cells below a seed: each begins where the one above it ended, also when it runs again
+    states = []
 
-    def begin(cell):
-        set_state(states.setdefault(cell, get_state()))
+    def begin():
+        states[:] = states or [get_state()]
+        set_state(*states)
+        return {name}(get_state, set_state)
 
     return begin"""
 _SHOWN_AS: Final = """\

@@ -1,8 +1,9 @@
 """Reproducible random numbers from a shared generator that is seeded in one cell and drawn from in others.
 
 A cell that runs again would draw different numbers, because the generator has advanced. So each cell that draws
-restores on a rerun the generator's state of its own first run, until the cell that seeds runs again. A first run
-restores nothing, so draws inside libraries count as well. A cell that seeds before it draws stays as it is.
+restores on a rerun the state in which it began. When a cell above it that seeds or draws runs again, it runs too, and
+begins where that one ended. A first run restores nothing, so draws inside libraries count as well. A cell that seeds
+before it draws stays as it is.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ class _Notebook:
             if not drawing or seed is None:
                 continue
             for below in drawing:
-                self._begin(results[below], below)
+                self._begin(results[below], is_last=below == drawing[-1])
             inserted[number] = self._memory(seed, called)
             results[number].needs = self.generator.state is not None
         for number, line in inserted.items():
@@ -112,13 +113,14 @@ class _Notebook:
             assert seed is not None
             results[number].code = _inserted(results[number].code, self.read[number].source, seed, line)
 
-    def _begin(self, result: Seeded, number: int) -> None:
+    def _begin(self, result: Seeded, *, is_last: bool) -> None:
         name = self.generator.name
         if self.generator.state is None:
             result.code = f"{name}  # what it draws depends on it\n{result.code}"
             result.notes.append(_NOT_REPEATED)
             return
-        result.code = f"{name}({number + 1})\n{result.code}"
+        begin = f"{name}()" if is_last else f"{name} = {name}()"  # for the next one
+        result.code = f"{begin}\n{result.code}"
         result.notes.append(_REPEATS.format(name))
         if self.generator.module == "torch" and any("cuda" in cell.source for cell in self.read):
             result.notes.append(_ON_THE_CPU)

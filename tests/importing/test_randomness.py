@@ -6,7 +6,7 @@ import sys
 from types import ModuleType
 
 import pytest
-from reactive import Reactive, assert_shows_the_same_again_and_again, prepared
+from reactive import Reactive, assert_shows_the_same_again_and_again, in_order, prepared
 
 from marimo_kernel_bridge.importing.randomness import repeated
 from tests.inputs import inputs
@@ -17,7 +17,11 @@ IMPORTS = "import random\nfrom random import randint\nimport numpy as np\nfrom n
 def repeats(*codes):
     """Which cells are made to repeat their draws, by number from 1."""
     cells = repeated([IMPORTS, *codes])
-    return [number for number, cell in enumerate(cells) if re.match(r"repeat_\w+\(", cell.code)]
+    return [
+        number
+        for number, cell in enumerate(cells)
+        if re.match(r"repeat_\w+(?: = repeat_\w+)?\(\)\n", cell.code)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,11 @@ def repeats(*codes):
         (["def everything(n):\n    random.seed(n)\n    np.random.seed(n)\neverything(1)", "randn()", "randint(1, 9)"], [2, 3]),
         (["def everything(n):\n    np.random.seed(n)", "everything(1)", "randn()", "everything(2)\nrandn()"], [3]),
         (["from transformers import set_seed\nset_seed(1)", "randn()", "random.random()"], [2, 3]),
+        (["np.random.seed(1)", "from sklearn.cluster import KMeans\nkm = KMeans(3)", "km.fit(X)", "1"], [2, 3]),
+        (["np.random.seed(1)", "from sklearn.tree import DecisionTreeClassifier as T\nT(random_state=1).fit(X)"], []),
+        (["np.random.seed(1)", "from sklearn.linear_model import LinearRegression\nm = LinearRegression()", "m.fit(X)"], []),
+        (["np.random.seed(1)", "import sklearn.datasets as d\nd.make_blobs(9)", "d.make_blobs(9, random_state=2)"], [2]),
+        (["np.random.seed(1)", "from sklearn.pipeline import make_pipeline\nmake_pipeline(a)"], []),
         (["import repeated_draws\nnp.random.seed(1)", "np.random.rand()"], []),
     ],
 )  # fmt: skip
@@ -78,9 +87,37 @@ def test_one_function_at_the_top_serves_all_generators():
         "random.seed(2)"
     )
     assert [cell.code for cell in cells[2:]] == [
-        "repeat_numpy_draws(2)\nnp.random.rand()",
-        "repeat_draws(3)\nrandom.random()",
+        "repeat_numpy_draws()\nnp.random.rand()",
+        "repeat_draws()\nrandom.random()",
     ]
+
+
+@pytest.mark.parametrize(
+    ("codes", "line", "edited"),
+    [
+        (["np.random.seed(0)", "n = 5\nnp.random.rand(n)", "np.random.rand(2)", "np.random.rand(2)"], "n = 5", "n = 6"),
+        (["random.seed(0)", "rows = list(range(9))\nrandom.shuffle(rows)", "hand = random.sample(rows, 2)\nhand"], "9", "12"),
+        (["np.random.seed(0)", "def f(k):\n    return [np.random.rand() for _ in range(k)]", "f(2)", "f(3)", "f(1)"], "f(3)", "f(4)"),
+        (["np.random.seed(0)", "np.random.rand(2)", "np.random.rand()\nnp.random.seed(1)", "np.random.rand(2)"], "rand(2)", "rand(7)"),
+        (["np.random.seed(0)", "x = 1", "np.random.rand(2)", "x = 2\nnp.random.rand(x)", "np.random.rand()"], "x = 2", "x = 3"),
+    ],
+)  # fmt: skip
+def test_cells_that_draw_follow_an_edit_of_how_much_a_cell_above_them_draws(codes, line, edited):
+    codes = [IMPORTS, *codes]
+    place = next(number for number, code in enumerate(codes) if line in code)
+    expected = in_order(
+        [code.replace(line, edited) if at == place else code for at, code in enumerate(codes)]
+    )
+    cells = prepared(codes).cells
+    reactive = Reactive([cell.code for cell in cells])
+    reactive.run()
+    changed = next(number for number, cell in enumerate(cells) if cell.positions == (place + 1,))
+    reactive.private[changed] = reactive.private[changed].replace(line, edited)
+    ran = reactive.run(reactive.downstream(changed))
+    places = {number: cell.positions[0] - 1 for number, cell in enumerate(cells) if cell.positions}
+    before = in_order(codes)
+    for number, at in places.items():
+        assert ran.get(number, before[at]) == expected[at], cells[number].code
 
 
 def test_cells_that_seed_before_they_draw_depend_on_no_other():
