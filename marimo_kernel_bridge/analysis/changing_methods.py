@@ -64,7 +64,7 @@ def change_by_call(name: str, kind: Kind, *, direct: bool) -> How | None:
         return "method" if direct else "nested"
     if name == "pop" and kind in {"list", "dict", "set"}:
         return "method"
-    return "inplace" if name == "insert" and kind == "frame" else None
+    return "inplace" if name in {"insert", "pop"} and kind == "frame" else None
 
 
 def change_by_discarded_call(name: str, kind: Kind) -> tuple[How, bool] | None:
@@ -87,6 +87,8 @@ def change_by_training(name: str, kind: Kind, origin: str, *, discarded: bool) -
     """
     if kind in {"plot", "array", "frame", "value", "list", "dict", "set", "random"}:
         return None
+    if name == "pop" and kind == "unknown":  # a value that is used; see `change_by_discarded_call` for others
+        return "other"
     if name in _FITTING_WITH_RESULT and not origin.startswith(_FITTED_ELSEWHERE):
         return "train" if origin.startswith(_FITTED_FURTHER) else "fit"
     in_place = name.endswith("_") and not name.endswith("__")

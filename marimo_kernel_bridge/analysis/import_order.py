@@ -207,8 +207,9 @@ class ImportOrder(DocumentOrder):
             return changes.DEEP if depth <= Depth.PLAIN else None
         if kind == "random":
             return changes.DEEP
-        if kind == "unknown" and "fit" in hows <= {"fit", "other"} and self.document.facts.is_estimator(name):
-            return changes.CLONE  # which keeps its parameters: `set_params` is one of the others
+        if kind == "unknown" and hows and self.document.facts.is_estimator(name):
+            # A clone keeps the parameters: `set_params` is one of the others. `partial_fit` goes on with what was learned.
+            return changes.CLONE if "fit" in hows <= {"fit", "other"} else changes.DEEP
         return changes.DEEP if self._is_plain(name) and hows else None
 
     def _is_plain(self, name: str) -> bool:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from marimo_kernel_bridge.analysis.name_facts import NameFacts
 
 _PUTTING: Final = frozenset({"append", "appendleft", "insert", "add", "setdefault", "put"})
+_FETCHING: Final = frozenset({"fetchone", "fetchmany", "fetchall"})
+_EXECUTING: Final = frozenset({"execute", "executemany", "executescript"})
 _PANDAS_PARTS: Final = frozenset({"loc", "iloc", "at", "iat"})
 _PANDAS_ATTRIBUTES: Final = frozenset({"columns", "index", "name", "names", "values"})
 
@@ -64,6 +66,7 @@ class _Finder:
         self.found: list[Mutation] = []
         self._current: ast.stmt = ast.Pass()
         self._items: set[str] = set()  # variables of the loops around
+        self._executed: set[str] = set()  # cursors that have run a statement in this cell
 
     def statement(self, node: ast.stmt) -> None:  # noqa: C901, PLR0912  # one case for each form
         was, self._current = self._current, node
@@ -273,6 +276,15 @@ class _Finder:
             match inside:
                 case ast.Call(func=ast.Name(id="next"), args=[ast.Name() as name, *_]):
                     self._add(Mutation(name.id, "next", name, self._current))
+                    if self.facts.thorough and self.facts.kind(name.id) == "unknown":
+                        self.facts.kinds[name.id] = "iterator"
+                case ast.Call(func=ast.Attribute(value=ast.Name() as name, attr=method)) if (
+                    self.facts.thorough
+                    and method in _FETCHING
+                    and name.id not in self._executed
+                    and not self.facts.is_module(name.id)
+                ):
+                    self._add(Mutation(name.id, "next", name, self._current))
                 case ast.Call(func=ast.Name(id="next"), args=[ast.Subscript() | ast.Attribute() as part, *_]):
                     self._advance_part(part)
 
@@ -296,6 +308,11 @@ class _Finder:
         change = change_by_discarded_call(call.func.attr, kind)
         if change is not None:
             how, repeatable = change
+            in_container = kind in {"list", "dict"} and not isinstance(call.func.value, ast.Name)
+            if (
+                self.facts.thorough and in_container
+            ):  # `models["a"].fit(X, y)` changes what the container holds
+                how = "nested"
             self._add(Mutation(root.id, how, root, self._current, repeatable=repeatable))
 
     def _call(self, call: ast.Call) -> None:
@@ -340,6 +357,9 @@ class _Finder:
         if how is None and self.facts.thorough and not discarded:
             origin = self.facts.origins.get(root.id, "")
             how = change_by_training(name, self.facts.kind(root.id), origin, discarded=False)
+        if how is None and name in _EXECUTING and root.id in self.facts.cursors:
+            how = "other"  # what this cell fetches below is another result
+            self._executed.add(root.id)
         if how is not None:
             self._add(Mutation(root.id, how, root, self._current, repeatable=how == "fit"))
 

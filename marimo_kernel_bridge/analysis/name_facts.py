@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.mutation import Effects
-from marimo_kernel_bridge.analysis.object_kinds import is_view, kind_of, shared_with
+from marimo_kernel_bridge.analysis.object_kinds import is_used_up, is_view, kind_of, shared_with
 from marimo_kernel_bridge.analysis.syntax import called_name
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class NameFacts:
     holders: dict[str, frozenset[str] | None] = field(
         default_factory=dict
     )  # names of objects that hold iterators or files: under which keys, None: anywhere
+    cursors: set[str] = field(default_factory=set)  # names of cursors of databases
     thorough: bool = False  # also changes that only an analysis without a run needs: training, writing
     copies_on_write: bool = True  # pandas does: from version 3 on
 
@@ -110,12 +111,18 @@ class NameFacts:
         kind, called = self.kind_of(value), called_name(value)
         if kind == "own" and called in self.foreign:
             kind = "live"
+        if self.thorough and isinstance(value, ast.Call) and is_used_up(value, self.origin_of(value.func)):
+            kind = "iterator"
         viewed, holds = is_view(value, self.kinds), self.holds_iterator(value)
         keys = self._keys_of_iterators(value) if holds else None
         self.bind(name, kind, shared_with(value, self.kinds))
         if holds:
             self.holders[name] = keys
         (self.views.add if viewed else self.views.discard)(name)
+        is_cursor = (
+            self.thorough and isinstance(value, ast.Call) and getattr(value.func, "attr", "") == "cursor"
+        )
+        (self.cursors.add if is_cursor else self.cursors.discard)(name)
         if isinstance(value, ast.Call):
             origin = self.origin_of(value.func)
             self.origins[name] = "" if _makes_data(value.func, origin) else origin

@@ -7,6 +7,7 @@ copied, and how.
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
@@ -61,6 +62,14 @@ _CALLED: Final[dict[str, Kind]] = {
         ("connect", "cursor", "urlopen", "socket", "Output", "IntSlider", "FloatSlider", "Thread"), "live"
     ),
 }
+_ITERATORS: Final = re.compile(
+    r"itertools\.(?!tee)\w+|csv\.(?:reader|DictReader)|os\.(?:walk|fwalk|scandir)|re\.finditer|glob\.iglob|heapq\.merge"
+    r"|struct\.iter_unpack|xml\.etree\.\w+\.iterparse|difflib\.(?:ndiff|\w+_diff)|tokenize\.\w*tokens?|tokenize\.tokenize"
+)
+"""Functions of the standard library whose result is used up by reading it."""
+_ITERATING: Final = frozenset(
+    {"iterrows", "itertuples", "iterdir", "rglob", "finditer", "iterfind", "itertext"}
+)
 _BUFFERS: Final = frozenset({"StringIO", "BytesIO"})
 _TEMPORARY: Final = frozenset({"TemporaryFile", "NamedTemporaryFile"})
 _MODES_OF_WRITING: Final = frozenset("wax+")
@@ -133,6 +142,14 @@ def kind_of(node: ast.expr | None, kinds: Mapping[str, Kind], modules: Mapping[s
         case _:
             kind = "unknown"
     return kind
+
+
+def is_used_up(call: ast.Call, origin: str) -> bool:
+    """Return whether a call of a library gives an iterator. `origin` is the function's path, if it is imported."""
+    if origin:
+        chunks = any(keyword.arg in {"chunksize", "iterator"} for keyword in call.keywords)
+        return _ITERATORS.fullmatch(origin) is not None or (chunks and origin.startswith("pandas.read_"))
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _ITERATING
 
 
 def _kind_of_part(kind: Kind, key: ast.expr) -> Kind:

@@ -161,8 +161,24 @@ def test_what_an_estimator_has_learned_in_part_is_kept():
         "_ = model.partial_fit(0, [5])",
         "print(model.predict([0]))",
     ]
-    _, reactive, _ = converted(codes)
+    _, reactive, first = converted(codes)
     assert "clone" not in "".join(reactive.codes)
+    for number in reversed(range(len(reactive.codes))):
+        assert all(text == first[other] for other, text in reactive.run(reactive.downstream(number)).items())
+    assert_an_edit_shows_what_a_fresh_run_shows(codes, "[5]", "[6]")
+
+
+def test_an_estimator_in_a_dictionary_is_fitted_itself_not_in_a_copy_of_the_dictionary():
+    codes = [
+        IMPORTED,
+        "models = {'a': model, 'b': Mean()}",
+        "models['a'].fit(0, [1])\nmodels['b'].fit(0, [2])\nNone",
+        "models['b'].fit(0, [3])\nNone",
+        "print(models['b'].predict([0]))",
+    ]
+    _, reactive, _ = converted(codes)
+    assert "models.copy()" not in "".join(reactive.codes)
+    assert_an_edit_shows_what_a_fresh_run_shows(codes, "[3]", "[4]")
 
 
 def test_what_fit_transform_has_learned_reaches_the_cells_below():
