@@ -192,7 +192,12 @@ class _Walk:
             return []
         self.mutable.add(id(value))
         self._note_methods(value)
-        return [part for name, part in vars(value).items() if not name.startswith("__")]
+        held = [part for name, part in vars(value).items() if not name.startswith("__")]
+        kind = type(value)
+        if kind.__module__ == _NOTEBOOK:  # a class of the notebook makes its subclasses and its instances
+            self.classes.add(kind)
+            held += [kind] if self._with_state else []
+        return held
 
     def enter_other(self, value: object) -> list[object]:
         kind = type(value)  # `isinstance` would read the value's `__class__`, which may run code

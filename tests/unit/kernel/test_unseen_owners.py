@@ -282,6 +282,17 @@ CHANGED: dict[str, Notebook] = {
         "p[0].popitem();",
     ),
     "a class, whose instance is used": ((_DEFINES, "A.f = lambda self: 2", "print(a.f())"), "A.f = lambda self: 3"),
+    "the classes that their metaclass keeps": (
+        (
+            (
+                "class M(type):\n    made = []\n    def __new__(*parts):\n        made = type.__new__(*parts)\n"
+                "        M.made.append((made.__name__, getattr(made, 'n', 0)))\n        return made\nclass Base(metaclass=M): pass"
+            ),
+            "class X(Base): n = 1",
+            "print(M.made)",
+        ),
+        "class X(Base): n = 2",
+    ),
     "an object in a string that is evaluated": (("a = []", "exec('a.append(1)')", "print(a)"), "exec('a.append(2)')"),
     "a name in a string that is evaluated": (("x = 1", "exec('x = 2')", "print(x)"), "exec('x = 3')"),
     "a name that only a string binds": (("x = 1", "exec('made = 2')", "print(made)"), "exec('made = 3')"),
