@@ -22,6 +22,7 @@ from enum import Enum
 from io import BytesIO, StringIO
 from typing import TYPE_CHECKING, Any, Final
 
+from marimo_kernel_bridge.inspecting.value_text import class_name
 from marimo_kernel_bridge.kernel.versions import library_objects
 from marimo_kernel_bridge.kernel.versions.value_copies import is_tied_class, own_attributes
 
@@ -129,6 +130,7 @@ class _Walk:
 
     def enter_function(self, value: types.FunctionType) -> list[object]:
         held: list[object] = []
+        self.state.append(value.__code__)  # equal for a function that is defined once more
         if value.__module__ == _NOTEBOOK:
             self.codes.add(value.__code__)
             held += [
@@ -147,6 +149,7 @@ class _Walk:
         return [value.__func__, value.__self__]
 
     def enter_builtin(self, value: types.BuiltinFunctionType) -> list[object]:
+        self.state.append(value.__qualname__)
         return [] if isinstance(value.__self__, types.ModuleType) else [value.__self__]
 
     def enter_partial(self, value: functools.partial[object]) -> list[object]:
@@ -188,15 +191,17 @@ class _Walk:
         return gc.get_referents(owner) if type(owner).__module__ == "_io" else [owner]
 
     def enter_class(self, value: type) -> list[object]:
+        self.state.append(class_name(value))
         if value.__module__ != _NOTEBOOK:
             return []
         self.mutable.add(id(value))
         self._note_methods(value)
         held = [part for name, part in vars(value).items() if not name.startswith("__")]
-        kind = type(value)
-        if kind.__module__ == _NOTEBOOK:  # a class of the notebook makes its subclasses and its instances
-            self.classes.add(kind)
-            held += [kind] if self._with_state else []
+        # What makes its subclasses and its instances: the notebook's metaclass, the methods that it inherits.
+        for kind in (type(value), *value.__mro__[1:]):
+            if kind.__module__ == _NOTEBOOK:
+                self.classes.add(kind)
+                held += [kind] if self._with_state else []
         return held
 
     def enter_other(self, value: object) -> list[object]:

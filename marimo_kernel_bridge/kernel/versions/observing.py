@@ -175,7 +175,8 @@ def observe(
     shown = _sharing(near | before.states.keys(), values) or _sharing(near, values)
     reach = {name: seen for name in shown if (seen := reached(values[name])) is not None and seen.mutable}
     # Whoever uses an instance reads what a cell has put into its class since.
-    read = before.classes - frozenset(mentions) - kept
+    # Not `mentions`, in which they are since the run before.
+    read = before.classes - _names_in(source) - kept
     stated = _stated(
         source, frozenset((name, kind) for name in reach if (kind := _KINDS.get(_package(values[name]))))
     )

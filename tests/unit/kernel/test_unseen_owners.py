@@ -293,6 +293,23 @@ CHANGED: dict[str, Notebook] = {
         ),
         "class X(Base): n = 2",
     ),
+    "the classes that a class above their own keeps": (
+        (
+            "class Base:\n    made = []\n    def __init_subclass__(cls): Base.made.append(cls.__name__)",
+            "class Mid(Base): pass",
+            "class Leaf(Mid): pass",
+            "print(Base.made)",
+        ),
+        "class Other(Mid): pass",
+    ),
+    "which function of a library is in a dictionary": (
+        (
+            "import numpy as np\nhow = {'f': np.sum, 'c': dict}\nv = np.arange(4)",
+            "exec(\"how['f'] = np.max\")",
+            "print(how['f'](v), how['c']())",
+        ),
+        "exec(\"how['c'] = list\")",
+    ),
     "an object in a string that is evaluated": (("a = []", "exec('a.append(1)')", "print(a)"), "exec('a.append(2)')"),
     "a name in a string that is evaluated": (("x = 1", "exec('x = 2')", "print(x)"), "exec('x = 3')"),
     "a name that only a string binds": (("x = 1", "exec('made = 2')", "print(made)"), "exec('made = 3')"),
@@ -356,6 +373,14 @@ def test_who_only_looks_at_an_object_weakly_lets_cells_above_run_alone(lab: Fron
     made = lab.text("made")
     assert lab.run("shown", "print(a.n)").ok
     assert lab.text("made") == made
+
+
+def test_a_method_is_that_of_its_class_once_the_cell_that_replaced_it_is_gone(lab: FrontEnd) -> None:
+    replaces = "def loud(self): return 'HI'\nA.f = loud"
+    cells = {"c0": _DEFINES, "c1": replaces, "c2": "print(a.f())", "c3": "print(A().f())"}
+    edit = Step("c1", replaces.replace("HI", "HO"))
+    tried = History(cells, (edit, Step("c2"), Step("c1"), Step("c1", kind="delete")))
+    assert counterexample(lab, tried) is None
 
 
 def test_changes_that_no_name_shows_are_followed(lab: FrontEnd) -> None:
