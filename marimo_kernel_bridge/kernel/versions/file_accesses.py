@@ -28,7 +28,8 @@ from marimo_kernel_bridge.kernel.versions.file_mentions import (
     reads,
 )
 from marimo_kernel_bridge.kernel.versions.notebook_paths import PATH_TYPES, notebooks_path
-from marimo_kernel_bridge.kernel.versions.open_files import mapped, may_write, written_through
+from marimo_kernel_bridge.kernel.versions.open_files import behind, may_write, written_through
+from marimo_kernel_bridge.kernel.versions.value_copies import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -94,6 +95,13 @@ class _Recording:
         if name is not None and name not in self.writes:
             self.existed.setdefault(name, os.path.lexists(name))
             self.appends.add(name)
+
+    def use_maps(self, values: Iterable[object], mutated: Iterable[object]) -> None:
+        """Note the files of which there are maps behind values, and behind those that the body has mutated."""
+        for value in behind(mutated):
+            self.append(mapped(value))
+        for path in {mapped(value, read=True) for value in behind(values)} - self.appends:
+            self.read(path)
 
     def replaced(
         self, source: object, target: object, source_folder: int = -1, target_folder: int = -1
@@ -204,8 +212,9 @@ class FileWatch:
         self._reads = self._looks or reads(code)
         self._before = {path: _status(path) for path in self._paths(held)}
         self._recording = _Recording(by_key=_BY_KEY.search(code) is not None)
-        if may_write(code):
-            for path in written_through(held):
+        deep = behind(held)
+        if may_write(code, deep):
+            for path in written_through(deep):
                 self._recording.append(path)
         _current = self._recording
         self._token = _of_context.set(self._recording)
@@ -221,8 +230,8 @@ class FileWatch:
         _current = None
         _of_context.reset(self._token)
         seen = self._recording
-        for path in filter(None, map(mapped, mutated)):
-            seen.append(path)
+        values = list(values)
+        seen.use_maps(values, mutated)
         before = {**seen.connected_to, **self._before}
         contents = seen.reads | set(seen.connected_to)
         for path in self._paths(values) | set(seen.connected_to):

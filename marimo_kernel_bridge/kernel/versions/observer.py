@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.analysis.observations import Observations, file_name
 from marimo_kernel_bridge.analysis.syntax import words_of
+from marimo_kernel_bridge.kernel.versions.value_copies import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,7 +87,9 @@ class CellObserver:
             )
             if self._watch.unwatched:
                 self.unwatched[cell_id] = self._watch.unwatched
-        if calls_something(code) or (self._files is not None and _IMPORTS.search(code)):
+        if calls_something(code) or (
+            self._files is not None and _uses_file_uncalled(code, map(self._values.get, mentioned))
+        ):
             from marimo_kernel_bridge.kernel.versions.file_accesses import FileWatch  # noqa: PLC0415  # a client waits for the sockets
             from marimo_kernel_bridge.kernel.versions.live_objects import LiveStates, uses  # noqa: PLC0415  # a client waits for the sockets
             from marimo_kernel_bridge.kernel.versions.module_state import ModuleWatch  # noqa: PLC0415  # a client waits for the sockets
@@ -359,6 +362,15 @@ class CellObserver:
             self._files.forget(cell_id)
             self._live.forget(cell_id)
         self.unwatched.pop(cell_id, None)
+
+
+def _uses_file_uncalled(code: str, values: Iterable[object]) -> bool:
+    """Return whether a cell that calls nothing may use a file: by an import, or by an array that is a map of it."""
+    if _IMPORTS.search(code):
+        return True
+    from marimo_kernel_bridge.kernel.versions.open_files import behind  # noqa: PLC0415  # as in `CellObserver.begin`
+
+    return any(mapped(value, read=True) for value in behind(values))
 
 
 def _held_in(data: Iterable[Datum], names: Iterable[str], values: Mapping[str, Any]) -> frozenset[str]:

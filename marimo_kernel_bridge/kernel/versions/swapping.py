@@ -16,7 +16,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marimo_kernel_bridge.kernel.versions.copies_of_a_body import PLAIN, CopiesAbove, ShallowCopies
-from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, shares
+from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, mapped, shares
 from marimo_kernel_bridge.runtime.interface import is_private, version_name
 
 if TYPE_CHECKING:
@@ -230,7 +230,7 @@ class VersionValues:
             if not above or above not in self._values:
                 continue
             if self._values.setdefault(version, mutated) is self._values[above]:
-                self._consumed.add(above)
+                _note_consumed(above, self._values, self._consumed)
 
     def consume(self, cell_id: str, mutated: Sequence[object], flow: ValueFlow) -> None:
         """Record that a cell mutated objects: the versions of other cells that hold them are consumed."""
@@ -246,7 +246,7 @@ class VersionValues:
                 if maker != cell_id and (
                     id(value) in ids or ((seen := reached(value)) is not None and seen.has(ids))
                 ):
-                    self._consumed.add(version)
+                    _note_consumed(version, self._values, self._consumed)
         self._consume_older(cell_id, mutated, flow)
 
     def _consume_older(self, cell_id: str, mutated: Sequence[object], flow: ValueFlow) -> None:
@@ -269,7 +269,7 @@ class VersionValues:
                         *(seen.mutable if (seen := reached(each)) else {id(each)} for each in mutated)
                     )
                 if (seen := reached(value)) is not None and seen.has(parts):
-                    self._consumed.add(version)
+                    _note_consumed(version, self._values, self._consumed)
 
     def show_last(self, flow: ValueFlow) -> None:
         """Assign to each plain name the value of its last definition."""
@@ -346,7 +346,8 @@ class VersionValues:
     def _copied(self, value: T, copying: Callable[[T], T], flow: ValueFlow) -> ValueCopy[T] | None:
         from marimo_kernel_bridge.kernel.versions.object_ends import is_end_noticed  # noqa: PLC0415  # a client waits for the sockets
 
-        if any(map(is_end_noticed, value if isinstance(value, tuple) else (value,))):
+        parts = value if isinstance(value, tuple) else (value,)
+        if any(map(is_end_noticed, parts)) or any(map(mapped, parts)):
             return None
         try:
             with self._interruptible():
@@ -379,10 +380,16 @@ class VersionValues:
                 version = version_name(name, maker)
                 if version in self._values and self._values[version] is original:
                     if value_copy is None:
-                        self._consumed.add(version)
+                        _note_consumed(version, self._values, self._consumed)
                     else:
                         self._values[version] = value_copy.value
                         self._sizes[version], size = size, 0  # one copy for all of them
+
+
+def _note_consumed(version: str, values: Mapping[str, object], consumed: set[str]) -> None:
+    """Record that the object of a version was mutated. What is on disk is never made again: that could lose what was written."""
+    if mapped(values.get(version)) is None:
+        consumed.add(version)
 
 
 def _are_labels(value: object, others: Iterable[object]) -> bool:

@@ -71,6 +71,19 @@ def is_tied(value: object) -> bool:
     return isinstance(value, _UNCHANGING) or is_tied_class(type(value))  # type: ignore[arg-type]  # a class can be hashed
 
 
+def mapped(value: Any, *, read: bool = False) -> str | None:
+    """Return the path of the file that an array is a map of, None for any other value. `read`: also one that cannot be written."""
+    if str(type(value).__module__).partition(".")[0] != "numpy":
+        return None
+    while value is not None:
+        path = getattr(value, "filename", None)
+        if path is not None:
+            modes = {"c"} if read else {"r", "c"}  # a copy on write is the array's own
+            return None if getattr(value, "mode", "r") in modes else str(path)
+        value = getattr(value, "base", None)
+    return None
+
+
 @lru_cache(maxsize=1000)
 def is_tied_class(kind: type) -> bool:
     """Return whether instances of a class are tied to an external resource."""
@@ -161,6 +174,8 @@ def size_of(values: Iterable[object], *, deep: bool) -> int:
         seen.add(id(value))
         if deep and type(value).__module__.partition(".")[0] in _DRAWN and is_tied_class(type(value)):  # type: ignore[arg-type]  # a class can be hashed
             return LARGEST + 1  # what others draw on as well
+        if deep and mapped(value) is not None:
+            return LARGEST + 1  # a copy would not be on disk
         size += _own_size(value)
         held = _held(value) if deep else []
         others = [part for part in held if type(part) not in _PLAIN]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from marimo_kernel_bridge.kernel.versions.acting_cells import _acts
-from marimo_kernel_bridge.kernel.versions.open_files import mapped, written_through
+from marimo_kernel_bridge.kernel.versions.open_files import written_through
+from marimo_kernel_bridge.kernel.versions.value_copies import mapped
 from marimo_kernel_bridge.kernel.versions.written_modules import forget_modules
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 
@@ -173,6 +174,42 @@ HANDLES: dict[str, tuple[tuple[str, ...], str]] = {
         ),
         "1: put('b')",
     ),
+    "a file that a function prints into": (
+        (
+            "f = open('t', 'w')\ndef say(text): print(text, end='', file=f)",
+            "say('a')",
+            "f.close()",
+            "print(open('t').read())",
+        ),
+        "1: say('b')",
+    ),
+    "a file that a closure has": (
+        (
+            "def opened():\n    f = open('t', 'w')\n    def say(text):\n        f.write(text); f.flush()\n    return say\nsay = opened()",
+            "say('a')",
+            "1",
+            "print(open('t').read())",
+        ),
+        "1: say('b')",
+    ),
+    "a file in a partial function": (
+        (
+            "from functools import partial\nsay = partial(print, file=open('t', 'w'), end='', flush=True)",
+            "say('a')",
+            "1",
+            "print(open('t').read())",
+        ),
+        "1: say('b')",
+    ),
+    "a file of an object": (
+        (
+            "class Report:\n    def __init__(self): self.f = open('t', 'w')\n    def say(self, text): self.f.write(text)\nr = Report()",
+            "r.say('a')",
+            "r.f.flush()",
+            "print(open('t').read())",
+        ),
+        "1: r.say('b')",
+    ),
     "a writer of CSV": (
         (
             "import csv\nf = open('t', 'w')\nw = csv.writer(f)",
@@ -221,6 +258,22 @@ def test_who_reads_what_is_written_through_something_open_is_right_or_marked(
     lab.run("1", edit.removeprefix("1: "))
     lab.sync()
     assert lab.cells()["3"].stale or lab.text("3") == "b"
+
+
+@pytest.mark.parametrize(
+    ("maps", "changes"),
+    [("m = {}", "m[{}] = b'x'"), ("m = {}\nv = m[1:]", "v[{}] = b'x'"), ("d = [{}]", "d[0][{}] = b'x'")],
+)
+def test_a_change_of_a_memory_map_is_made_in_its_file(
+    lab: FrontEnd, tmp_path: Path, maps: str, changes: str
+) -> None:
+    (tmp_path / "t").write_bytes(b"abc")
+    opened = maps.format("np.memmap('t', dtype='S1', mode='r+')")
+    lab.run_each((f"import numpy as np\n{opened}", changes.format(0), "print(np.fromfile('t', 'S1'))"))
+    lab.run("1", changes.format(1))
+    lab.sync()
+    assert (tmp_path / "t").read_bytes().count(b"x") == 2  # nobody takes back what is on disk
+    assert lab.cells()["2"].stale
 
 
 @pytest.mark.parametrize("reader", ["import {0}\nprint({0}.v)", "from {0} import v\nprint(v)"])
