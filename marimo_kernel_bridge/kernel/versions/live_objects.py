@@ -30,6 +30,7 @@ from marimo_kernel_bridge.kernel.versions.databases import (
     tables,
 )
 from marimo_kernel_bridge.kernel.versions.open_files import stream_of
+from marimo_kernel_bridge.kernel.versions.sql_engines import engine_of, log_of
 from marimo_kernel_bridge.kernel.versions.value_copies import own_attributes
 
 if TYPE_CHECKING:
@@ -104,8 +105,11 @@ def _changes_of(connection: Any) -> object:
 
 
 def _object(value: Any) -> Any:
-    """Return the object that has the state of another: the connection of a cursor."""
-    return getattr(value, "connection", value) if type(value).__module__ == "sqlite3" else value
+    """Return the object that has the state of another: the connection of a cursor, the engine of a session."""
+    if type(value).__module__ == "sqlite3":
+        return getattr(value, "connection", value)
+    engine = engine_of(value)
+    return value if engine is None else engine
 
 
 def _shown(part: object) -> object:
@@ -187,6 +191,9 @@ class LiveStates:
     def begin(self, uses: dict[str, Use]) -> None:
         """Record what a cell uses, by name, before its body."""
         self._before = uses
+        for use in uses.values():
+            if (engine := engine_of(use.value)) is not None:
+                log_of(engine).begin()
 
     def end(
         self,
@@ -202,20 +209,20 @@ class LiveStates:
         """
         before, self._before = self._before, {}
         self._ahead.pop(cell_id, None)
-        for other, objects in list(self._ahead.items()):  # names that are bound to new objects
-            self._keep_ahead(
-                other, {n: v for n, v in objects.items() if "." in n or _object(values.get(n)) is v}
-            )
+        self._forget_rebound(values)
         found = StateUses()
         looked_at = {id(use.value): use.parts for use in uses.values() if use.statements is None}
         for key, known in self._objects.items():
             if cell_id in known.changed and known.changed[cell_id][1] != code:
                 self._leave(known, cell_id, looked_at.get(key, frozenset()) - {""})
+        noted: set[int] = set()  # two names may stand for one object, as connections for a database
         for name, use in uses.items():
             was = before.get(name)
             anew, more = use.changed(was.state) if was and was.value is use.value else _UNCHANGED
             if anew or more:
-                self._note_change(use, cell_id, code, anew, more)
+                if id(use.value) not in noted:
+                    self._note_change(use, cell_id, code, anew, more)
+                noted.add(id(use.value))
                 if not use.closed:
                     self._add_names(found.writes, name, use, anew)
                     self._add_names(found.appends, name, use, more)
@@ -229,6 +236,13 @@ class LiveStates:
                 parts |= use.state.keys() & {_CALLBACKS} if use.sets else frozenset()
                 self._add_names(found.reads, name, use, parts if use.statements is None else parts - anew)
         return found
+
+    def _forget_rebound(self, values: Mapping[str, Any]) -> None:
+        """Let go of the cells whose objects have no name any more: these are bound to new ones."""
+        for other, objects in list(self._ahead.items()):
+            self._keep_ahead(
+                other, {n: v for n, v in objects.items() if "." in n or _object(values.get(n)) is v}
+            )
 
     def _add_names(self, to: set[str], name: str, use: Use, parts: Iterable[str]) -> None:
         """Add the names of parts of a live object, as `slider.value`, by the name under which it was first used."""
@@ -355,7 +369,9 @@ def _linked_to(value: object) -> list[object]:
 
 
 def _is_given(value: object) -> bool:
-    return type(value).__module__ == "sqlite3" or is_database(value) or isinstance(value, io.IOBase)
+    if type(value).__module__ == "sqlite3" or is_database(value) or isinstance(value, io.IOBase):
+        return True
+    return engine_of(value) is not None
 
 
 def _use(  # noqa: PLR0917  # what is known of a name
@@ -367,6 +383,9 @@ def _use(  # noqa: PLR0917  # what is known of a name
     databases: Databases,
 ) -> Use | None:
     value = stream_of(values[name])
+    if (engine := engine_of(value)) is not None:
+        log = log_of(engine)
+        return Use(engine, dict(log.tables), frozenset(log.reads), Statements.in_texts(()))
     if is_database(value):
         database = databases.of(value)
         if database is None:
