@@ -35,6 +35,7 @@ class FileContents:
     _added: dict[str, set[str]] = field(default_factory=dict)  # by file, the cells since it was begun
     _repeated: set[str] = field(default_factory=set)  # files to which one of these has added twice
     _writes: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)  # by cell, with its code
+    _left: dict[str, frozenset[str]] = field(default_factory=dict)  # by cell, what was there after its run
 
     def note(self, cell_id: str, code: str, use: FileUse, place: Mapping[str, int]) -> None:
         """Record what a run of a cell has read and written."""
@@ -45,6 +46,9 @@ class FileContents:
         continued = {path for path in use.appends if not path.endswith(os.sep)}
         ran, earlier = self._writes.pop(cell_id, (code, frozenset()))
         own = written | earlier if ran == code else written
+        self._left[cell_id] = frozenset(
+            path for path in written if path[-1:] != os.sep and os.path.lexists(path)
+        )
         self._note_additions(cell_id, use.writes - use.reads, continued)
         if own or earlier:  # a file that is written once counts as long as the code is the same
             self._writes[cell_id] = code, own
@@ -106,9 +110,18 @@ class FileContents:
     def _is_written(self, path: str, by: Iterable[str]) -> bool:
         return any(path in self._writes[cell][1] for cell in by if cell in self._writes)
 
+    def is_emptied(self, folder: str, maker: str, place: Mapping[str, int]) -> bool:
+        """Return whether all that a cell has left in a folder is gone, and no cell below it has removed that."""
+        inside = {path for path in self._left.get(maker, ()) if path.rpartition(os.sep)[0] == folder[:-1]}
+        return bool(inside) and not any(
+            os.path.lexists(path) or place.get(self._made_by.get(path, maker), -1) > place[maker]
+            for path in inside
+        )
+
     def forget(self, cell_id: str) -> None:
         """Drop a cell that is gone. What it wrote is still there."""
         self._writes.pop(cell_id, None)
+        self._left.pop(cell_id, None)
         self.ahead.pop(cell_id, None)
 
 

@@ -173,6 +173,9 @@ class ModuleWatch:
 
     def _data(self) -> list[Datum]:
         found = [datum for chain in _chains(self._code) for datum in self._used_in(chain)]
+        found += [
+            datum for module, name in _imported_from(self._code) for datum in self._imported(module, name)
+        ]
         found += [(os, "environ")] if _ENVIRONMENT.search(self._code) else []
         found += [*self._put(), *self._used_packages(), *self._held_by_names()]
         if _RELOADS.search(self._code):
@@ -188,6 +191,10 @@ class ModuleWatch:
             yield builtins, name  # the notebook has put it there
         else:
             yield from _used(self._value_of(name), chain[1:], self._code)
+
+    def _imported(self, module: str, name: str) -> Iterator[Datum]:
+        loaded = sys.modules.get(module)
+        yield from _own_data(loaded) if name == "*" else _used(loaded, (name,), self._code)
 
     def _value_of(self, name: str) -> object:
         return _value_of(name, self._code, self._values)
@@ -250,6 +257,8 @@ def _used(value: object, attributes: tuple[str, ...], code: str) -> Iterator[Dat
         value = vars(value).get(name)
     if type(value) is types.FunctionType:
         yield from _used_by(value)
+    elif not attributes:  # who is given a whole module may set and read anything of it
+        yield from _own_data(value)
 
 
 def _used_by(function: types.FunctionType) -> Iterator[Datum]:
@@ -280,6 +289,19 @@ def _state(module: Owner, name: str) -> object:
         seen = fingerprint(value)
         return id(value), None if seen is None else seen.state
     return type(value), repr(value) if type(value) in PLAIN else id(value)
+
+
+@lru_cache(maxsize=TEXTS_REMEMBERED)
+def _imported_from(code: str) -> tuple[tuple[str, str], ...]:
+    """Return the names in modules that code imports from them, each with its module."""
+    if "import" not in code:
+        return ()
+    try:
+        nodes = ast.walk(parse(code))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ()
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
+    return tuple((node.module or "", alias.name) for node in imports for alias in node.names)
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)

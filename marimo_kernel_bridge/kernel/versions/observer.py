@@ -5,6 +5,7 @@ Main thread only. `observing` makes the observations; it is imported when the fi
 
 from __future__ import annotations
 
+import os
 import re
 import types
 from collections import Counter
@@ -12,8 +13,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from marimo_kernel_bridge.analysis.observations import Observations, file_name
+from marimo_kernel_bridge.analysis.observations import Observations, file_name, file_path, is_file_name
 from marimo_kernel_bridge.analysis.syntax import words_of
+from marimo_kernel_bridge.kernel.versions.graph_names import is_gone
 from marimo_kernel_bridge.kernel.versions.value_copies import mapped
 
 if TYPE_CHECKING:
@@ -311,12 +313,17 @@ class CellObserver:
         """Return what was observed of a cell's last run, see `Observations.text`."""
         return self._settled(self._observations[cell_id][1]).text() if cell_id in self._observations else ""
 
-    def written_by(self, cell_id: str) -> frozenset[str]:
-        """Return the names of files that a cell has written, or added to, as observed."""
-        if cell_id not in self._observations:
-            return frozenset()
-        _, known = self._observations[cell_id]
-        return known.writes | known.appends
+    def is_gone(self, name: str, maker: str, place: Mapping[str, int]) -> bool:
+        """Return whether a file that a cell has written is gone, or from a folder all that it has left there."""
+        if maker not in self._observations or not is_file_name(name):
+            return False
+        _, known = self._observations[maker]
+        if is_gone(name, known.writes | known.appends):
+            return True
+        path = file_path(name)
+        return (
+            path.endswith(os.sep) and self._files is not None and self._files.is_emptied(path, maker, place)
+        )
 
     def called_back(self, cell_id: str) -> frozenset[str]:
         """Return the names of objects that a cell mutates through callbacks of others, which do not come if it runs again."""

@@ -18,7 +18,7 @@ from traitlets.log import get_logger
 from marimo_kernel_bridge.analysis.observations import is_file_name
 from marimo_kernel_bridge.kernel.versions.acting_cells import ActingCells
 from marimo_kernel_bridge.kernel.versions.changed_sources import ChangedSources
-from marimo_kernel_bridge.kernel.versions.graph_names import is_gone, versions_of
+from marimo_kernel_bridge.kernel.versions.graph_names import versions_of
 from marimo_kernel_bridge.kernel.versions.observer import CellObserver, calls_something
 from marimo_kernel_bridge.kernel.versions.outdated import OutdatedCells, StaleCells
 from marimo_kernel_bridge.kernel.versions.swapping import VersionValues
@@ -359,7 +359,7 @@ class Redefinitions:
     def _is_unusable(self, name: str, maker: str) -> bool:
         if self._values.is_consumed(name, maker):
             return not self.acting.act(maker)
-        return is_gone(name, self._observer.written_by(maker))
+        return self._loaded is not None and self._observer.is_gone(name, maker, self._loaded.place)
 
     def unforeseen(self) -> dict[str, frozenset[str]]:
         """Return, by cell, the names of objects that it has mutated although no text shows that."""

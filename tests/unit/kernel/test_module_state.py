@@ -40,6 +40,21 @@ CHANGED: dict[str, Notebook] = {
         "1: beside.rate = 4",
         "12",
     ),
+    "a number that is imported": (
+        ("import beside", "beside.rate = 2", "from beside import rate\nprint(3 * rate)"),
+        "1: beside.rate = 4",
+        "12",
+    ),
+    "a number that is imported with all others": (
+        ("import beside", "setattr(beside, 'rate', 2)", "from beside import *\nprint(3 * rate)"),
+        "1: setattr(beside, 'rate', 4)",
+        "12",
+    ),
+    "a number that an imported function uses": (
+        ("import beside", "vars(beside)['rate'] = 2", "from beside import price\nprint(price(3))"),
+        "1: vars(beside)['rate'] = 4",
+        "12",
+    ),
     "a dict behind two functions": (
         ("from beside import put, names", "put('a')", "print(names())"),
         "1: put('b')",

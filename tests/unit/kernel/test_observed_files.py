@@ -196,6 +196,26 @@ def test_a_file_that_is_gone_is_written_again_for_the_cell_that_needs_it(lab: Fr
     assert not any(cell.stale for cell in lab.cells().values())
 
 
+@pytest.mark.parametrize("again", ["0", "2"])
+@pytest.mark.parametrize(
+    "shows", ["sorted(os.listdir('d'))", "sorted(p.name for p in pathlib.Path('d').glob('*'))"]
+)
+def test_the_files_of_a_folder_that_a_cell_above_empties_are_written_again_for_who_lists_it(
+    lab: FrontEnd, tmp_path: Path, shows: str, again: str
+) -> None:
+    cells = (
+        "import os, pathlib, shutil\nshutil.rmtree('d', ignore_errors=True)\nos.mkdir('d')",
+        "open('d/a.txt', 'w').write('a');",
+        f"print({shows})",
+    )
+    lab.run_each(cells)
+    if again == "2":
+        (tmp_path / "d" / "a.txt").unlink()
+    lab.run(again, cells[int(again)])
+    lab.sync()
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("['a.txt']", False)
+
+
 def test_a_file_that_is_gone_is_not_written_again_where_that_overwrites_another(
     lab: FrontEnd, tmp_path: Path
 ) -> None:
