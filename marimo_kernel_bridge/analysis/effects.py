@@ -16,7 +16,7 @@ from marimo_kernel_bridge.analysis.object_kinds import root_of
 from marimo_kernel_bridge.analysis.syntax import assigned_in, stored, with_mutable_default
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _MOST: Final = 2000
 """Definitions that are remembered, each with the facts in which it was read."""
@@ -71,11 +71,14 @@ def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts,
     for name in local:
         inner.kinds.pop(name, None)
         inner.classes.pop(name, None)
-    assigned = assigned_in(node)
+    nested = {part.name for part in node.body if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)}
+    assigned = assigned_in(node) | nested
     effects = Effects()
     rebound: set[str] = set()
+    made_of: dict[str, set[str]] = {}
     for statement, mutations in zip(node.body, find(node.body, inner), strict=True):
-        for name in _mutated(mutations, rebound):
+        trained = _made_of_others(mutations, made_of) if facts.thorough else ()
+        for name in (*_mutated(mutations, rebound), *trained):
             if name in local and name not in rebound:
                 effects.names.add(name)
                 if name in parameters:
@@ -83,10 +86,16 @@ def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts,
             elif name not in local and name not in assigned:
                 effects.globals.add(name)
         if isinstance(statement, ast.Assign):
-            rebound |= {name for target in statement.targets for name in stored(target)}
+            bound = {name for target in statement.targets for name in stored(target)}
+            rebound |= bound
+            if isinstance(statement.value, ast.Call):
+                loaded = {name for name in _names_in(statement.value) if not inner.is_module(name)}
+                made_of |= dict.fromkeys(bound, loaded - bound)
     effects.defaults = {
         name: place for name, place in with_mutable_default(node.args).items() if name in effects.names
     }
+    for within in (inner.effects[name] for name in nested):
+        effects.within |= (within.globals | within.within) - local - assigned
     called_on = _called_on(node) & local
     effects.called_on = called_on | {place for place, name in enumerate(parameters) if name in called_on}
     effects.globals |= assigned & {
@@ -107,6 +116,17 @@ def _mutated(mutations: Iterable[Mutation], rebound: set[str]) -> Iterator[str]:
         yield mutation.name
         if mutation.name not in rebound:
             yield from mutation.together
+
+
+def _made_of_others(mutations: Iterable[Mutation], made_of: Mapping[str, set[str]]) -> set[str]:
+    """Return of what the objects are made that a function trains: an optimizer changes the model that it was given."""
+    waiting = {each.name for each in mutations if each.how in {"train", "call"}}
+    found: set[str] = set()
+    while waiting:
+        more = made_of.get(waiting.pop(), set()) - found
+        found |= more
+        waiting |= more
+    return found
 
 
 def of_class(node: ast.ClassDef, facts: NameFacts, find: Find) -> Effects:

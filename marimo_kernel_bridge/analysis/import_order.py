@@ -190,6 +190,8 @@ class ImportOrder(DocumentOrder):
 
     def _copied(self, name: str, kind: Kind, mutated: Sequence[Mutation]) -> str | None:  # noqa: PLR0911  # one case for each kind
         """Return how to copy an object that has no other owner; None if its kind is not known well enough."""
+        if any(each.held for each in mutated):
+            return None
         facts, depth = self.document.facts, self._before.depth(name)
         hows = {mutation.how for mutation in mutated}
         if kind == "frame":

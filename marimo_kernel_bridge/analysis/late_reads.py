@@ -7,7 +7,7 @@ the function reads in each.
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.model import PYTHON, definition
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, Note
@@ -25,11 +25,21 @@ if TYPE_CHECKING:
 A function that calls another one by name calls its current version; an object of a class keeps its class."""
 
 
+_STATELESS: Final = frozenset(
+    """shown_as dataclass total_ordering contextmanager asynccontextmanager staticmethod classmethod property wraps
+    no_grad inference_mode enable_grad njit jit vectorize guvectorize function errstate overload override final""".split()  # noqa: SIM905  # a list of words
+)
+"""Decorators that make the same of a second definition."""
+
+
 class LateReads:
     """The pass over a visited document that resolves reads which do not follow its order."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
+        self._through_results: set[int] = (
+            set()
+        )  # callers, by what the function that was asked for last has made
 
     def resolve_early(self) -> None:
         """Resolve reads of names that only a cell below defines: the notebook ran out of order, or fails on purpose."""
@@ -80,7 +90,13 @@ class LateReads:
         version = next(iter(places))
         if len(places) > 1 and owner is not None:
             _, at = list(places.items())[1]
-            if not self._is_requested(owner, at):
+            if owner not in callers[at] and at in self._through_results:
+                cells_between = tuple(
+                    range(cell.index, at + 1)
+                )  # what it has made reads the name that it knows
+                why = f"`{owner}`: what it makes reads `{name}`, which has changed by then"
+                self._document.requests.append(Join(cells_between, cell.index, why))
+            elif not self._is_requested(owner, at):
                 self._request_definition(cell, owner, at, f"it reads `{name}`, which has changed by then")
         version.readers.add(cell.index)
         cell.late[owner, name] = version
@@ -89,10 +105,19 @@ class LateReads:
         if at == cell.index:
             return
         requests = self._document.requests
-        if definition(cell.names.tree, owner) is not None and owner in cell.made:
+        node = definition(cell.names.tree, owner)
+        if node is not None and owner in cell.made and not self._keeps_state(node):
             requests.append(CopyDefinition(owner, cell.index, at, why))
         else:
             requests.append(Join(tuple(range(cell.index, at + 1)), cell.index, f"`{owner}`: {why}"))
+
+    def _keeps_state(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
+        """Return whether a second definition may differ: a decorator has a cache or a registry, or a default changes."""
+        names = (each.func if isinstance(each, ast.Call) else each for each in node.decorator_list)
+        if any(getattr(name, "attr", getattr(name, "id", "")) not in _STATELESS for name in names):
+            return True
+        effects = self._document.facts.effects.get(node.name)
+        return effects is not None and bool(effects.defaults)
 
     def _is_requested(self, owner: str, at: int) -> bool:
         return any(
@@ -110,9 +135,12 @@ class LateReads:
         start = (made, owner, False)
         carriers, waiting = {start}, [start]
         callers: dict[int, set[str]] = {}
+        made_by: set[Version] = set()  # what functions have returned that have others in them
+        self._through_results = set()
         while waiting:
             carrier = waiting.pop()
             version, name, by_name = carrier
+            makes = self._makes_functions(version, name)
             for index in {*version.readers, version.cell}:
                 reader = self._document.cells[index]
                 loads = [
@@ -120,7 +148,11 @@ class LateReads:
                 ]
                 if any(not use.late for use in loads) and (not by_name or _has(reader, owner, made)):
                     callers.setdefault(index, set()).add(name)
-                for held in self._held(reader, loads):
+                    if version in made_by:
+                        self._through_results.add(index)
+                for held in self._held(reader, loads, makes=makes):
+                    if makes or version in made_by:
+                        made_by.add(held[0])
                     _take((*held, by_name), carriers, waiting)
             for holder in self._functions_that_load(name):
                 _take(holder, carriers, waiting)
@@ -135,12 +167,28 @@ class LateReads:
                 if use.late and use.act == "load" and use.owner and holder is not None:
                     yield holder, use.owner, True
 
-    def _held(self, cell: Cell, loads: Sequence[Occurrence]) -> Iterator[tuple[Version, str]]:
-        """Yield the versions that a cell binds to a function, or to an object of a class, that it loads."""
+    def _makes_functions(self, version: Version, name: str) -> bool:
+        """Return whether a function has others in it, which it may return. On a live kernel, runs show what those read."""
+        if not self._document.facts.thorough or version.cell == PYTHON:
+            return False
+        node = definition(self._document.cells[version.cell].names.tree, name)
+        inner = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+        return isinstance(node, ast.FunctionDef) and any(
+            isinstance(part, inner) for part in ast.walk(node) if part is not node
+        )
+
+    def _held(self, cell: Cell, loads: Sequence[Occurrence], *, makes: bool) -> Iterator[tuple[Version, str]]:
+        """Yield the versions that a cell binds to a function, or to an object of a class, that it loads.
+
+        `makes`: what the function returns counts as well, and what it decorates.
+        """
         for load in loads:
-            result_only = load.called and self._document.facts.kinds.get(load.name) != "own"
+            result_only = load.called and self._document.facts.kinds.get(load.name) != "own" and not makes
             if load.late or result_only:
                 continue
+            statement = cell.names.tree.body[load.statement]
+            if makes and isinstance(statement, ast.FunctionDef) and statement.name in cell.made:
+                yield cell.made[statement.name], statement.name
             for use in cell.names.occurrences:
                 if (
                     use.act == "store"

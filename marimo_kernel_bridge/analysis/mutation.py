@@ -33,7 +33,7 @@ class Mutation:
 
     `key` is the constant item or attribute that is assigned, if any; `repeatable`: the mutation is idempotent.
     `together` are the other names that share the object; `viewed`: one of them is a view of another's memory, as slices
-    of arrays are, which a copy cannot preserve.
+    of arrays are, which a copy cannot preserve. `held`: a function that was made elsewhere mutates it, not a copy of it.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Mutation:
     kind: Kind = "unknown"
     together: frozenset[str] = frozenset()
     viewed: bool = False
+    held: bool = False
 
 
 @dataclass
@@ -54,6 +55,12 @@ class Effects:
     positions: set[int] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     globals: set[str] = field(default_factory=set)
+    within: set[str] = field(
+        default_factory=set
+    )  # globals that functions defined in it mutate when they are called
+    held: set[str] = field(
+        default_factory=set
+    )  # globals that it mutates by a function that another one has made
     called_on: set[str | int] = field(default_factory=set)  # parameters of which it calls methods, likewise
     changes_self: set[str] = field(default_factory=set)  # of a class: the methods that mutate their object
     defaults: dict[str, int | None] = field(

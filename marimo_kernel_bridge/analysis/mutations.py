@@ -72,7 +72,7 @@ class _Finder:
         was, self._current = self._current, node
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                self.facts.effects[node.name] = effects.of_function(node, self.facts, by_statement)
+                self.facts.effects[node.name] = self._decorated(node)
                 advances = is_generator(node) or (self.facts.thorough and returns_closure_that_changes(node))
                 self.facts.bind(node.name, "generator" if advances else "value")
             case ast.ClassDef():
@@ -117,6 +117,15 @@ class _Finder:
             case _:
                 self._children(node)
         self._current = was
+
+    def _decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Effects:
+        """Return the effects of a function together with those of the functions that decorators put in its place."""
+        own = effects.of_function(node, self.facts, by_statement)
+        roots = (each.func if isinstance(each, ast.Call) else each for each in node.decorator_list)
+        names = [root.id for root in roots if isinstance(root, ast.Name) and root.id in self.facts.effects]
+        if not self.facts.thorough or not names:
+            return own
+        return replace(own, held=own.held.union(*(self.facts.effects[name].within for name in names)))
 
     def _block(self, body: Sequence[ast.stmt]) -> None:
         for statement in body:
@@ -376,6 +385,8 @@ class _Finder:
             self._add(Mutation(name, "call", call.func, self._current))
             if self.facts.thorough and name in self.facts.effects:
                 self._is_own(name)  # its default
+        for name in sorted(called.held):
+            self._add(Mutation(name, "call", call.func, self._current, held=True))
         self._default(call, called, call.func.id, call.func)
 
     def _is_plot(self, argument: ast.expr) -> bool:

@@ -113,6 +113,18 @@ SHOWN = "print(round(float(model(1.0)), 4))"
             "train(50)",
             SHOWN,
         ],
+        [
+            MODEL,
+            "def fit(net, rounds, lr):\n    optimizer = torch.SGD(net.parameters(), lr=lr)\n    for epoch in range(rounds):\n        net(2.0).backward()\n        optimizer.step()\n    return optimizer.lr",
+            "rate = fit(model, 50, 0.1)",
+            SHOWN,
+        ],
+        [
+            MODEL,
+            "def step(optimizer):\n    model(2.0).backward()\n    optimizer.step()\ndef fit(net, rounds):\n    params = net.parameters()\n    optimizer = torch.SGD(params, lr=0.1)\n    for epoch in range(rounds):\n        step(optimizer)",
+            "print(fit(model, 50))",
+            SHOWN,
+        ],
     ],
 )
 def test_an_edited_training_loop_starts_from_a_new_model(codes):

@@ -1,0 +1,75 @@
+"""Functions that keep something from call to call: caches of decorators, registries, defaults, functions made by others."""
+
+import pytest
+from reactive import Reactive, assert_shows_the_same_again_and_again, in_order, prepared
+
+
+def assert_a_first_run_shows_the_same(codes):
+    cells = prepared(codes).cells
+    reactive = Reactive([cell.code for cell in cells])
+    assert reactive.problems() == []
+    shown, expected = reactive.run(), in_order(codes)
+    for number, cell in enumerate(cells):
+        if cell.positions:
+            assert shown[number] == "".join(expected[at - 1] for at in cell.positions), cell.code
+    return cells, reactive
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["import functools", "@functools.lru_cache\ndef f(x):\n    return x * k\nk = 3\nprint(f(2))", "k = 4\nprint(f(2), f(3))", "print(f.cache_info().hits)"],
+        ["from functools import cache\nk = 3", "@cache\ndef f(x):\n    return x * k\nprint(f(2))", "k = 4\nprint(f(2), f(3))"],
+        ["def f(x, seen=[]):\n    seen.append(x * k)\n    return seen\nk = 2\nprint(f(1))", "k = 3\nprint(f(1))", "print(f(2))"],
+        ["class Count:\n    def __init__(self, f):\n        self.f, self.n = f, 0\n    def __call__(self):\n        self.n += 1\n        return self.f() + self.n", "@Count\ndef f():\n    return k\nk = 10\nprint(f())", "k = 20\nprint(f())"],
+        ["rows = []\ndef register(f):\n    rows.append(f.__name__)\n    return f", "@register\ndef f():\n    return k\nk = 1\nprint(f())", "k = 2\nprint(f(), rows)"],
+    ],
+)  # fmt: skip
+def test_a_function_that_may_keep_something_is_not_defined_a_second_time(codes):
+    cells, _ = assert_a_first_run_shows_the_same(codes)
+    assert sum("def f(" in cell.code for cell in cells) == 1
+
+
+def test_a_function_whose_decorator_keeps_nothing_is_defined_again():
+    codes = ["import numba", "@numba.njit\ndef f(x):\n    return x * k\nk = 1\nf(1)", "k = 2\nf(1)"]
+    assert sum("def f" in cell.code for cell in prepared(codes).cells) == 2
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["log = []\ndef logged(f):\n    def inner(*a):\n        log.append(f.__name__)\n        return f(*a)\n    return inner", "@logged\ndef g(x):\n    return x", "print(g(1))", "print(log)", "print(g(2))", "print(log)"],
+        ["seen = []\ndef recorder(p):\n    def put(x):\n        seen.append(p + x)\n    return put", "put = recorder('a')", "put('b')", "print(seen)", "put('c')", "print(seen)"],
+        ["calls = {}\ndef on(name):\n    def deco(f):\n        def inner():\n            calls[name] = calls.get(name, 0) + 1\n            return f()\n        return inner\n    return deco", "@on('x')\ndef h():\n    return 1", "print(h())", "print(calls)", "print(h())", "print(calls)"],
+    ],
+)  # fmt: skip
+def test_what_a_function_mutates_that_another_one_made_reaches_the_cells_below(codes):
+    cells, reactive = assert_a_first_run_shows_the_same(codes)
+    last = len(cells) - 1
+    assert last in reactive.downstream(last - 1)
+    assert "copy" not in "".join(reactive.codes)
+
+
+def test_the_cells_of_a_function_with_a_cache_run_again_as_often_as_one_likes():
+    assert_shows_the_same_again_and_again(
+        [
+            "import functools",
+            "@functools.cache\ndef f(x):\n    return x * k\nk = 3\nprint(f(2))",
+            "k = 4\nprint(f(2))",
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["def outer():\n    v = 1\n    def inner():\n        return v + w\n    return inner\nw = 10\ng = outer()\nprint(g())", "w = 20\nprint(g())", "print(w)"],
+        ["def adder():\n    return lambda x: x + k\nk = 1", "add = adder()\nprint(add(1))", "k = 2\nprint(add(1))"],
+        ["def scaled(f):\n    def inner(*a):\n        return f(*a) * scale\n    return inner\nscale = 2\n@scaled\ndef g(x):\n    return x\nprint(g(1))", "scale = 3", "print(g(1))"],
+        ["def times(n):\n    def deco(f):\n        return lambda x: n * f(x) + c\n    return deco\nc = 1", "@times(2)\ndef g(x):\n    return x\nprint(g(1))", "c = 5\nprint(g(1))"],
+        ["def make():\n    def f():\n        return w\n    return f\nw = 1\nfs = [make()]\nprint(fs[0]())", "w = 2\nprint(fs[0]())"],
+    ],
+)  # fmt: skip
+def test_a_function_that_another_one_made_reads_the_names_that_are_in_force_when_it_is_called(codes):
+    assert_a_first_run_shows_the_same(codes)
+    assert_shows_the_same_again_and_again(codes)
