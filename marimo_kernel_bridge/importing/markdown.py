@@ -18,7 +18,9 @@ _RULER: Final = re.compile(r"[ \t]*(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]
 _DELIMITERS: Final = re.compile(r"\s*+\|?+\s*+:?+-++:?+\s*+(?:\|\s*+:?+-++:?+\s*+)*+\|?+\s*+$")
 _BEGIN: Final = re.compile(r"\s*\\begin\{(\w+\*?)\}")
 _MATH: Final = re.compile(
-    r"(?P<code>(?P<ticks>`++)(?:[^`]++|(?!(?P=ticks)(?!`))`++)*+(?P=ticks))|(?P<skip>\\.|`++)"
+    r"(?P<code>(?P<ticks>`++)(?:[^`]++|(?!(?P=ticks)(?!`))`++)*+(?P=ticks))"
+    r"|\\\\\((?P<round>(?:[^\\\n]|\\(?!\\[()\[\]]))++)\\\\\)|\\\\\[(?P<square>(?:[^\\]|\\(?!\\[()\[\]]))++)\\\\\]"
+    r"|(?P<skip>\\.|`++)"
     r"|\$\$(?P<display>.+?)\$\$"
     r"|\$(?P<inline>(?:\\.|[^$\\\n`]|\n(?!\s*\n))+?)\$",
     re.DOTALL,
@@ -55,14 +57,34 @@ def _around_fences(lines: list[str]) -> list[tuple[list[str], bool]]:
 
 
 def _closed_up(found: re.Match[str]) -> str:
-    inline, display = found["inline"], found["display"]
+    if found["skip"] == "\\\n":  # CommonMark breaks a line there, Python-Markdown at two blanks
+        return "  \n"
+    inline, display = found["inline"] or found["round"], found["display"] or found["square"]
     if inline is not None and inline.strip():
         tex = _CONTROL_SPACE.sub(lambda space: space[0] if space["end"] is None else space[1], inline).strip()
         return f"${tex}$"
     on_own_lines = display is not None and display.startswith("\n") and display.rstrip(" ").endswith("\n")
     if display is not None and display.strip() and not on_own_lines:
-        return f"$${display.strip()}$$"
+        tex = display.strip()
+        return _placed(found, tex)
     return found[0]
+
+
+def _placed(found: re.Match[str], tex: str) -> str:
+    """Return a displayed formula on lines of its own, where marimo knows it for one.
+
+    In a table, a heading or a quotation it is one in the line.
+    """
+    text, start, end = found.string, found.start(), found.end()
+    before = text[max(text.rfind("\n", 0, start) + 1, start - 2000) : start]
+    behind = text[end : end + 200].partition("\n")[0]
+    marker = _ITEM.match(before + "x")
+    begins = marker is not None and not before[marker.end() :].strip()
+    if re.match(r"\s*(?:#|>)", before) or "|" in before + behind or begins:
+        return "$" + tex.replace("\n", " ") + "$"
+    indent = before if not before.strip() else " " * (marker.end() if marker is not None else 0)
+    formula = f"$$\n{indent}{tex}\n{indent}$$" if "\n" in tex else f"$${tex}$$"
+    return (f"\n{indent}" if before.strip() else "") + formula + (f"\n{indent}" if behind.strip() else "")
 
 
 @dataclass
@@ -162,7 +184,12 @@ class _Lines:
         """Return a line of a list item's text at the column where that is written."""
         if not self.items or _width(line) < self.items[-1].text:
             return line
-        return " " * (self.items[-1].written + _width(line) - self.items[-1].text) + line.lstrip(" \t")
+        deeper = _width(line) - self.items[-1].text
+        if deeper < _INDENT and line.lstrip().startswith(
+            "$$"
+        ):  # a formula is one at the column of the text alone
+            deeper = 0
+        return " " * (self.items[-1].written + deeper) + line.lstrip(" \t")
 
     def _in_paragraph(self) -> bool:
         last = self.written[-1] if self.written else ""
