@@ -1,7 +1,7 @@
 """Markdown cells for marimo, so that they show what Jupyter shows: two dialects of one language.
 
 Jupyter's Markdown is CommonMark with MathJax; marimo's is Python-Markdown, which wants blank lines around blocks, nested
-lists indented by four columns, and no blanks inside of `$x$`. Text in code is left alone.
+lists indented by four columns, and no blanks inside of `$x$`. Text in code is left alone; HTML around Markdown is in `html_blocks`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from typing import Final
+
+from marimo_kernel_bridge.importing.html_blocks import as_blocks
 
 _INDENT: Final = 4
 """The columns of a nested block in Python-Markdown, and of code in both."""
@@ -32,9 +34,15 @@ _CONTROL_SPACE: Final = re.compile(r"(?<!\\)((?:\\\\)*+)(?:\\\s++)++(?P<end>\Z)?
 def as_marimo_shows_it(source: str) -> str:
     """Return Markdown that marimo shows as Jupyter shows the source."""
     pieces = []
-    for text, code in _around_fences(source.split("\n")):
+    for text, code in _around_fences(_with_blocks(source.split("\n"))):
         pieces.append("\n".join(text) if code else _MATH.sub(_closed_up, "\n".join(text)))
     return "\n".join(_Lines().of("\n".join(pieces).split("\n")))
+
+
+def _with_blocks(lines: list[str]) -> list[str]:
+    if not any("</" in line for line in lines):
+        return lines
+    return as_blocks(lines, [code for text, code in _around_fences(lines) for _ in text])
 
 
 def _around_fences(lines: list[str]) -> list[tuple[list[str], bool]]:
@@ -63,14 +71,12 @@ def _closed_up(found: re.Match[str]) -> str:
     if inline is not None and inline.strip():
         tex = _CONTROL_SPACE.sub(lambda space: space[0] if space["end"] is None else space[1], inline).strip()
         return f"${tex}$"
-    on_own_lines = display is not None and display.startswith("\n") and display.rstrip(" ").endswith("\n")
-    if display is not None and display.strip() and not on_own_lines:
-        tex = display.strip()
-        return _placed(found, tex)
+    if display is not None and display.strip():
+        return _placed(found, display)
     return found[0]
 
 
-def _placed(found: re.Match[str], tex: str) -> str:
+def _placed(found: re.Match[str], formula: str) -> str:
     """Return a displayed formula on lines of its own, where marimo knows it for one.
 
     In a table, a heading or a quotation it is one in the line.
@@ -78,13 +84,17 @@ def _placed(found: re.Match[str], tex: str) -> str:
     text, start, end = found.string, found.start(), found.end()
     before = text[max(text.rfind("\n", 0, start) + 1, start - 2000) : start]
     behind = text[end : end + 200].partition("\n")[0]
+    in_text = bool(before.strip() or behind.strip())
+    if not in_text and formula.startswith("\n") and formula.rstrip(" ").endswith("\n"):
+        return found[0]
+    tex = formula.strip()
     marker = _ITEM.match(before + "x")
     begins = marker is not None and not before[marker.end() :].strip()
     if re.match(r"\s*(?:#|>)", before) or "|" in before + behind or begins:
         return "$" + tex.replace("\n", " ") + "$"
     indent = before if not before.strip() else " " * (marker.end() if marker is not None else 0)
-    formula = f"$$\n{indent}{tex}\n{indent}$$" if "\n" in tex else f"$${tex}$$"
-    return (f"\n{indent}" if before.strip() else "") + formula + (f"\n{indent}" if behind.strip() else "")
+    written = f"$$\n{indent}{tex}\n{indent}$$" if "\n" in tex else f"$${tex}$$"
+    return (f"\n{indent}" if before.strip() else "") + written + (f"\n{indent}" if behind.strip() else "")
 
 
 @dataclass
@@ -157,7 +167,8 @@ class _Lines:
         at = _INDENT * len(self.items)
         text = column + len(item[2]) + (len(item[3]) if len(item[3]) <= _INDENT else 1)
         self.items.append(_Item(column, text, at + _INDENT))
-        self.written.append(f"{' ' * at}{line.lstrip()}")
+        marker = item[2].replace(")", ".")  # Python-Markdown knows no `1)`
+        self.written.append(f"{' ' * at}{marker}{line[item.end(2) :]}")
 
     def _add_text(self, line: str, following: str) -> None:
         begin = _BEGIN.match(line)
