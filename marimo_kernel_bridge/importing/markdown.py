@@ -16,6 +16,8 @@ _INDENT: Final = 4
 """The columns of a nested block in Python-Markdown, and of code in both."""
 _FENCE: Final = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r"([ \t]*)([-*+]|\d{1,9}[.)])([ \t]+)(?=\S)")
+_QUOTE: Final = re.compile(r" {0,3}> ?")
+_FORMULA_ALONE: Final = re.compile(r"\n*^(\$\$[^$\n]+\$\$)$\n*", re.MULTILINE)
 _RULER: Final = re.compile(r"[ \t]*(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
 _DELIMITERS: Final = re.compile(r"\s*+\|?+\s*+:?+-++:?+\s*+(?:\|\s*+:?+-++:?+\s*+)*+\|?+\s*+$")
 _BEGIN: Final = re.compile(r"\s*\\begin\{(\w+\*?)\}")
@@ -33,10 +35,38 @@ _CONTROL_SPACE: Final = re.compile(r"(?<!\\)((?:\\\\)*+)(?:\\\s++)++(?P<end>\Z)?
 
 def as_marimo_shows_it(source: str) -> str:
     """Return Markdown that marimo shows as Jupyter shows the source."""
+    pieces: list[str] = []
+    for text, quoted in _around_quotes(source.split("\n")):
+        if quoted:
+            shown = as_marimo_shows_it("\n".join(_QUOTE.sub("", line) for line in text))
+            shown = _FORMULA_ALONE.sub(
+                "\n\n\\1\n\n", shown
+            )  # in a quotation, marimo wants a paragraph for each
+            pieces.append("\n".join(f"> {line}".rstrip(" ") for line in shown.split("\n")))
+        else:
+            pieces.append(_without_quotes("\n".join(text)))
+    return "\n".join(pieces)
+
+
+def _without_quotes(source: str) -> str:
     pieces = []
     for text, code in _around_fences(_with_blocks(source.split("\n"))):
         pieces.append("\n".join(text) if code else _MATH.sub(_closed_up, "\n".join(text)))
     return "\n".join(_Lines().of("\n".join(pieces).split("\n")))
+
+
+def _around_quotes(lines: list[str]) -> list[tuple[list[str], bool]]:
+    """Divide lines into those of quotations, and the others."""
+    if not any(_QUOTE.match(line) for line in lines):
+        return [(lines, False)]
+    parts: list[tuple[list[str], bool]] = [([], False)]
+    for text, code in _around_fences(lines):
+        for line in text:
+            quoted = not code and _QUOTE.match(line) is not None
+            if quoted != parts[-1][1]:
+                parts.append(([], quoted))
+            parts[-1][0].append(line)
+    return [part for part in parts if part[0]]
 
 
 def _with_blocks(lines: list[str]) -> list[str]:

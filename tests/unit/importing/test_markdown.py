@@ -28,6 +28,8 @@ def html(source: str) -> str:
         ("- a\n\n    $$y$$\n\n- b", "||[y||]</marimo-tex></li>"),
         ("a | b\n--|--\n$$y$$ | 2", '<td><marimo-tex class="arithmatex">||(y||)</marimo-tex></td>'),
         ("is $$\ny\n$$ here", '||[y||]</marimo-tex><span class="paragraph">here</span>'),
+        ("> Note:\n> - a\n>   - b", "<ul><li>a<ul><li>b</li></ul>"),
+        ("a\n> is $$ y $$ here\nb", "||[y||]"),
         ("1) a\n2) b", "<ol><li>a</li><li>b</li></ol>"),
         (
             '<div class="alert alert-info">\n\n**a** $x$\n\n</div>',
