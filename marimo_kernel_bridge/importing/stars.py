@@ -191,7 +191,8 @@ def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) 
             if module.startswith("."):
                 text = f"# from {module} import *"
         else:
-            used = sorted(unbound & names - frozenset().union(*later))
+            read = unbound | _bound_again(cells, number, names)
+            used = sorted(read & names - frozenset().union(*later))
             result.notes.append(
                 f"`from {module} import *` is the import of what is used: {', '.join(used) or 'nothing'}"
             )
@@ -210,6 +211,23 @@ def _read_unbound(cells: Sequence[CellNames]) -> frozenset[str]:
                 unbound.add(use.name)
         bound |= cell.bound_at_end
     return frozenset(unbound)
+
+
+def _bound_again(cells: Sequence[CellNames], number: int, names: frozenset[str]) -> set[str]:
+    """Return the names of a star import in a cell that cells above have bound, and that it or a cell below reads."""
+    above = {
+        use.name
+        for cell in cells[: number + 1]
+        for use in cell.occurrences
+        if use.act == "store" and not use.late
+    }
+    found: set[str] = set()
+    bound: set[str] = set()
+    for cell in cells[number:]:
+        loads = {use.name for use in cell.occurrences if use.act == "load"}
+        found |= (loads & names & above) - bound
+        bound |= cell.bound_at_end if cell is not cells[number] else set()
+    return found
 
 
 def _import(module: str, names: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
@@ -27,6 +27,8 @@ _QUERYING: Final = frozenset({"sql", "query", "execute", "sqldf", "from_query"})
 _TABLE: Final = re.compile(r"(?i)\b(?:from|join)\s+([^\W\d]\w*)")
 _REFERENCE: Final = re.compile(r"@([^\W\d]\w*)")
 _NAMESPACES: Final = frozenset({"globals", "locals", "vars"})
+_FIELD: Final = re.compile(r"\{([^\W\d]\w*)|%\(([^\W\d]\w*)\)|\$\{?([^\W\d]\w*)")
+"""A field of a text that `format`, `%` or `string.Template` fills in."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,32 @@ class StringReads:
     evaluating: frozenset[str]
     assigned: dict[str, list[ast.expr]]
     tables: bool
+    functions: dict[str, frozenset[str]] = field(default_factory=dict)
+    """What functions of the notebook read in strings of their own."""
 
     def of(self, code: str) -> frozenset[str]:
         """Return the names that a cell reads in strings."""
+        return self.within(parse(code))
+
+    def within(self, tree: ast.AST) -> frozenset[str]:
+        """Return the names that code reads in strings, also by functions that it mentions."""
         found: set[str] = set()
-        for node in ast.walk(parse(code)):
+        of_functions = {
+            id(part)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            for part in ast.walk(node)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call | ast.BinOp) and _fills_in_globals(
+                node, ("globals",) if id(node) in of_functions else _NAMESPACES
+            ):
+                found |= {name for text in _texts([node], self.assigned) for name in _fields(text)}
             match node:
                 case ast.Call():
                     found |= self._of_call(node)
+                case ast.Name(id=name, ctx=ast.Load()) if name in self.functions:
+                    found |= self.functions[name]
                 case ast.Subscript(
                     value=ast.Call(func=ast.Name(id=name), args=[]), slice=ast.Constant(value=str(key))
                 ) if name in _NAMESPACES:
@@ -60,6 +80,28 @@ class StringReads:
             return frozenset()
         tables = [table for text in texts for table in _TABLE.findall(text)] if self.tables else []
         return frozenset([*tables, *(found for text in texts for found in _REFERENCE.findall(text))])
+
+
+def _fills_in_globals(node: ast.Call | ast.BinOp, namespaces: Iterable[str]) -> bool:
+    """Return whether a call, or `%`, is given all variables: `"{a}".format(**globals())`, `"%(a)s" % locals()`."""
+    if isinstance(node, ast.BinOp):
+        given = [node.right] if isinstance(node.op, ast.Mod) else []
+    elif isinstance(node.func, ast.Attribute):
+        given = [*node.args, *(keyword.value for keyword in node.keywords if keyword.arg is None)]
+    else:
+        given = []
+    return any(
+        isinstance(each, ast.Call)
+        and isinstance(each.func, ast.Name)
+        and not each.args
+        and each.func.id in namespaces
+        for each in given
+    )
+
+
+def _fields(text: str) -> Iterator[str]:
+    for found in _FIELD.finditer(text):
+        yield found[1] or found[2] or found[3]
 
 
 def string_reads(codes: Sequence[str]) -> StringReads | None:
@@ -80,7 +122,12 @@ def string_reads(codes: Sequence[str]) -> StringReads | None:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value):
                     assigned.setdefault(name, []).append(value)
     tables = bool(words & {"duckdb", "sqldf", "pandasql"})
-    return StringReads(frozenset(bound), _evaluating_in(trees), assigned, tables)
+    reads = StringReads(frozenset(bound), _evaluating_in(trees), assigned, tables)
+    functions = (node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef))
+    for node in list(functions):
+        if found := reads.within(node) - {argument.arg for argument in node.args.args}:
+            reads.functions[node.name] = reads.functions.get(node.name, frozenset()) | found
+    return reads
 
 
 def _evaluating_in(trees: Sequence[ast.Module]) -> frozenset[str]:

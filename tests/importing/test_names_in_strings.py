@@ -20,12 +20,36 @@ TABLES = "class Tables:\n    def __init__(self, *names): self.names = names\n   
             "a = 3; b = 4\nprint(Tables('a', 'b').all())",
         ],
         ["v = 1", "print(globals()['v'])", "v = 2\nprint(v)", "print(globals()['v'])"],
+        [
+            "n = 1",
+            "print('{n}!'.format(**globals()))",
+            "n = 2",
+            "print('{n}!'.format(**locals()))",
+            "print('%(n)d' % vars())",
+        ],
+        [
+            "text = '{n}!'\nn = 1",
+            "print(text.format_map(globals()))",
+            "n = 2",
+            "print(text.format_map(globals()))",
+        ],
+        [
+            "from string import Template\nn = 1",
+            "print(Template('${n} $n').substitute(globals()))",
+            "n = 2\nprint(n)",
+        ],
+        ["n = 1", "def f(): return '{n}'.format(**globals())", "print(f())", "n = 2", "print(f())"],
         ["rows = [1]", "rows.append(2)", "print(eval('len(rows)'))"],
         ["rows = [1]", "rows = rows + [2]", "print(eval(f'{1} + len(rows)'))"],
     ],
 )
 def test_a_name_that_a_string_reads_keeps_its_name(codes):
     assert_shows_the_same_again_and_again(codes)
+
+
+def test_what_a_function_fills_in_of_its_own_variables_is_no_read():
+    codes = ["def f(n):\n    return '{n}'.format(**locals())\nn = 1", "print(f(2))", "n = 2\nprint(n)"]
+    assert [cell.positions for cell in prepared(codes).cells] == [(1,), (2,), (3,)]
 
 
 def test_a_cell_mentions_what_its_strings_read():

@@ -161,3 +161,22 @@ def test_an_import_runs_the_modules_of_the_notebooks_folder_only_if_the_person_s
     told = CliRunner().invoke(main, [*command, "--imports"])
     assert "the import of what is used: x" in told.output, told.output
     assert [path.name for path in folder.rglob("*.ran")] == ["helpers.py.ran"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "imported"),
+    [
+        (["e = 3", "from m import *", "e"], "from m import e"),
+        (["from m import *", "pi", "pi = 3", "from m import *", "pi"], "from m import pi"),
+        (["import e", "from m import *\nprint(e)"], "from m import e"),
+        (["e = 3", "from m import *", "e = 4", "e"], "import m as _m"),
+        (["e = 3\nprint(e)", "from m import *", "pi"], "from m import pi"),
+        (["from m import *", "e = 4", "e"], "import m as _m"),
+    ],
+)
+def test_a_star_import_binds_again_what_a_cell_above_has_bound_and_one_below_reads(
+    codes: list[str], imported: str
+) -> None:
+    results = stars.expanded(codes, lambda _: frozenset({"e", "pi"}))
+    last = [result.code for result in results if "import" in result.code and result.code != "import e"][-1]
+    assert last.split("\n")[0] == imported
