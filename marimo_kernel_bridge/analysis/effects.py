@@ -140,6 +140,7 @@ def _of_class(node: ast.ClassDef, facts: NameFacts, find: Find) -> Effects:
         if isinstance(base, ast.Name) and base.id in facts.effects:
             effects.changes_self |= facts.effects[base.id].changes_self
             effects.methods |= facts.effects[base.id].methods
+            effects.within |= facts.effects[base.id].within
     methods = {
         method.name: method
         for method in node.body
@@ -151,6 +152,8 @@ def _of_class(node: ast.ClassDef, facts: NameFacts, find: Find) -> Effects:
             effects.methods[name] = of_method
         if name == "__init__":
             effects.globals |= of_method.globals
+        elif name == "__init_subclass__":
+            effects.within |= of_method.globals
         elif 0 in of_method.positions:
             effects.changes_self.add(name)
     called = {name: _methods_called(method) for name, method in methods.items()}

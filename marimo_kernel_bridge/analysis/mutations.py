@@ -76,6 +76,7 @@ class _Finder:
                 advances = is_generator(node) or (self.facts.thorough and returns_closure_that_changes(node))
                 self.facts.bind(node.name, "generator" if advances else "value")
             case ast.ClassDef():
+                self._subclassed(node)
                 self.facts.effects[node.name] = effects.of_class(node, self.facts, by_statement)
                 self.facts.bind(node.name, "own")
                 if any(self.facts.is_foreign(base) for base in node.bases):
@@ -117,6 +118,13 @@ class _Finder:
             case _:
                 self._children(node)
         self._current = was
+
+    def _subclassed(self, node: ast.ClassDef) -> None:
+        """Find what `__init_subclass__` of the base classes mutates."""
+        for base in node.bases:
+            if self.facts.thorough and isinstance(base, ast.Name) and base.id in self.facts.effects:
+                for name in sorted(self.facts.effects[base.id].within):
+                    self._add(Mutation(name, "call", base, node, held=True))
 
     def _decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Effects:
         """Return the effects of a function together with those of the functions that decorators put in its place."""

@@ -65,8 +65,9 @@ _CALLED: Final[dict[str, Kind]] = {
 _ITERATORS: Final = re.compile(
     r"itertools\.(?!tee)\w+|csv\.(?:reader|DictReader)|os\.(?:walk|fwalk|scandir)|re\.finditer|glob\.iglob|heapq\.merge"
     r"|struct\.iter_unpack|xml\.etree\.\w+\.iterparse|difflib\.(?:ndiff|\w+_diff)|tokenize\.\w*tokens?|tokenize\.tokenize"
+    r"|(?:asyncio|queue|multiprocessing)\.\w*Queue"
 )
-"""Functions of the standard library whose result is used up by reading it."""
+"""What the standard library makes that is used up by reading it: iterators, and queues."""
 _ITERATING: Final = frozenset(
     {"iterrows", "itertuples", "iterdir", "rglob", "finditer", "iterfind", "itertext"}
 )

@@ -40,6 +40,7 @@ def test_a_function_whose_decorator_keeps_nothing_is_defined_again():
     [
         ["log = []\ndef logged(f):\n    def inner(*a):\n        log.append(f.__name__)\n        return f(*a)\n    return inner", "@logged\ndef g(x):\n    return x", "print(g(1))", "print(log)", "print(g(2))", "print(log)"],
         ["seen = []\ndef recorder(p):\n    def put(x):\n        seen.append(p + x)\n    return put", "put = recorder('a')", "put('b')", "print(seen)", "put('c')", "print(seen)"],
+        ["kinds = []\nclass Plugin:\n    def __init_subclass__(cls):\n        kinds.append(cls.__name__)", "class A(Plugin):\n    pass", "print(kinds)", "class B(A):\n    pass", "print(kinds)"],
         ["calls = {}\ndef on(name):\n    def deco(f):\n        def inner():\n            calls[name] = calls.get(name, 0) + 1\n            return f()\n        return inner\n    return deco", "@on('x')\ndef h():\n    return 1", "print(h())", "print(calls)", "print(h())", "print(calls)"],
     ],
 )  # fmt: skip

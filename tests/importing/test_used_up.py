@@ -18,6 +18,7 @@ TABLE = "import sqlite3\nconn = sqlite3.connect(':memory:')\ncur = conn.cursor()
         ["import re\nwords = re.finditer('.a', 'cat hat')", "next(words)[0]", "[word[0] for word in words]"],
         ["import re\nwords = re.compile('.a').finditer('cat hat')\nfirst = next(words)", "[word[0] for word in words]"],
         ["class Source:\n    def stream(self):\n        return iter([1, 2, 3])\nit = Source().stream()", "next(it)", "list(it)"],
+        ["import queue\nq = queue.Queue()", "q.put(1)\nq.put(2)", "print(q.get())", "print(q.qsize())"],
         [TABLE, "rows = conn.execute('values (1), (2), (3)')", "rows.fetchone()", "rows.fetchall()"],
     ],
 )  # fmt: skip
