@@ -111,11 +111,18 @@ class FileContents:
         return any(path in self._writes[cell][1] for cell in by if cell in self._writes)
 
     def is_emptied(self, folder: str, maker: str, place: Mapping[str, int]) -> bool:
-        """Return whether all that a cell has left in a folder is gone, and no cell below it has removed that."""
+        """Return whether all that a cell has left in a folder is gone, and no cell below it has removed that.
+
+        If the folder is gone as well, the cell could not write there.
+        """
         inside = {path for path in self._left.get(maker, ()) if path.rpartition(os.sep)[0] == folder[:-1]}
-        return bool(inside) and not any(
-            os.path.lexists(path) or place.get(self._made_by.get(path, maker), -1) > place[maker]
-            for path in inside
+        return (
+            bool(inside)
+            and os.path.lexists(folder)
+            and not any(
+                os.path.lexists(path) or place.get(self._made_by.get(path, maker), -1) > place[maker]
+                for path in inside
+            )
         )
 
     def forget(self, cell_id: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.analysis.observations import file_path, is_file_name, read_unseen
+from marimo_kernel_bridge.analysis.observations import file_name, file_path, is_file_name, read_unseen
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
 if TYPE_CHECKING:
@@ -81,7 +81,11 @@ def is_gone(name: str, written: Iterable[str]) -> bool:
     """
     if not _is_file(name):
         return False
-    return not any(os.path.lexists(file_path(each)) for each in {name, *filter(_is_file, written)})
+    files = {name, *filter(_is_file, written)}
+    folder = os.path.dirname(file_path(name))  # noqa: PTH120  # as `lexists`
+    if not os.path.isdir(folder) and file_name(folder) not in files:  # noqa: PTH112  # likewise
+        return False  # the maker would fail
+    return not any(os.path.lexists(file_path(each)) for each in files)
 
 
 def _is_file(name: str) -> bool:

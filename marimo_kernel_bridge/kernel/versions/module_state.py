@@ -47,6 +47,9 @@ _MOST: Final = 20
 _MOST_KEYS: Final = 1000
 _CHANGING: Final = "append|insert|extend|update|pop|remove|setdefault|clear|sort|reverse|add|discard"
 """Methods of containers. A cell that calls one builds on the data instead of showing it."""
+_SETTING: Final = r"\b(?:setattr|delattr|patch(?:\.object)?)"
+"""Functions that set what has the name that they are given as a text."""
+_NAMED: Final = re.compile(rf"{_SETTING}\(\s*(?:([\w.]+)\s*,\s*)?[\"']([\w.]+)[\"']")
 _RESTORED: Final = frozenset({"matplotlib", "seaborn", "pandas", "numpy", "random", "decimal", "locale"})
 _RELOADS: Final = re.compile(r"\breload\(")
 _READ_BY: Final = {("os", "getenv"): "environ"}
@@ -176,6 +179,7 @@ class ModuleWatch:
         found += [
             datum for module, name in _imported_from(self._code) for datum in self._imported(module, name)
         ]
+        found += [datum for chain in _named_in_calls(self._code) for datum in self._set_by_name(chain)]
         found += [(os, "environ")] if _ENVIRONMENT.search(self._code) else []
         found += [*self._put(), *self._used_packages(), *self._held_by_names()]
         if _RELOADS.search(self._code):
@@ -195,6 +199,10 @@ class ModuleWatch:
     def _imported(self, module: str, name: str) -> Iterator[Datum]:
         loaded = sys.modules.get(module)
         yield from _own_data(loaded) if name == "*" else _used(loaded, (name,), self._code)
+
+    def _set_by_name(self, chain: tuple[str, ...]) -> Iterator[Datum]:
+        value = self._value_of(chain[0])
+        yield from _used(sys.modules.get(chain[0]) if value is None else value, chain[1:], self._code)
 
     def _value_of(self, name: str) -> object:
         return _value_of(name, self._code, self._values)
@@ -220,10 +228,8 @@ def _value_of(name: str, code: str, values: Mapping[str, Any]) -> object:
 
 def _changes(name: str, code: str) -> bool:
     """Return whether code assigns to a name of a module, or changes the container that it has."""
-    return (
-        re.search(rf"\b{name}\b(?:\[[^\]\n]{{0,300}}\])?\s*+(?:[-+|]?=(?!=)|\.(?:{_CHANGING})\b)", code)
-        is not None
-    )
+    assigned = rf"\b{name}\b(?:\[[^\]\n]{{0,300}}\])?\s*+(?:[-+|]?=(?!=)|\.(?:{_CHANGING})\b)"
+    return re.search(rf"{assigned}|{_SETTING}\([^\n]{{0,300}}[.\"']{name}[\"']", code) is not None
 
 
 def _names(data: Iterable[Datum]) -> frozenset[str]:
@@ -302,6 +308,12 @@ def _imported_from(code: str) -> tuple[tuple[str, str], ...]:
         return ()
     imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and node.module and not node.level]
     return tuple((node.module or "", alias.name) for node in imports for alias in node.names)
+
+
+def _named_in_calls(code: str) -> Iterator[tuple[str, ...]]:
+    """Yield the names in modules that code gives to functions which set them, as in `setattr(math, "floor", f)`."""
+    for owner, name in _NAMED.findall(code):
+        yield tuple(f"{owner}.{name}".strip(".").split("."))
 
 
 @lru_cache(maxsize=TEXTS_REMEMBERED)

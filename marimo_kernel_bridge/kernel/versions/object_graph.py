@@ -474,10 +474,18 @@ def is_copy(originals: Sequence[object], copies: Sequence[object]) -> bool:
         was.isdisjoint(now)
         and len(now) <= len(was)
         and all(
-            before[one].shares(before[other]) == after[one].shares(after[other])
+            _stand_alike((before[one], before[other]), (after[one], after[other]))
             for one, other in itertools.combinations(range(len(before)), 2)
         )
     )
+
+
+def _stand_alike(originals: tuple[Reached, Reached], copies: tuple[Reached, Reached]) -> bool:
+    """Return whether two copies have in common what their originals have: not only some of it."""
+    (one, other), (now, then) = originals, copies
+    if one.shares(other) != now.shares(then):
+        return False
+    return len(now.mutable & then.mutable) >= len(one.mutable & other.mutable)
 
 
 def _copied_from(value: object) -> Reached:

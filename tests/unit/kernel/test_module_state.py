@@ -55,6 +55,15 @@ CHANGED: dict[str, Notebook] = {
         "1: vars(beside)['rate'] = 4",
         "12",
     ),
+    "a function that a mock replaces": (
+        (
+            "import beside\nfrom unittest import mock",
+            "mock.patch.object(beside, 'price', lambda n: n).start();",
+            "print(beside.price(2))",
+        ),
+        "1: mock.patch('beside.price', lambda n: 1).start();",
+        "1",
+    ),
     "a dict behind two functions": (
         ("from beside import put, names", "put('a')", "print(names())"),
         "1: put('b')",

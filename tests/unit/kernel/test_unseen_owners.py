@@ -126,6 +126,21 @@ HELD: dict[str, Notebook] = {
         ),
         "part.n = 2",
     ),
+    "objects whose copies have less in common": (
+        (
+            (
+                "import copy\nclass Variable:\n    def __init__(self, data): self.data, self.unit = data, ''\n"
+                "class Named:\n    def __init__(self, variable): self.variable, self.cache = variable, [[] for _ in range(9)]\n"
+                "    def __deepcopy__(self, memo):\n        new = Named(Variable(copy.deepcopy(self.variable.data, memo)))\n"
+                "        new.variable.unit, new.cache = self.variable.unit, []\n        return new\n"
+                "every = Named(Variable([0]))"
+            ),
+            "one = Named(every.variable)",
+            "one.variable.unit = 'K'\none.variable.data[0] = 9",
+            "print(every.variable.unit, every.variable.data)",
+        ),
+        "one.variable.unit = 'C'\none.variable.data.append(8)",
+    ),
     "a picture and who draws on it": (
         (
             "from PIL import Image, ImageDraw\nim = Image.new('L', (2, 1))",
