@@ -29,6 +29,7 @@ from marimo_kernel_bridge.kernel.versions.databases import (
     strings_of,
     tables,
 )
+from marimo_kernel_bridge.kernel.versions.kept_results import KeptResults
 from marimo_kernel_bridge.kernel.versions.open_files import stream_of
 from marimo_kernel_bridge.kernel.versions.sql_engines import engine_of, log_of
 from marimo_kernel_bridge.kernel.versions.value_copies import own_attributes
@@ -52,6 +53,8 @@ _CALLBACKS: Final = "callbacks()"
 """The part of an object with traits that whoever sets one uses, and whoever registers a callback adds to."""
 _CALLS: Final = f"calls{os.sep}"
 """The part of a function that keeps its results: each call adds to what `cache_info` counts, and is no act of the cell."""
+_RESULTS: Final = "results."
+"""What a cell is ahead of that got results of functions which others may have called with something else to read."""
 _CACHED: Final = type(functools.cache(len))
 _SETS: Final = r"\b{}\.(?:\w+\s*[-+*/|&]?=(?!=)|set_trait\(|send_state\(|click\()"
 _LONGEST_TEXT: Final = 10_000  # characters of a variable that may be SQL
@@ -181,6 +184,8 @@ class LiveStates:
     """Which cells have changed live objects, and which have looked at one as no fresh run would see it."""
 
     databases: Databases = field(default_factory=Databases)
+    results: KeptResults = field(default_factory=KeptResults)
+    _unsure: bool = False  # of the cell that runs
     _objects: dict[int, _Object] = field(default_factory=dict)
     _ahead: dict[str, dict[str, object]] = field(default_factory=dict)  # by cell, the objects by their names
     _before: dict[str, Use] = field(default_factory=dict)  # by name, of the cell that runs
@@ -188,8 +193,9 @@ class LiveStates:
         default_factory=dict
     )  # of live objects, by identity: the first that was used
 
-    def begin(self, uses: dict[str, Use]) -> None:
-        """Record what a cell uses, by name, before its body."""
+    def begin(self, uses: dict[str, Use], *, unsure: bool = False) -> None:
+        """Record what a cell uses, by name, before its body. `unsure`: what it shows may not be what a fresh run would."""
+        self._unsure = unsure
         self._before = uses
         for use in uses.values():
             if (engine := engine_of(use.value)) is not None:
@@ -208,7 +214,8 @@ class LiveStates:
         Returns the states that it uses, those of modules apart.
         """
         before, self._before = self._before, {}
-        self._ahead.pop(cell_id, None)
+        self.results.end(cell_id, values)
+        self._keep_ahead(cell_id, {_RESULTS: self.results} if self._unsure else {})
         self._forget_rebound(values)
         found = StateUses()
         looked_at = {id(use.value): use.parts for use in uses.values() if use.statements is None}
@@ -314,6 +321,7 @@ class LiveStates:
     def forget(self, cell_id: str) -> None:
         """Drop a cell that is gone. What it has changed stays changed."""
         self._ahead.pop(cell_id, None)
+        self.results.forget(cell_id)
         for known in self._objects.values():
             if cell_id in known.changed:
                 self._leave(known, cell_id)

@@ -68,7 +68,7 @@ class CellObserver:
         self._module_data: dict[str, frozenset[Datum]] = {}  # by the cell that has changed it
         self._registered: frozenset[str] = frozenset()  # with libraries, by any cell
 
-    def begin(self, cell_id: str, part: Part | None, code: str) -> None:
+    def begin(self, cell_id: str, part: Part | None, code: str, place: Mapping[str, int]) -> None:
         """Record the state of what a cell with this code can mutate, before its body. None: the cell is not analyzed."""
         self._watch = self._outside = None
         self.unwatched.pop(cell_id, None)
@@ -105,7 +105,8 @@ class CellObserver:
             self._outside = files, modules
             self._ran.add(cell_id)
             used = uses(code, mentioned, self._values, self._live.databases)
-            self._live.begin(used | modules.uses())
+            unsure = self._live.results.begin(cell_id, mentioned, self._values, place)
+            self._live.begin(used | modules.uses(), unsure=unsure)
 
     def end(self, cell_id: str, part: Part, flow: ValueFlow) -> set[str]:
         """Record observations of the body. Return the cells of which there are other observations than before.

@@ -232,7 +232,7 @@ class Redefinitions:
             if (changed or calls_something(code)) and not self.strict:
                 self.states.begin(cell_id, self._loaded, code)
         with _LOGGED:
-            self._observer.begin(cell_id, self._loaded.parts.get(cell_id), code)
+            self._observer.begin(cell_id, self._loaded.parts.get(cell_id), code, self._loaded.place)
 
     def leave(self, cell_id: str) -> bool:
         """Record the versions that a cell made, and assign to plain names the values of their last definitions.

@@ -1,0 +1,127 @@
+"""Functions that keep their results (`functools.cache`): whether what they keep is what a run from top to bottom would have kept.
+
+A result depends on what the function reads besides its arguments. If the cell itself, in an earlier run, or a cell below it has
+called the function with something else to read, the function forgets its results before the cell runs. Results that cells
+above have left stay, as in Jupyter.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+import weakref
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, MutableMapping
+
+_MOST_NAMES: Final = 40
+_NOTEBOOK: Final = "__main__"
+_PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
+_CACHED: Final = type(functools.cache(len))
+
+
+@dataclass
+class _Kept:
+    """What a function has read: in each cell's last run, and in the runs since it has forgotten its results.
+
+    That is one value for the beginning of a run, and one for its end, as the function may change what it reads.
+    """
+
+    by_cell: dict[str, frozenset[int]] = field(default_factory=dict)
+    since: dict[str, frozenset[int]] = field(default_factory=dict)
+
+
+class KeptResults:
+    """What the notebook's functions that keep their results have read, by the cells that have called them."""
+
+    def __init__(self) -> None:
+        self._known: MutableMapping[Any, _Kept] = weakref.WeakKeyDictionary()
+        self._called: list[tuple[Any, int]] = []  # by the cell that runs, with what they read before it
+
+    def begin(
+        self, cell_id: str, names: Iterable[str], values: Mapping[str, Any], place: Mapping[str, int]
+    ) -> bool:
+        """Have functions that a cell calls forget results that a run from top to bottom would not have.
+
+        Returns whether the cell may not be right then: a cell above it has left results that are forgotten as well.
+        """
+        unsure = False
+        self._called = []
+        here = place.get(cell_id, 0)
+        for function in _functions_behind(names, values):
+            if type(function) is not _CACHED:
+                continue
+            state = _read_by(function, values)
+            kept = self._known.setdefault(function, _Kept())
+            above = {cell for cell in kept.by_cell if place.get(cell, here) < here}
+            if any(state not in read for cell, read in kept.since.items() if cell not in above):
+                function.cache_clear()
+                kept.since.clear()
+                unsure |= any(state not in kept.by_cell[cell] for cell in above)
+            self._called.append((function, state))
+        return unsure
+
+    def end(self, cell_id: str, values: Mapping[str, Any]) -> None:
+        """Note what the functions that a cell calls have read in its run."""
+        called, self._called = self._called, []
+        for function, before in called:
+            kept = self._known.setdefault(function, _Kept())
+            kept.by_cell[cell_id] = kept.since[cell_id] = frozenset({before, _read_by(function, values)})
+
+    def forget(self, cell_id: str) -> None:
+        """Drop a cell that is gone. What its calls have left is still there."""
+        for kept in self._known.values():
+            kept.by_cell.pop(cell_id, None)
+
+
+def _functions_behind(names: Iterable[str], values: Mapping[str, Any]) -> list[Any]:
+    """Return the notebook's functions with these names, those that keep their results, and all that these call."""
+    waiting = list(names)
+    seen = set(waiting)
+    found: list[Any] = []
+    while waiting and len(seen) <= _MOST_NAMES:
+        value = values.get(waiting.pop())
+        code = _code_of(value)
+        if code is not None:
+            found.append(value)
+            used = _names_in(code) - seen
+            seen |= used
+            waiting += sorted(used & values.keys())
+    return found
+
+
+def _read_by(function: Any, values: Mapping[str, Any]) -> int:
+    """Return the state of what a function reads, also through the functions that it calls."""
+    functions = [function, *_functions_behind(_names_in(_code_of(function)), values)]
+    codes = [_code_of(each) for each in functions]
+    names = {name for code in codes for name in _names_in(code)} & values.keys()
+    return hash((*codes, *((name, _state(values[name])) for name in sorted(names))))
+
+
+def _state(value: Any) -> object:
+    if type(value) in _PLAIN:
+        return type(value), repr(value)
+    if _code_of(value) is not None or not is_watched(value):
+        return type(value)
+    seen = fingerprint(value)
+    return id(value) if seen is None else seen.state
+
+
+def _code_of(value: Any) -> types.CodeType | None:
+    """Return the code of a function of the notebook, also of one that keeps its results."""
+    function = getattr(value, "__wrapped__", None) if type(value) is _CACHED else value
+    if type(function) is types.FunctionType and function.__module__ == _NOTEBOOK:
+        return function.__code__
+    return None
+
+
+@functools.lru_cache(maxsize=1000)
+def _names_in(code: types.CodeType | None) -> frozenset[str]:
+    if code is None:
+        return frozenset()
+    inner = (_names_in(part) for part in code.co_consts if isinstance(part, types.CodeType))
+    return frozenset(code.co_names).union(*inner)

@@ -1,0 +1,43 @@
+"""Functions that keep their results: each cell shows what a run from top to bottom shows, or is marked."""
+
+import pytest
+
+from tests.unit.kernel.notebook_in_memory import FrontEnd
+
+KEEPS = "import functools\n@functools.cache\ndef f(k): return k * a"
+READS: dict[str, tuple[str, str]] = {
+    "a name": (KEEPS, "f(10)"),
+    "a name, by a function": (KEEPS.replace("k * a", "k * g()") + "\ndef g(): return a", "f(10)"),
+    "a name, called by a function": (KEEPS + "\ndef h(): return f(10)", "h()"),
+    "an object": (KEEPS.replace("k * a", "k * held[0]") + "\nheld = [1]", "f(10)"),
+}
+
+
+@pytest.mark.parametrize(("defines", "calls"), READS.values(), ids=READS)
+def test_results_are_those_of_what_a_function_reads_now(lab: FrontEnd, defines: str, calls: str) -> None:
+    change = "held[0] = 2" if "held" in defines else "a = 2"
+    lab.run_each(("a = 1", defines, change, f"print({calls})"), (f"2: {change.replace('2', '5')}",))
+    assert (lab.text("3"), lab.cells()["3"].stale) == ("50", False)
+    lab.run("end", "", metadata={"deletedCells": ["2"]})
+    lab.sync()
+    assert (lab.text("3"), lab.cells()["3"].stale) == ("10", False)
+
+
+def test_a_cell_above_gets_no_result_that_a_cell_below_has_left(lab: FrontEnd) -> None:
+    lab.run_each(("a = 1", KEEPS, "print(f(1))", "a = 2", "print(f(1), f(2))"), ("3: a = 5",))
+    assert lab.cells()["4"].stale  # it would show the result that the cell above has left
+    lab.run("2", "print(f(1))")
+    lab.sync()
+    assert lab.text("2") == "1"
+    lab.run("4", "print(f(1), f(2))")
+    lab.sync()
+    assert (lab.text("4"), lab.cells()["4"].stale) == ("1 10", False)
+
+
+def test_first_runs_and_runs_without_a_change_keep_results_as_in_jupyter(lab: FrontEnd) -> None:
+    computed: list[int]
+    computed = lab.kernel.kernel.shell.user_ns["computed"] = []
+    counts = KEEPS.replace("return", "computed.append(k); return")
+    lab.run_each(("a = 1", counts, "print(f(1))", "a = 2", "print(f(1), f(2))"), ("4", "4"))
+    assert (lab.text("4"), lab.cells()["4"].stale) == ("1 4", False)
+    assert computed == [1, 2]
