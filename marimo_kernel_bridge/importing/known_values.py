@@ -28,7 +28,8 @@ _METHODS_OF_NONE: Final = frozenset(
 _METHODS_OF_SOME: Final = frozenset(
     """head tail describe copy mean median sum std var min max count value_counts unique nunique corr round groupby agg
     reset_index set_index sort_values drop dropna fillna merge pivot_table items keys values format upper lower strip
-    split reshape transpose dot astype to_frame to_numpy tolist""".split()  # noqa: SIM905  # a list of words
+    split reshape transpose dot astype to_frame to_numpy tolist fetchall fetchmany qsize getvalue readline readlines
+    most_common predict predict_proba fit_transform""".split()  # noqa: SIM905  # a list of words
 )
 """Unless they work in place. `join` and `replace` are methods of threads and of `os`, too."""
 _CHANGES: Final = frozenset("append extend insert sort reverse clear update add remove".split())  # noqa: SIM905  # a list of words

@@ -95,7 +95,9 @@ def _around_fences(lines: list[str]) -> list[tuple[list[str], bool]]:
 
 
 def _closed_up(found: re.Match[str]) -> str:
-    if found["skip"] == "\\\n":  # CommonMark breaks a line there, Python-Markdown at two blanks
+    if found["skip"] == "\\\n" and not found.string.endswith(
+        "\\", 0, found.start()
+    ):  # CommonMark breaks a line there, Python-Markdown at two blanks
         return "  \n"
     inline, display = found["inline"] or found["round"], found["display"] or found["square"]
     if inline is not None and inline.strip():

@@ -191,7 +191,7 @@ def expanded(codes: Sequence[str], ask: Callable[[str], frozenset[str] | None]) 
             if module.startswith("."):
                 text = f"# from {module} import *"
         else:
-            read = unbound | _bound_again(cells, number, names)
+            read = unbound | _bound_again(cells, number, names, module)
             used = sorted(read & names - frozenset().union(*later))
             result.notes.append(
                 f"`from {module} import *` is the import of what is used: {', '.join(used) or 'nothing'}"
@@ -213,13 +213,13 @@ def _read_unbound(cells: Sequence[CellNames]) -> frozenset[str]:
     return frozenset(unbound)
 
 
-def _bound_again(cells: Sequence[CellNames], number: int, names: frozenset[str]) -> set[str]:
-    """Return the names of a star import in a cell that cells above have bound, and that it or a cell below reads."""
+def _bound_again(cells: Sequence[CellNames], number: int, names: frozenset[str], module: str) -> set[str]:
+    """Return the names of a star import in a cell that cells above bind to others, and that it or a cell below reads."""
     above = {
         use.name
         for cell in cells[: number + 1]
         for use in cell.occurrences
-        if use.act == "store" and not use.late
+        if use.act == "store" and not use.late and use.origin != f"{module}:{use.name}"
     }
     found: set[str] = set()
     bound: set[str] = set()

@@ -121,3 +121,8 @@ def test_a_picture_that_is_not_there_and_a_link_to_a_file_are_told(tmp_path: Pat
         "marimo shows pictures of the folder `public` only, not b.png",
         "marimo cannot open what it links to: 02.ipynb",
     )
+
+
+def test_a_line_of_a_formula_that_ends_with_backslashes_stays() -> None:
+    source = "\\begin{eqnarray}\nu &=& 4 \\\\\\\nv\n\\end{eqnarray}"
+    assert as_marimo_shows_it(source).strip() == source

@@ -172,6 +172,7 @@ def test_an_import_runs_the_modules_of_the_notebooks_folder_only_if_the_person_s
         (["e = 3", "from m import *", "e = 4", "e"], "import m as _m"),
         (["e = 3\nprint(e)", "from m import *", "pi"], "from m import pi"),
         (["from m import *", "e = 4", "e"], "import m as _m"),
+        (["from m import e", "from m import *\ne, pi"], "from m import pi"),
     ],
 )
 def test_a_star_import_binds_again_what_a_cell_above_has_bound_and_one_below_reads(
