@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { steadyOutputs } from '../src/loader/steady.js';
 
-beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
+beforeEach(() => mock.timers.enable({ apis: ['setTimeout', 'Date'] }));
 afterEach(() => mock.timers.reset());
 
 class FakeElement {
@@ -75,6 +75,24 @@ test('outputs that are replaced keep their place until none has been for a secon
   mock.timers.tick(99);
   assert.equal(place.style.minHeight, '300px');
   mock.timers.tick(1);
+  assert.equal(place.style.minHeight, '');
+});
+
+test('a figure that takes long to draw has its place from the second time on', () => {
+  const { place, add, replace } = world();
+  add(30);
+  add(270);
+  const waits = [1, 2, 3].map(() => {
+    replace(30);
+    mock.timers.tick(2_000);
+    const least = place.style.minHeight;
+    add(270);
+    mock.timers.tick(10_000);
+    return least;
+  });
+  assert.deepEqual(waits, ['', '300px', '300px']);
+  replace(30);
+  mock.timers.tick(3_000);
   assert.equal(place.style.minHeight, '');
 });
 
