@@ -2,63 +2,81 @@
 
 import pytest
 
-from tests.unit.kernel import small_sqlalchemy
 from tests.unit.kernel.notebook_in_memory import FrontEnd
 
-ENGINE = (
-    "from sqlalchemy import Engine, Session, sessionmaker\nengine = Engine()\nMaker = sessionmaker(engine)"
-)
-TABLES = "for name in ('t', 'other'):\n    engine.execute(f'drop table if exists {name}')\n    engine.execute(f'create table {name} (a int)')"
+ENGINE = """\
+import pandas as pd
+from sqlalchemy import create_engine, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, scoped_session, sessionmaker
+engine = create_engine("sqlite://")
+Maker = sessionmaker(engine)
+class Base(DeclarativeBase): pass
+class Row(Base):
+    __tablename__ = "t"
+    a: Mapped[int] = mapped_column(primary_key=True)"""
+TABLES = """\
+with engine.begin() as making:
+    for name in ("t", "other"):
+        making.execute(text(f"drop table if exists {name}"))
+        making.execute(text(f"create table {name} (a int)"))"""
 READ = {
-    "an engine": "print(engine.execute('select a from t'))",
-    "a connection": "with_it = engine.connect()\nprint(with_it.execute('select a from t'))",
-    "a session": "print(Session(engine).all('t'))",
-    "a session of a maker": "s = Maker()\nprint(s.all('t'))",
-    "a function": "def look(): return engine.execute('select a from t')\nprint(look())",
+    "pandas": "print(pd.read_sql('select a from t', engine).a.tolist())",
+    "pandas, a whole table": "print(pd.read_sql_table('t', engine).a.tolist())",
+    "a connection": "with engine.connect() as reading:\n    print(list(reading.execute(text('select a from t')).scalars()))",
+    "a session": "print(list(Session(engine).scalars(text('select a from t'))))",
+    "a session of a maker": "s = Maker()\nprint([row.a for row in s.query(Row)])",
+    "a session of the thread": "own = scoped_session(Maker)\nprint([row.a for row in own.query(Row)])",
+    "a function": "def look(): return pd.read_sql('select a from t', engine).a.tolist()\nprint(look())",
 }
-
-
-@pytest.fixture(autouse=True)
-def _sqlalchemy(monkeypatch: pytest.MonkeyPatch) -> None:
-    small_sqlalchemy.installed(monkeypatch)
+OF_OTHER = "print(pd.read_sql('select a from other', engine).a.tolist())"
 
 
 @pytest.mark.parametrize("read", READ.values(), ids=READ)
-def test_who_reads_a_table_of_an_engine_runs_after_who_defines_it(lab: FrontEnd, read: str) -> None:
-    define = "engine.execute('drop table if exists t')\nengine.execute('create table t as select 1 as a')"
-    lab.run_each((ENGINE, define, read), (f"1: {define.replace('1', '2')}",))
-    assert (lab.text("2"), lab.cells()["2"].stale) == ("[(2,)]", False)
+@pytest.mark.parametrize(
+    "define",
+    [
+        "pd.DataFrame({'a': [1]}).to_sql('t', engine, if_exists='replace', index=False);",
+        "with engine.begin() as made:\n    made.execute(text('drop table if exists t'))\n    made.execute(text('create table t as select 1 as a'))",
+    ],
+    ids=["pandas", "SQL"],
+)
+def test_who_reads_a_table_of_an_engine_runs_after_who_defines_it(
+    lab: FrontEnd, define: str, read: str
+) -> None:
+    edited = define.replace("[1]", "[2]").replace("select 1", "select 2")
+    lab.run_each((ENGINE, define, read), (f"1: {edited}",))
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("[2]", False)
 
 
 @pytest.mark.parametrize(
-    "insert", ["engine.execute('insert into t values (1)');", "s = Maker()\ns.add('t', 1)"]
+    "insert",
+    [
+        "with engine.begin() as adding:\n    adding.execute(text('insert into t values (1)'))",
+        "s = Maker()\ns.add(Row(a=1))\ns.commit()",
+        "pd.DataFrame({'a': [1]}).to_sql('t', engine, if_exists='append', index=False);",
+    ],
+    ids=["SQL", "a session", "pandas"],
 )
 @pytest.mark.parametrize("read", READ.values(), ids=READ)
 def test_who_reads_what_an_earlier_code_has_inserted_is_marked_until_the_table_is_made_anew(
     lab: FrontEnd, insert: str, read: str
 ) -> None:
-    cells = (ENGINE, TABLES, insert, read, read.replace("t'", "other'"))
-    lab.run_each(cells)
+    lab.run_each((ENGINE, TABLES, insert, read, OF_OTHER))
     assert not any(cell.stale for cell in lab.cells().values())
     lab.run("2", insert.replace("1", "2"))
     lab.sync()
     assert (lab.cells()["3"].stale, lab.cells()["4"].stale) == (True, False)
     lab.run("1", TABLES)
     lab.sync()
-    assert (lab.text("3"), lab.cells()["3"].stale) == ("[(2,)]", False)
+    assert (lab.text("3"), lab.cells()["3"].stale) == ("[2]", False)
 
 
 def test_a_reader_above_the_cell_that_changes_its_rows_is_marked(lab: FrontEnd) -> None:
-    read = READ["an engine"]
-    cells = (
-        ENGINE,
-        TABLES,
-        "engine.execute('insert into t values (1)');",
-        read,
-        "engine.execute('update t set a = 5');",
-        read,
+    insert = "with engine.begin() as adding:\n    adding.execute(text('insert into t values (1)'))"
+    read = READ["pandas"]
+    lab.run_each(
+        (ENGINE, TABLES, insert, read, insert.replace("insert into t values (1)", "update t set a = 5"), read)
     )
-    lab.run_each(cells)
     lab.run("3", read)
     lab.sync()
     assert (lab.cells()["3"].stale, lab.cells()["5"].stale) == (True, False)
