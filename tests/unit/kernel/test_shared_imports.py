@@ -131,7 +131,8 @@ def test_readers_run_again_where_a_shared_import_binds_another_object_after_all(
     change = "__import__('sys').modules['shared_by_all'].value = [3]"
     _, cell = execute(agent, f"{change}\nfrom shared_by_all import value")
     page.sync()
-    assert (cell.defines, page.cells()["imports"].status) == ((), "ok")
+    # It changes what the module holds, and takes over nothing.
+    assert (cell.defines, page.cells()["imports"].status) == (("shared_by_all.value",), "ok")
     assert "[3]" in page.text("reader")
 
 
