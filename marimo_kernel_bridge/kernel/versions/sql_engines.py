@@ -17,6 +17,20 @@ from marimo_kernel_bridge.kernel.versions.databases import Statements
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+_WITH_ENGINE: Final = frozenset(
+    {
+        "Engine",
+        "Connection",
+        "Session",
+        "sessionmaker",
+        "AsyncEngine",
+        "AsyncConnection",
+        "AsyncSession",
+        "async_sessionmaker",
+    }
+    | {"scoped_session", "async_scoped_session"}
+)
+"""Classes whose objects have an engine. To look into others may send statements: a row of a table loads its columns."""
 _LONGEST: Final = 2000
 """Characters of a statement that are read: what follows are rows."""
 
@@ -47,7 +61,7 @@ _LOGS: Final[MutableMapping[Any, StatementLog]] = weakref.WeakKeyDictionary()
 def engine_of(value: Any) -> Any:
     """Return the engine behind an engine, a connection, a session or a maker of sessions of SQLAlchemy; None for any other value."""
     package = sys.modules.get("sqlalchemy.engine")
-    if package is None or not _is_sqlalchemys(type(value)):
+    if package is None or not _has_engine(type(value)):
         return None
     with suppress(Exception):  # a session that is bound to nothing
         for _ in range(3):  # a registry of sessions, its maker, the connection of a session
@@ -57,18 +71,23 @@ def engine_of(value: Any) -> Any:
     return None
 
 
-def _is_sqlalchemys(kind: type) -> bool:
-    return any(str(base.__module__).partition(".")[0] == "sqlalchemy" for base in kind.__mro__[:-1])
+def _has_engine(kind: type) -> bool:
+    return any(
+        base.__name__ in _WITH_ENGINE and str(base.__module__).partition(".")[0] == "sqlalchemy"
+        for base in kind.__mro__
+    )
 
 
 def _engine_below(value: Any) -> Any:
     """Return what a connection, a session or a maker of them has in place of an engine, which may be a connection."""
-    for name in ("sync_engine", "engine", "bind"):
-        below = getattr(value, name, None)
-        if below is not None:
-            return below
-    options = getattr(getattr(value, "session_factory", value), "kw", None)
-    return options.get("bind") if isinstance(options, dict) else None
+    factory = getattr(
+        value, "session_factory", None
+    )  # of a registry, which would begin a session to show its `bind`
+    options = getattr(value if factory is None else factory, "kw", None)
+    if factory is not None or isinstance(options, dict):
+        return options.get("bind") if isinstance(options, dict) else None
+    belows = (getattr(value, name, None) for name in ("sync_engine", "engine", "bind"))
+    return next((below for below in belows if below is not None), None)
 
 
 def log_of(engine: Any) -> StatementLog:

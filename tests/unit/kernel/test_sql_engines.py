@@ -80,3 +80,32 @@ def test_a_reader_above_the_cell_that_changes_its_rows_is_marked(lab: FrontEnd) 
     lab.run("3", read)
     lab.sync()
     assert (lab.cells()["3"].stale, lab.cells()["5"].stale) == (True, False)
+
+
+CAR = """\
+from sqlalchemy import create_engine, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+class Base(DeclarativeBase): pass
+class Car(Base):
+    __tablename__ = "car"
+    engine: Mapped[str] = mapped_column(primary_key=True)
+database = create_engine("sqlite://")
+Base.metadata.create_all(database)
+garage = Session(database)
+car = Car(engine="V8")
+garage.add(car)
+garage.commit()
+sent = []
+event.listen(database, "after_cursor_execute", lambda *said: sent.append(said[2]));"""
+
+
+def test_no_statement_is_sent_to_look_into_a_row(lab: FrontEnd) -> None:
+    lab.run_each((CAR, "str(id(car));", "print(sent)"))
+    assert lab.text("2") == "[]"
+
+
+@pytest.mark.parametrize("maker", ["sessionmaker()", "lambda: sessionmaker()()"])
+def test_no_session_begins_to_look_into_a_registry_of_sessions(lab: FrontEnd, maker: str) -> None:
+    registry = f"from sqlalchemy.orm import scoped_session, sessionmaker\nown = scoped_session({maker})"
+    lab.run_each((registry, "print(own.registry.has())"))
+    assert lab.text("1") == "False"
