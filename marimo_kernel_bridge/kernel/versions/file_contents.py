@@ -8,6 +8,7 @@ Nothing here opens a file.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 _MOST: Final = 1000
 """Files that are known: a cell may write one of a new name each time."""
+_STARTS_PROGRAMS: Final = re.compile(
+    r"^\s*!|=\s*!|system|subprocess|popen|%%(?:bash|sh)\b", re.IGNORECASE | re.MULTILINE
+)
+"""Occurs in code that may remove files without a trace in this process."""
 
 
 @dataclass
@@ -40,6 +45,8 @@ class FileContents:
     def note(self, cell_id: str, code: str, use: FileUse, place: Mapping[str, int]) -> None:
         """Record what a run of a cell has read and written."""
         written = use.writes | use.appends
+        if written or _STARTS_PROGRAMS.search(code):
+            self._leave_removed(cell_id, place)
         if not written and not use.contents and cell_id not in self._writes and cell_id not in self.ahead:
             return
         above = {other for other in self._writes if place.get(other, -1) < place[cell_id] and other in place}
@@ -110,20 +117,19 @@ class FileContents:
     def _is_written(self, path: str, by: Iterable[str]) -> bool:
         return any(path in self._writes[cell][1] for cell in by if cell in self._writes)
 
-    def is_emptied(self, folder: str, maker: str, place: Mapping[str, int]) -> bool:
+    def is_emptied(self, folder: str, maker: str) -> bool:
         """Return whether all that a cell has left in a folder is gone, and no cell below it has removed that.
 
         If the folder is gone as well, the cell could not write there.
         """
         inside = {path for path in self._left.get(maker, ()) if path.rpartition(os.sep)[0] == folder[:-1]}
-        return (
-            bool(inside)
-            and os.path.lexists(folder)
-            and not any(
-                os.path.lexists(path) or place.get(self._made_by.get(path, maker), -1) > place[maker]
-                for path in inside
-            )
-        )
+        return bool(inside) and os.path.lexists(folder) and not any(map(os.path.lexists, inside))
+
+    def _leave_removed(self, cell_id: str, place: Mapping[str, int]) -> None:
+        """Note that what is gone after a cell that may have removed it is no longer what the cells above it have left."""
+        for maker, paths in self._left.items():
+            if place.get(maker, place[cell_id]) < place[cell_id]:
+                self._left[maker] = frozenset(filter(os.path.lexists, paths))
 
     def forget(self, cell_id: str) -> None:
         """Drop a cell that is gone. What it wrote is still there."""

@@ -314,7 +314,7 @@ class CellObserver:
         """Return what was observed of a cell's last run, see `Observations.text`."""
         return self._settled(self._observations[cell_id][1]).text() if cell_id in self._observations else ""
 
-    def is_gone(self, name: str, maker: str, place: Mapping[str, int]) -> bool:
+    def is_gone(self, name: str, maker: str) -> bool:
         """Return whether a file that a cell has written is gone, or from a folder all that it has left there."""
         if maker not in self._observations or not is_file_name(name):
             return False
@@ -322,9 +322,7 @@ class CellObserver:
         if is_gone(name, known.writes | known.appends):
             return True
         path = file_path(name)
-        return (
-            path.endswith(os.sep) and self._files is not None and self._files.is_emptied(path, maker, place)
-        )
+        return path.endswith(os.sep) and self._files is not None and self._files.is_emptied(path, maker)
 
     def called_back(self, cell_id: str) -> frozenset[str]:
         """Return the names of objects that a cell mutates through callbacks of others, which do not come if it runs again."""

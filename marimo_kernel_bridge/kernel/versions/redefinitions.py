@@ -359,7 +359,7 @@ class Redefinitions:
     def _is_unusable(self, name: str, maker: str) -> bool:
         if self._values.is_consumed(name, maker):
             return not self.acting.act(maker)
-        return self._loaded is not None and self._observer.is_gone(name, maker, self._loaded.place)
+        return self._observer.is_gone(name, maker)
 
     def unforeseen(self) -> dict[str, frozenset[str]]:
         """Return, by cell, the names of objects that it has mutated although no text shows that."""

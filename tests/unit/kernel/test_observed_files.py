@@ -216,6 +216,25 @@ def test_the_files_of_a_folder_that_a_cell_above_empties_are_written_again_for_w
     assert (lab.text("2"), lab.cells()["2"].stale) == ("['a.txt']", False)
 
 
+@pytest.mark.parametrize(
+    "remove",
+    [
+        "import shutil; shutil.rmtree('d'); os.mkdir('d')",
+        "!rm d/*",
+        "os.remove('d/a.txt')",
+        "os.system('rm d/*');",
+    ],
+)
+def test_what_a_cell_below_removes_from_a_folder_is_not_written_again_for_who_lists_it(
+    lab: FrontEnd, tmp_path: Path, remove: str
+) -> None:
+    lists = "print(os.listdir('d'))"
+    cells = ("import os\nos.mkdir('d')", "open('d/a.txt', 'w').write('a');", remove, lists)
+    lab.run_each(cells, ("3",))
+    assert (lab.text("3"), lab.cells()["3"].stale) == ("[]", False)
+    assert not (tmp_path / "d" / "a.txt").exists()
+
+
 def test_a_file_that_is_gone_is_not_written_again_where_that_overwrites_another(
     lab: FrontEnd, tmp_path: Path
 ) -> None:
