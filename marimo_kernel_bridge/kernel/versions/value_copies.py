@@ -75,7 +75,9 @@ def mapped(value: Any, *, read: bool = False) -> str | None:
     """Return the path of the file that an array is a map of, None for any other value. `read`: also one that cannot be written."""
     if str(type(value).__module__).partition(".")[0] != "numpy":
         return None
-    while value is not None:
+    while hasattr(
+        type(value), "__array_finalize__"
+    ):  # an array; the `base` of a data type is the data type itself
         path = getattr(value, "filename", None)
         if path is not None:
             modes = {"c"} if read else {"r", "c"}  # a copy on write is the array's own
@@ -193,7 +195,12 @@ def _own_size(value: Any) -> int:  # of whatever class
         used = value.memory_usage(deep=False)
         return int(used if isinstance(used, int) else used.sum())
     own = value.nbytes if _has(value, "nbytes") else None
-    return own if isinstance(own, int) else sys.getsizeof(value, 0)
+    if isinstance(own, int):
+        return own
+    sizes = next(vars(base)["__sizeof__"] for base in type(value).__mro__ if "__sizeof__" in vars(base))
+    return (
+        sys.getsizeof(value, 0) if type(sizes) is types.MethodDescriptorType else 0
+    )  # a mock would note the call
 
 
 def _held(value: Any) -> list[object]:  # of whatever class

@@ -322,6 +322,11 @@ def test_files_behind_values_are_looked_for_whatever_their_classes_say(tmp_path:
         assert list(written_through(values)) == [str(tmp_path / "log")]
 
 
+def test_a_type_of_numbers_is_no_map_of_a_file(lab: FrontEnd) -> None:
+    lab.run_each(("import numpy as np\nkind = np.dtype('f8')", "print(np.zeros(1, kind))", "same = kind"))
+    assert lab.text("1") == "[0.]"
+
+
 def test_modules_are_looked_through_without_their_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any, Never
+from unittest.mock import MagicMock, call
 
 import numpy as np
 import pandas as pd
@@ -123,3 +124,10 @@ class Hiding:
 @pytest.mark.parametrize("value", [Nowhere(), Hiding()])
 def test_what_cannot_be_judged_is_no_failure(value: object) -> None:
     copy_of(value, deepcopy)
+
+
+def test_a_mock_is_not_called_to_measure_it() -> None:
+    mock = MagicMock()
+    mock.connect()
+    copy_of(mock, deepcopy)
+    assert mock.mock_calls == [call.connect()]
