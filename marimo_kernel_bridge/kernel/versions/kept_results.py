@@ -20,19 +20,32 @@ if TYPE_CHECKING:
 
 _MOST_NAMES: Final = 40
 _NOTEBOOK: Final = "__main__"
+_CODES: Final = "codes()"
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 _CACHED: Final = type(functools.cache(len))
+_State = dict[str, object]
+"""Of what a function reads, by name."""
 
 
 @dataclass
 class _Kept:
     """What a function has read: in each cell's last run, and in the runs since it has forgotten its results.
 
-    That is one value for the beginning of a run, and one for its end, as the function may change what it reads.
+    That is one state for the beginning of a run, and one for its end, as the function may change what it reads. What calls alone
+    have changed, as what a client counts, does not count.
     """
 
-    by_cell: dict[str, frozenset[int]] = field(default_factory=dict)
-    since: dict[str, frozenset[int]] = field(default_factory=dict)
+    by_cell: dict[str, tuple[_State, ...]] = field(default_factory=dict)
+    since: dict[str, tuple[_State, ...]] = field(default_factory=dict)
+    own: set[str] = field(default_factory=set)  # the names of what its calls have changed
+
+    def has(self, state: _State, read: Iterable[_State]) -> bool:
+        """Return whether a state is one of those that were read."""
+        return any(
+            state.keys() - self.own == known.keys() - self.own
+            and all(known[name] == each for name, each in state.items() if name not in self.own)
+            for known in read
+        )
 
 
 class KeptResults:
@@ -40,7 +53,7 @@ class KeptResults:
 
     def __init__(self) -> None:
         self._known: MutableMapping[Any, _Kept] = weakref.WeakKeyDictionary()
-        self._called: list[tuple[Any, int]] = []  # by the cell that runs, with what they read before it
+        self._called: list[tuple[Any, _State]] = []  # by the cell that runs, with what they read before it
 
     def begin(
         self, cell_id: str, names: Iterable[str], values: Mapping[str, Any], place: Mapping[str, int]
@@ -58,19 +71,25 @@ class KeptResults:
             state = _read_by(function, values)
             kept = self._known.setdefault(function, _Kept())
             above = {cell for cell in kept.by_cell if place.get(cell, here) < here}
-            if any(state not in read for cell, read in kept.since.items() if cell not in above):
+            if any(not kept.has(state, read) for cell, read in kept.since.items() if cell not in above):
                 function.cache_clear()
                 kept.since.clear()
-                unsure |= any(state not in kept.by_cell[cell] for cell in above)
+                unsure |= any(not kept.has(state, kept.by_cell[cell]) for cell in above)
             self._called.append((function, state))
         return unsure
 
-    def end(self, cell_id: str, values: Mapping[str, Any]) -> None:
-        """Note what the functions that a cell calls have read in its run."""
+    def end(self, cell_id: str, words: frozenset[str], values: Mapping[str, Any]) -> None:
+        """Note what the functions that a cell with these words calls have read in its run."""
+        others = [values[name] for name in words & values.keys() if type(values[name]) is not _CACHED]
+        words = words.union(*(_names_in(_code_of(each)) for each in others))
         called, self._called = self._called, []
         for function, before in called:
             kept = self._known.setdefault(function, _Kept())
-            kept.by_cell[cell_id] = kept.since[cell_id] = frozenset({before, _read_by(function, values)})
+            now = _read_by(function, values)
+            kept.own |= {
+                name for name in before.keys() & now if before[name] != now[name] and name not in words
+            }
+            kept.by_cell[cell_id] = kept.since[cell_id] = before, now
 
     def forget(self, cell_id: str) -> None:
         """Drop a cell that is gone. What its calls have left is still there."""
@@ -94,12 +113,12 @@ def _functions_behind(names: Iterable[str], values: Mapping[str, Any]) -> list[A
     return found
 
 
-def _read_by(function: Any, values: Mapping[str, Any]) -> int:
-    """Return the state of what a function reads, also through the functions that it calls."""
+def _read_by(function: Any, values: Mapping[str, Any]) -> _State:
+    """Return the state of what a function reads, by name, also through the functions that it calls."""
     functions = [function, *_functions_behind(_names_in(_code_of(function)), values)]
     codes = [_code_of(each) for each in functions]
     names = {name for code in codes for name in _names_in(code)} & values.keys()
-    return hash((*codes, *((name, _state(values[name])) for name in sorted(names))))
+    return {_CODES: tuple(codes), **{name: _state(values[name]) for name in names}}
 
 
 def _state(value: Any) -> object:

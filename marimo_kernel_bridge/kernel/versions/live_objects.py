@@ -214,7 +214,7 @@ class LiveStates:
         Returns the states that it uses, those of modules apart.
         """
         before, self._before = self._before, {}
-        self.results.end(cell_id, values)
+        self.results.end(cell_id, words_of(code), values)
         self._keep_ahead(cell_id, {_RESULTS: self.results} if self._unsure else {})
         self._forget_rebound(values)
         found = StateUses()

@@ -1,5 +1,7 @@
 """Functions that keep their results: each cell shows what a run from top to bottom shows, or is marked."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.unit.kernel.notebook_in_memory import FrontEnd
@@ -41,3 +43,24 @@ def test_first_runs_and_runs_without_a_change_keep_results_as_in_jupyter(lab: Fr
     lab.run_each(("a = 1", counts, "print(f(1))", "a = 2", "print(f(1), f(2))"), ("4", "4"))
     assert (lab.text("4"), lab.cells()["4"].stale) == ("1 4", False)
     assert computed == [1, 2]
+
+
+@pytest.mark.parametrize("counts", ["seen.append(k)", "client.get(k)"])
+def test_results_are_kept_where_calls_alone_change_what_the_function_reads(
+    lab: FrontEnd, tmp_path: Path, counts: str
+) -> None:
+    makes = f"""\
+import functools
+class Client:
+    sent = 0
+    def get(self, k): self.sent += 1
+client = Client()
+seen = []
+@functools.cache
+def ask(k):
+    open('calls.txt', 'a').write(k)
+    {counts}
+    return k"""
+    lab.run_each((makes, "print(ask('a'))", "print(ask('b'))", "print(ask('c'))"), ("1", "2", "1"))
+    assert (tmp_path / "calls.txt").read_text() == "abc"
+    assert not any(cell.stale for cell in lab.cells().values())
