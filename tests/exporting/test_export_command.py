@@ -229,7 +229,9 @@ def test_json_has_the_graph_and_outputs_as_text(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write(Path("a.ipynb"), ("code", "x = 1"), ("code", "x + 1"))
     run("import", "a.ipynb")
-    content = json.loads(run("export", "a.py", "--to", "json", "--run", "-o", "-").stdout)
+    exported = run("export", "a.py", "--to", "json", "--run", "-o", "-")
+    assert exported.exit_code == 0, exported.output
+    content = json.loads(exported.stdout)
     first, second = content["cells"]
     assert first["defines"] == ["x"]
     assert second["upstream"] == [first["id"]]
