@@ -116,6 +116,11 @@ class LabPage:
     def leave(self) -> None:
         """Close the notebook without saving it; Lab stays on the page, for the next one."""
         self.page.evaluate(CLOSE_ALL)
+        with suppress(PlaywrightTimeoutError):
+            # Lab shows its launcher in place of the last one, after a while, and would do so in front of the next.
+            self.page.wait_for_function(
+                "[...window.jupyterapp.shell.widgets('main')].length > 0", timeout=10_000
+            )
         self.page.remove_listener("pageerror", self._note)
         self.page.remove_listener("console", self._note_console)
         self.page.remove_listener("dialog", _accept)
