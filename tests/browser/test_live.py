@@ -178,13 +178,13 @@ PLACES = """
   const cells = [...document.querySelectorAll('.jp-NotebookPanel .jp-Notebook-cell')];
   const places = () => cells.map(cell => Math.round(cell.getBoundingClientRect().top - cells[2].getBoundingClientRect().top));
 """
-# Waits for 60 frames in which what is below the reader has stayed where it is.
+# Waits for 60 frames in which what is below the reader has stayed where it is, and no height is kept.
 REST = f"""async () => {{
   {PLACES}
   for (let steady = 0, last; steady < 60; steady++) {{
     await new Promise(requestAnimationFrame);
     const [place] = places().slice(-1);
-    if (place !== last) steady = 0;
+    if (place !== last || cells[2].querySelector('.jp-Cell-outputWrapper').style.minHeight) steady = 0;
     last = place;
   }}
 }}"""
