@@ -17,7 +17,7 @@ _INDENT: Final = 4
 _FENCE: Final = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r"([ \t]*)([-*+]|\d{1,9}[.)])([ \t]+)(?=\S)")
 _QUOTE: Final = re.compile(r" {0,3}> ?")
-_FORMULA_ALONE: Final = re.compile(r"\n*^(\$\$[^$\n]+\$\$)$\n*", re.MULTILINE)
+_FORMULA_ALONE: Final = re.compile(r"(?<!\n)\n*+^(\$\$[^$\n]+\$\$)$", re.MULTILINE)
 _RULER: Final = re.compile(r"[ \t]*(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
 _DELIMITERS: Final = re.compile(r"\s*+\|?+\s*+:?+-++:?+\s*+(?:\|\s*+:?+-++:?+\s*+)*+\|?+\s*+$")
 _BEGIN: Final = re.compile(r"\s*\\begin\{(\w+\*?)\}")
@@ -40,7 +40,7 @@ def as_marimo_shows_it(source: str) -> str:
         if quoted:
             shown = as_marimo_shows_it("\n".join(_QUOTE.sub("", line) for line in text))
             shown = _FORMULA_ALONE.sub(
-                "\n\n\\1\n\n", shown
+                "\n\n\\1\n", shown
             )  # in a quotation, marimo wants a paragraph for each
             pieces.append("\n".join(f"> {line}".rstrip(" ") for line in shown.split("\n")))
         else:

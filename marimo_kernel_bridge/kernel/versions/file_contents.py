@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST: Final = 1000
 """Files that are known: a cell may write one of a new name each time."""
 _STARTS_PROGRAMS: Final = re.compile(
-    r"^\s*!|=\s*!|system|subprocess|popen|%%(?:bash|sh)\b", re.IGNORECASE | re.MULTILINE
+    r"^[ \t]*!|=[ \t]*!|system|subprocess|popen|%%(?:bash|sh)\b", re.IGNORECASE | re.MULTILINE
 )
 """Occurs in code that may remove files without a trace in this process."""
 
