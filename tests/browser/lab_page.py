@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import nbformat
-from lab_server import wait_for
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from playwright.sync_api import expect
 
@@ -147,15 +146,12 @@ class LabPage:
 
     def show(self, index: int) -> None:
         """Scroll to a cell, again where outputs above it have grown. JupyterLab 4.4 draws no outputs of those that have not been in sight."""
-
-        def is_in_sight() -> bool:
+        for _ in range(TIMEOUT_MS // 1000):
             self.page.evaluate(SHOW, index)
             with suppress(AssertionError):
                 expect(self.cell(index)).to_be_in_viewport(timeout=1000)
-                return True
-            return False
-
-        wait_for(is_in_sight, f"cell {index} is in sight")
+                return
+        raise AssertionError(f"cell {index} is not in sight")
 
     def editor(self, index: int) -> Locator:
         return self.cell(index).locator(".jp-InputArea .cm-content")  # proposals have editors as well
