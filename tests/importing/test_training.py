@@ -85,6 +85,12 @@ def assert_an_edit_shows_what_a_fresh_run_shows(codes, old, new):
         assert shown[place] == "".join(expected[each - 1] for each in cell.positions), edited.codes
 
 
+def assert_any_cell_shows_the_same_again(reactive, first):
+    """Run each cell again with what depends on it, from last to first. `first` is what the first run has shown, by cell."""
+    for number in reversed(range(len(reactive.codes))):
+        assert all(text == first[other] for other, text in reactive.run(reactive.downstream(number)).items())
+
+
 MODEL = "import torch\nmodel = torch.Linear()"
 OPTIMIZER = "optimizer = torch.SGD(model.parameters(), lr=0.1)"
 LOOP = "for epoch in range(50):\n    loss = model(2.0)\n    optimizer.zero_grad()\n    loss.backward()\n    optimizer.step()"
@@ -147,8 +153,7 @@ def test_an_estimator_that_is_fitted_again_is_made_anew(fit):
     codes = [IMPORTED, fit.format(1), "print(model.predict([0]))", fit.format(7), "print(model.predict([0]))"]
     _, reactive, first = converted(codes)
     assert any("= clone(model" in code for code in reactive.codes)
-    for number in reversed(range(len(codes))):
-        assert all(text == first[other] for other, text in reactive.run(reactive.downstream(number)).items())
+    assert_any_cell_shows_the_same_again(reactive, first)
     assert_an_edit_shows_what_a_fresh_run_shows(codes, "[1]", "[3]")
 
 
@@ -175,8 +180,7 @@ def test_what_an_estimator_has_learned_in_part_is_kept():
     ]
     _, reactive, first = converted(codes)
     assert "clone" not in "".join(reactive.codes)
-    for number in reversed(range(len(reactive.codes))):
-        assert all(text == first[other] for other, text in reactive.run(reactive.downstream(number)).items())
+    assert_any_cell_shows_the_same_again(reactive, first)
     assert_an_edit_shows_what_a_fresh_run_shows(codes, "[5]", "[6]")
 
 
