@@ -27,9 +27,11 @@ A function that calls another one by name calls its current version; an object o
 
 _STATELESS: Final = frozenset(
     """shown_as dataclass total_ordering contextmanager asynccontextmanager staticmethod classmethod property wraps
-    no_grad inference_mode enable_grad njit jit vectorize guvectorize function errstate overload override final""".split()  # noqa: SIM905  # a list of words
+    no_grad inference_mode enable_grad errstate overload override final""".split()  # noqa: SIM905  # a list of words
 )
-"""Decorators that make the same of a second definition."""
+"""Decorators that make the same of a second definition. Compilers do not: they keep the globals of their first call."""
+_MOST_JOINED: Final = 4
+"""The most cells of the notebook that become one because a class, which has to be written twice otherwise, reads a change."""
 
 
 class LateReads:
@@ -106,10 +108,14 @@ class LateReads:
             return
         requests = self._document.requests
         node = definition(cell.names.tree, owner)
-        if node is not None and owner in cell.made and not self._keeps_state(node):
+        between = range(cell.index, at + 1)
+        again = node is not None and owner in cell.made and not self._keeps_state(node)
+        if again and (isinstance(node, ast.ClassDef) or (node is not None and node.decorator_list)):
+            again = sum(self._document.cells[index].given.parts for index in between) > _MOST_JOINED
+        if again:
             requests.append(CopyDefinition(owner, cell.index, at, why))
         else:
-            requests.append(Join(tuple(range(cell.index, at + 1)), cell.index, f"`{owner}`: {why}"))
+            requests.append(Join(tuple(between), cell.index, f"`{owner}`: {why}"))
 
     def _keeps_state(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> bool:
         """Return whether a second definition may differ: a decorator has a cache or a registry, or a default changes."""
@@ -146,7 +152,7 @@ class LateReads:
                 loads = [
                     use for use in reader.names.of(name) if use.act == "load" and _means(reader, use, version)
                 ]
-                if any(not use.late for use in loads) and (not by_name or _has(reader, owner, made)):
+                if any(not use.late for use in loads) and (not by_name or _calls(reader, owner, made, loads)):
                     callers.setdefault(index, set()).add(name)
                     if version in made_by:
                         self._through_results.add(index)
@@ -237,6 +243,16 @@ def _means(cell: Cell, load: Occurrence, version: Version) -> bool:
     if load.exposed:
         return cell.incoming.get(load.name) is version
     return cell.made.get(load.name) is version
+
+
+def _calls(cell: Cell, name: str, version: Version, loads: Sequence[Occurrence]) -> bool:
+    """Return whether functions that a cell loads may call a version of another one, which they know by its name."""
+    made = cell.made.get(name)
+    stores = cell.names.stores(name)
+    if made is None or made is version or not stores or name in cell.seeded:
+        return _has(cell, name, version)
+    first = min(use.order for use in stores)
+    return cell.incoming.get(name) is version and any(use.order < first and not use.late for use in loads)
 
 
 def _has(cell: Cell, name: str, version: Version) -> bool:

@@ -94,6 +94,9 @@ def _opened(cycle: Sequence[int], document: Document, late_reads: LateReads) -> 
                 why = f"`{owner}` is used only there, and reads what is made there"
                 return Join((index, callers[0]), callers[0], why)
             target = next((caller for caller in callers if caller in inside and caller >= version.cell), None)
+            if target is not None and target == min(callers) and _only_defines(cell):
+                why = f"`{owner}` is first used there, and reads what is made there"
+                return Join((index, target), target, why)
             if target is not None and isinstance(definition(cell.names.tree, owner), ast.FunctionDef):
                 why = f"it reads `{version.name}`, which is made there"
                 return CopyDefinition(owner, index, target, why)

@@ -91,6 +91,21 @@ def {name}(name):
         return definition
 
     return renamed"""
+_WITH_GLOBALS: Final = """\
+def {name}(function, /, **values):
+    # `function` for the cells below a change of what it reads: written once, with other values of these names
+    import types
+
+    class Names(dict):
+        def __missing__(self, name):
+            return values[name]() if name in values else function.__globals__[name]
+
+    same = types.FunctionType(
+        function.__code__, Names(), function.__name__, function.__defaults__, function.__closure__
+    )
+    same.__kwdefaults__, same.__doc__ = function.__kwdefaults__, function.__doc__
+    same.__annotations__, same.__module__ = function.__annotations__, function.__module__
+    return same"""
 _SHOW_VALUE: Final = """\
 def {name}(value):
     # What Jupyter shows of a statement, by `InteractiveShell.ast_node_interactivity`
@@ -103,6 +118,7 @@ _DEFINED: Final = {
     "time_it": _TIME_IT,
     "repeated_draws": _REPEATED_DRAWS,
     "shown_as": _SHOWN_AS,
+    "with_globals": _WITH_GLOBALS,
     **SETTINGS_BY_PLACE,
 }
 """What is defined by the added cell instead of imported."""

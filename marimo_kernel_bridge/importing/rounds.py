@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.analyze import analyze
 from marimo_kernel_bridge.analysis.model import Given
-from marimo_kernel_bridge.analysis.name_uses import parse, read_cell
+from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
 from marimo_kernel_bridge.analysis.shown_names import SHOWN_AS
 from marimo_kernel_bridge.importing.imports import added_cells, settings_cells
 from marimo_kernel_bridge.importing.joining import joined
 from marimo_kernel_bridge.importing.prepared import Working
 from marimo_kernel_bridge.importing.strings_read import join_for, mention, string_reads
+from marimo_kernel_bridge.importing.written_once import (
+    WITH_GLOBALS,
+    again,
+    is_simple,
+    names_read,
+    with_again,
+    without_again,
+    write_once,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from marimo_kernel_bridge.analysis.plan import Plan
     from marimo_kernel_bridge.importing.prepared import Prepared
+    from marimo_kernel_bridge.importing.written_once import Again
 
 _MOST_ROUNDS: Final = 60
 _COPY: Final = re.compile(r"( = )(?:(copy)(?=\.(?:copy|deepcopy)\((?!\)))|(clone)(?=\())")
@@ -41,7 +50,7 @@ def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] =
     strings = string_reads([cell.code for cell in cells])
     in_strings = mention(cells, strings) if strings is not None else frozenset()
     quoted |= in_strings
-    copied: set[tuple[str, int]] = set()
+    repeated: list[Again] = []
     for number in range(_MOST_ROUNDS):
         plan = analyze(_given(prepared), quoted, copies_on_write=prepared.copies_on_write)
         if not plan.requests and strings is not None:
@@ -49,8 +58,21 @@ def make_reactive(prepared: Prepared, *, ipython: bool, quoted: frozenset[str] =
             plan.requests += [join] if join is not None else []
         if not plan.requests or number == _MOST_ROUNDS - 1:
             break
-        _meet(prepared, plan, copied)
-    _apply(prepared, _with_added_cells(prepared, plan, quoted, ipython=ipython))
+        repeated = _meet(prepared, plan, repeated)
+    simple = [function for function in repeated if is_simple(function)]
+    for function in simple:
+        prepared.need(WITH_GLOBALS, [int(function.target)])
+        quoted |= names_read(function)
+    plan = _with_added_cells(prepared, plan, quoted, ipython=ipython)
+    helper = prepared.called.get(WITH_GLOBALS, WITH_GLOBALS)
+    _tell_of_copies(prepared, write_once(cells, plan.cells, repeated, helper))
+    _apply(prepared, plan)
+
+
+def _tell_of_copies(prepared: Prepared, repeated: Sequence[Again]) -> None:
+    for function in repeated:
+        text = f"`{function.name}` is written here and in cell {int(function.source)}: edit both"
+        prepared.note([int(function.target)], text)
 
 
 def _with_added_cells(prepared: Prepared, plan: Plan, quoted: frozenset[str], *, ipython: bool) -> Plan:
@@ -103,19 +125,30 @@ def _apply(prepared: Prepared, plan: Plan) -> None:
         cell.code = rewritten(cell.code, change).strip("\n")
         for note in change.notes:
             prepared.note(cell.positions, note.text)
+    _remove_unused(prepared)
     prepared.added = [cell.code for cell in prepared.cells if not cell.positions]
 
 
-def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> None:
-    """Meet the first request of the analysis."""
+def _remove_unused(prepared: Prepared) -> None:
+    """Remove added functions that only definitions needed which are written once now."""
+    for key in (SHOWN_AS, WITH_GLOBALS):
+        name = prepared.called.get(key, key)
+        if not any(cell.positions and re.search(rf"\b{name}\(", cell.code) for cell in prepared.cells):
+            prepared.cells[:] = [
+                cell for cell in prepared.cells if cell.positions or not cell.code.startswith(f"def {name}(")
+            ]
+
+
+def _meet(prepared: Prepared, plan: Plan, known: list[Again]) -> list[Again]:
+    """Meet the first request of the analysis. Return the `known` functions that cells define again, and a new one."""
     cells = prepared.cells
     match request := plan.requests[0]:
-        case CopyDefinition(name, source, target, reason) if (name, id(cells[target])) not in copied:
-            copied.add((name, id(cells[target])))
-            definition = _definition_text(cells[source].code, name)
+        case CopyDefinition(name, source, target, reason) if not any(
+            each.name == name and each.target in cells[target].parts for each in known
+        ):
             changed = cells[target]
-            first = min(changed.parts)
-            changed.parts[first] = f"{definition}\n\n\n{changed.parts[first]}"
+            function = again(name, cells[source], changed, known)
+            changed.parts[function.target] = with_again(changed.parts[function.target], function)
             display = prepared.called.get("display", "display")
             changed.code, _ = joined(
                 [changed.parts[place] for place in sorted(changed.parts)],
@@ -125,7 +158,7 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> None:
             prepared.note(
                 cells[target].positions, f"it defines `{name}` of {_named(cells[source])} again: {reason}"
             )
-            return
+            return [*known, function]
         case CopyDefinition(name, source, target, reason):
             request = Join(
                 tuple(range(min(source, target), max(source, target) + 1)), min(source, target), reason
@@ -135,6 +168,7 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> None:
     request = _closed(request, cells, plan)
     members = [cells[index] for index in request.cells]
     parts = {position: code for member in members for position, code in member.parts.items()}
+    known = without_again(parts, known)
     positions = tuple(sorted({int(place) for place in parts}))
     display = prepared.called.get("display", "display")
     code, needs = joined([parts[place] for place in sorted(parts)], display, last_alone=prepared.last_alone)
@@ -149,6 +183,7 @@ def _meet(prepared: Prepared, plan: Plan, copied: set[tuple[str, int]]) -> None:
         for index, cell in enumerate(cells)
         if cell is at or index not in request.cells
     ]
+    return known
 
 
 def _closed(request: Join, cells: Sequence[Working], plan: Plan) -> Join:
@@ -189,11 +224,3 @@ def _closed(request: Join, cells: Sequence[Working], plan: Plan) -> Join:
 
 def _named(cell: Working) -> str:
     return "cell " + "+".join(map(str, cell.positions)) if cell.positions else "the added cell"
-
-
-def _definition_text(code: str, name: str) -> str:
-    for node in reversed(parse(code).body):  # the last one counts
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and node.name == name:
-            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-            return "\n".join(code.split("\n")[first - 1 : node.end_lineno])
-    raise AssertionError(name)

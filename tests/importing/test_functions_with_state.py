@@ -30,9 +30,22 @@ def test_a_function_that_may_keep_something_is_not_defined_a_second_time(codes):
     assert sum("def f(" in cell.code for cell in cells) == 1
 
 
-def test_a_function_whose_decorator_keeps_nothing_is_defined_again():
-    codes = ["import numba", "@numba.njit\ndef f(x):\n    return x * k\nk = 1\nf(1)", "k = 2\nf(1)"]
-    assert sum("def f" in cell.code for cell in prepared(codes).cells) == 2
+@pytest.mark.parametrize(
+    ("made", "read"),
+    [
+        ("import numba\n@numba.njit\ndef f(x):\n    return x * k\nk = 1", "f(1)"),
+        ("import torch\n@torch.no_grad()\ndef f(x):\n    return x * k\nk = 1", "f(1)"),
+        ("class f:\n    def m(self):\n        return k\nk = 1", "f().m()"),
+    ],
+)
+def test_a_function_that_cannot_be_made_again_is_joined_with_its_few_callers(made, read):
+    """A compiler keeps the globals of the first call, and what is written twice would need two edits."""
+    cells = prepared([made, read, f"k = 2\n{read}"]).cells
+    assert [cell.positions for cell in cells if cell.positions] == [(1, 2, 3)]
+    many = prepared(["", made, *[read] * 4, f"k = 2\n{read}"])
+    if "numba" not in made:
+        assert sum("def f" in cell.code or "class f" in cell.code for cell in many.cells) == 2
+        assert "`f` is written here and in cell 2: edit both" in many.notes[7]
 
 
 @pytest.mark.parametrize(

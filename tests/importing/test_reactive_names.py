@@ -135,7 +135,7 @@ x = 1 | x | x = 2 | def f():; ~x = 3; ~return x => x = 1 | x | _x = 2 | def f():
 def f(): return a | a = 1 | f()              => def f(): return a | a = 1 | f()
 a = 1 | def f(): return a | a = 2 | f()      => _a = 1 | def f(): return a | a = 2 | f()
 a = 1 | a | def f(): return a | a = 2 | f()  => a = 1 | a | def f(): return a_1 | a_1 = 2 | f()
-a = 1 | def f(): return a | f() | a = 2 | f() => a = 1 | def f(): return a | f() | a_1 = 2 | def f_1(): return a_1; f_1()
+a = 1 | def f(): return a | f() | a = 2 | f() => a = 1 | def f(): return a | f() | a_1 = 2 | f_1 = with_globals(f, a=lambda: a_1); f_1()
 a = 1 | f = lambda: a | f() | a = 2          => a = 1 | f = lambda: a | f() | _a = 2
 a = 1 | def f(): return a | a = f() | a      => a = 1 | def f(): return a | a_1 = f() | a_1
 def f(n): return f(n) | f(1) | def f(n): return f(n) | f(2) => def f(n): return f(n) | f(1) | def f_1(n): return f_1(n) | f_1(2)
