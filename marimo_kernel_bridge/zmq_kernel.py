@@ -1,8 +1,8 @@
 """The composition root of the kernel process: ipykernel's kernel with the reactive notebook.
 
-Owns the sockets, the threads, and the messages about the kernel itself: status, inputs, replies. Requests are handled by
-`kernel.cell_requests`, `kernel.ipython` and `kernel.bridge_handler`. marimo is imported after the first
-kernel_info_reply: the import takes a second, in which a client would consider the kernel dead.
+Owns the threads, and the messages about the kernel itself: status, inputs, replies. `kernel.application` opens the sockets;
+requests are handled by `kernel.cell_requests`, `kernel.ipython` and `kernel.bridge_handler`. marimo is imported after the
+first kernel_info_reply: the import takes a second, in which a client would consider the kernel dead.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ import platform
 import sys
 import threading
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, cached_property, partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import zmq
-from ipykernel.kernelapp import IPKernelApp, kernel_aliases
+from ipykernel.kernelapp import kernel_aliases
 from ipykernel.utils import _async_in_context
-from traitlets import Bool, DottedObjectName, Enum, Float, Integer, Type, default
+from traitlets import Bool, Enum, Float, Integer, Type
 
 from marimo_kernel_bridge import __version__
+from marimo_kernel_bridge.kernel.application import KernelApplication
 from marimo_kernel_bridge.kernel.bridge_requests import BridgeRequests, DocumentMessages
 from marimo_kernel_bridge.kernel.cell_requests import CellRequests
 from marimo_kernel_bridge.kernel.input_kernel import InputKernel
@@ -72,7 +71,6 @@ _AFTER_PRINTING = 0.0005  # seconds, as in ipykernel
 _PRELOAD_DELAY = 0.05  # seconds after the first kernel_info_reply: more requests may already have arrived
 _NOT_FRAMED = frozenset({message_names.REQUEST, message_names.READ_REQUEST, message_names.DOCUMENT_REQUEST})
 _T = TypeVar("_T")
-_UNREAD = 100_000  # iopub messages queued for a client that reads slowly; ZeroMQ drops further ones
 
 
 class MarimoKernel(InputKernel):
@@ -636,99 +634,12 @@ def _was_used(stream: object) -> bool:
     return not isinstance(stream, CellStream) or stream.was_used()
 
 
-class MarimoKernelApp(IPKernelApp):
+class MarimoKernelApp(KernelApplication):
     """The application that starts the kernel process."""
 
     name = "marimo-kernel"
     aliases = {**kernel_aliases, "ttl": "MarimoKernel.ttl"}  # noqa: RUF012  # a trait, as in the superclass
-    outstream_class = DottedObjectName(
-        "marimo_kernel_bridge.kernel.messaging.output_streams.CellStream", allow_none=True
-    ).tag(config=True)
-    on_listening: Callable[[], None] | None = None  # called once, when all sockets are open
-    bounds: Bounds | None = None
-    process: Process | None = None
-    begun: datetime | None = None
-    """When a pool forked this process, or a sandbox was entered: its sockets are open so soon that requests to a kernel before it may arrive."""
-    opened: Mapping[int, int] = MappingProxyType({})  # sockets that listen already: ports and descriptors
     kernel_class = Type(MarimoKernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]  # a trait, as in the superclass
-
-    @default("session")
-    def _session_default(self) -> JupyterSession:
-        session = JupyterSession(parent=self)
-        session.begun = self.begun
-        return session
-
-    def init_path(self) -> None:
-        """Keep the notebook's folder off the path while the kernel starts and runs the user's startup files."""
-
-    def start(self) -> None:
-        """Run the kernel. The first code that is run adds the notebook's folder to the path.
-
-        The control thread ends first of all. ipykernel ends that of iopub before it, and a control thread that publishes at that moment
-        (its last status, the reply to a second request to shut down) waits without end for it, and the process for both.
-        """
-        if not self.ignore_cwd and self.shell is not None:
-            self.shell.events.register("pre_execute", self._add_working_directory)
-        try:
-            super().start()
-        finally:
-            if self.control_thread is not None and self.control_thread.is_alive():
-                self.control_thread.stop()
-                self.control_thread.join()
-
-    def _add_working_directory(self) -> None:
-        from marimo_kernel_bridge.startup.import_path import add_working_directory  # noqa: PLC0415  # not used before
-
-        assert self.shell is not None
-        with suppress(ValueError):  # a subshell runs its first code at the same time
-            self.shell.events.unregister("pre_execute", self._add_working_directory)
-        add_working_directory()
-
-    def write_connection_file(self, **kwargs: Any) -> None:
-        """Write the connection file, but not over one with CurveZMQ's keys, which the client has written.
-
-        ipykernel compares the keys as bytes with those in the file as text, and so always wrote the file again, while
-        the client may read it. A client that gives keys also gives the ports.
-        """
-        if self.curve_publickey is None or not Path(self.abs_connection_file).exists():
-            super().write_connection_file(**kwargs)
-
-    def _try_bind_socket(self, s: zmq.Socket[Any], port: int) -> Any:
-        if port in self.opened:
-            from marimo_kernel_bridge.sandbox.handed_sockets import take  # noqa: PLC0415  # few kernels are in one
-
-            take(s, self.opened[port])
-        return super()._try_bind_socket(s, port)
-
-    def init_heartbeat(self) -> None:
-        """Open the last socket, and report that clients can connect."""
-        if self.opened:
-            from marimo_kernel_bridge.sandbox.handed_sockets import heartbeat_takes  # noqa: PLC0415  # few kernels are in one
-
-            with heartbeat_takes(self.opened):
-                super().init_heartbeat()
-        else:
-            super().init_heartbeat()
-        if self.on_listening is not None:
-            self.on_listening()
-
-    def init_iopub(self, context: Any) -> None:
-        # ZeroMQ's default of 1000 is quickly reached, because displays do not wait for the streams.
-        context.setsockopt(zmq.SNDHWM, _UNREAD)  # for sockets that are created from now on
-        super().init_iopub(context)
-        context.sockopts.pop(zmq.SNDHWM)
-
-    def init_control(self, context: Any) -> None:
-        if self.opened:  # the debugger's own connection, which ipykernel makes to the address bound last
-            self.shell_socket.bind("inproc://shell")
-        super().init_control(context)
-        self.shell_channel_thread = None  # the main thread reads the channel (kernel.messaging.shell_stream)
-
-    def close(self) -> None:
-        """Close all sockets."""
-        if isinstance(self.kernel, MarimoKernel) and not self.kernel.shell_stream.closed():
-            self.kernel.shell_stream.close()
-        super().close()
 
 
 def main(
