@@ -135,6 +135,16 @@ def test_input_and_getpass_ask_the_front_end(used, call, password):
     assert used.text("ask") == "got words"
 
 
+@pytest.fixture
+def _in_an_empty_folder(used, tmp_path):
+    """The kernel's working directory: caches are kept there."""
+    before = used.run(None, "import os; os.getcwd()", store_history=False).text
+    used.run(None, f"os.chdir({str(tmp_path)!r})", store_history=False)
+    yield
+    used.run(None, f"os.chdir({before})", store_history=False)
+
+
+@pytest.mark.usefixtures("_in_an_empty_folder")
 @pytest.mark.parametrize(
     "definition",
     [
@@ -143,14 +153,13 @@ def test_input_and_getpass_ask_the_front_end(used, call, password):
         "@mo.persistent_cache\ndef answer(x):\n    print('computed')\n    return x",
     ],
 )
-def test_cached_functions_compute_once(used, tmp_path, definition):
-    used.run(None, f"import os; os.chdir({str(tmp_path)!r})", store_history=False)
+def test_cached_functions_compute_once(used, definition):
     used.run("cached", f"{definition}\nprint(answer(3), answer(3))")
     assert used.text("cached").split() == ["computed", "3", "3"]
 
 
-def test_a_cached_block_is_restored_and_not_run_again_until_its_inputs_change(used, tmp_path):
-    used.run(None, f"import os; os.chdir({str(tmp_path)!r})", store_history=False)
+@pytest.mark.usefixtures("_in_an_empty_folder")
+def test_a_cached_block_is_restored_and_not_run_again_until_its_inputs_change(used):
     used.run("input", "factor = 3")
     block = "%matplotlib inline\nwith mo.persistent_cache('block'):\n    print('computing')\n    product = factor * 2\nprint(product)"
     used.run("block", block)

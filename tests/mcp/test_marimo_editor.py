@@ -126,7 +126,7 @@ async def until(held):
             await asyncio.sleep(0.01)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def editor(module_home):
     with ExitStack() as stack:
         yield Editor(module_home, stack)
