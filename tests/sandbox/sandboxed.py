@@ -269,7 +269,7 @@ def _await(client: BlockingKernelClient, process: subprocess.Popen[str], log: Pa
         with suppress(RuntimeError):
             client.wait_for_ready(timeout=_LOOKS_EVERY)  # one that was refused never is
             return
-        assert process.poll() is None, log.read_text()
+        assert process.poll() is None, f"{log.read_text()} (exit code {process.returncode})"
         assert time.monotonic() < deadline
 
 
