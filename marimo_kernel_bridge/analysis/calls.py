@@ -108,7 +108,15 @@ class Calls(Values):
             if name in _IMMUTABLE_RESULTS:
                 return IMMUTABLE
             return self._known(known_calls.BUILTINS[name], call, given)
+        if self._is_module_of_torch(name):
+            return Reach(holds=together((self._name(name), *given)).names())
         return self._unknown(self._name(name), given)
+
+    def _is_module_of_torch(self, name: str) -> bool:
+        """Return whether a name stands for a model or a loss of PyTorch: a call holds what it is given in its result alone."""
+        facts = self.facts
+        of_torch = facts.origins.get(name, "").startswith("torch.nn.")
+        return of_torch or (facts.classes.get(name) in facts.foreign and "torch" in facts.packages())
 
     def _module_call(self, path: str, call: ast.Call, given: Sequence[Reach]) -> Reach:
         top = path.partition(".")[0]
@@ -124,6 +132,8 @@ class Calls(Values):
         if sharing is not None:
             new = [NOTHING if top != "numpy" else FLAT] if sharing == "same" else []  # as of a number
             return together((self._known(sharing, call, given), *new))
+        if path.startswith("torch.nn.functional."):
+            return Reach(holds=together((NOTHING, *given)).names())
         reach = together((NOTHING, *(each.by(Link.ARGUMENT) for each in given)))
         self._between(given)
         if top in known_calls.MODULES_OF_HOLDERS:

@@ -25,6 +25,9 @@ OPAQUE_KINDS: Final = frozenset({"unknown", "own", "live"})
 PLAIN_KINDS: Final = frozenset({"list", "dict", "set", "value"})  # a tuple, say
 _MOST_ADJACENT, _MOST_AROUND = 4, 3
 """The most cells of the notebook that become one: if none between them reads the object, and if some do."""
+_GOING_ON: Final = frozenset({"train", "call"})
+_MOST_TRAINING: Final = 5
+"""The same for a cell that goes on with what joined cells have begun, as with the training of a model."""
 
 
 class Joining:
@@ -37,26 +40,35 @@ class Joining:
     def suits(self, cell: Cell, name: str, before: Version, mutated: Sequence[Mutation]) -> bool:
         """Return whether a cell is joined with the maker of an object that it changes, rather than ordered behind it."""
         connected = self._connected(name, mutated)
-        if OUTSIDE in connected:  # what else sees it must not see the change before its place
-            return False
         if before.derived and self._document.cells[before.cell].seeded.get(name) == ITSELF:
             return False  # it does not make the object
         between = self._between(cell, before, connected)
+        if OUTSIDE in connected and not self._is_all_that_runs(cell, before, between):
+            return False  # what else sees it must not see the change before its place
         cells = [self._document.cells[index] for index in (before.cell, *between, cell.index)]
         if any(each.given.fails for each in cells):
             return False
         if self._is_moved_past_changes(cell, before, between):
             return False
         most = _MOST_AROUND if between else _MOST_ADJACENT
+        begun = cells[0].changed.get(name, ())
+        if any(each.how in _GOING_ON for each in begun) and any(each.how in _GOING_ON for each in mutated):
+            most = _MOST_TRAINING
         return sum(each.given.parts for each in cells) <= most
 
     def request(self, cell: Cell, name: str, before: Version, why: str) -> None:
         """Request to join all cells that see the object, from its maker to this one."""
         group = {name, *self._document.facts.group(name)}
+        group |= {other for each in cell.changed.get(name, ()) for other in (each.name, *each.together)}
         shown = (_link_names(self._ownership.owners.connected(each)) for each in group)
         between = self._between(cell, before, group.union(*shown))
         cells = (before.cell, *between, cell.index)
         self._document.requests.append(Join(cells, before.cell, f"`{name}`: one {why}"))
+
+    def _is_all_that_runs(self, cell: Cell, before: Version, between: Sequence[int]) -> bool:
+        """Return whether all cells between two that are joined are joined, too, or call nothing."""
+        others = (self._document.cells[index] for index in range(before.cell + 1, cell.index))
+        return not any(_calls_something(each.names.tree) for each in others if each.index not in between)
 
     def _is_moved_past_changes(self, cell: Cell, before: Version, between: Sequence[int]) -> bool:
         """Return whether a cell in between, which is not joined, may change what the joined ones use."""
@@ -88,6 +100,12 @@ class Joining:
 def _link_names(links: Mapping[str, Link]) -> set[str]:
     """Return the names of links that the text shows."""
     return {name for name, link in links.items() if link is Link.SHOWN and name != OUTSIDE}
+
+
+def _calls_something(tree: ast.Module) -> bool:
+    passive = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef
+    active = [statement for statement in tree.body if not isinstance(statement, passive)]
+    return any(isinstance(node, ast.Call) for statement in active for node in ast.walk(statement))
 
 
 def given_to_calls(tree: ast.Module) -> set[str]:

@@ -137,12 +137,63 @@ def test_an_edited_training_loop_starts_from_a_new_model(codes):
     assert_an_edit_shows_what_a_fresh_run_shows(codes, "50", "10")
 
 
-def test_training_that_goes_on_is_ordered_behind_what_shows_the_model():
-    codes = [f"{MODEL}\n{OPTIMIZER}", LOOP, SHOWN, LOOP.replace("50", "5"), SHOWN]
-    result, reactive, _ = converted(codes)
-    assert [cell.positions for cell in result.cells] == [(1, 2), (3,), (4,), (5,)]
-    assert "model_1 = model" in reactive.codes[2]
+GOES_ON = LOOP.replace("50", "5")
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        [f"{MODEL}\n{OPTIMIZER}", LOOP, GOES_ON, SHOWN],
+        [f"{MODEL}\n{OPTIMIZER}", f"{LOOP}\n{SHOWN}", f"{GOES_ON}\n{SHOWN}"],
+        [f"{MODEL}\n{OPTIMIZER}", LOOP, SHOWN, GOES_ON, SHOWN],
+        [MODEL, OPTIMIZER, LOOP, SHOWN, GOES_ON, SHOWN],
+        [f"{MODEL}\n{OPTIMIZER}", "losses = []", f"{LOOP}\n    losses.append(float(loss))", f"{GOES_ON}\n    losses.append(float(loss))\n{SHOWN}", "print(len(losses))"],
+        [
+            f"{MODEL}\n{OPTIMIZER}",
+            "def train(model, optimizer, rounds):\n    for epoch in range(rounds):\n        model(2.0).backward()\n        optimizer.step()",
+            f"train(model, optimizer, 50)\n{SHOWN}",
+            SHOWN,
+            f"train(model, optimizer, 5)\n{SHOWN}",
+        ],
+    ],
+)  # fmt: skip
+def test_training_that_goes_on_is_one_cell_with_what_it_goes_on_with(codes):
+    _, reactive, first = converted(codes)
+    assert_any_cell_shows_the_same_again(reactive, first)
+    assert "copy.deepcopy" not in "".join(reactive.codes)
     assert_an_edit_shows_what_a_fresh_run_shows(codes, "50", "10")
+    assert_an_edit_shows_what_a_fresh_run_shows(codes, "5)", "2)")
+
+
+def test_so_is_training_by_a_library_of_which_nothing_is_known(tmp_path, monkeypatch):
+    text = f"{TORCH}\nModel, Trainer = Linear, SGD"
+    (tmp_path / "other.py").write_text(text)
+    monkeypatch.delitem(sys.modules, "other", raising=False)
+    made = "model = Model()\ntrainer = Trainer(model.parameters(), lr=0.1)"
+    loop = "for epoch in range(50):\n    model(2.0).backward()\n    trainer.step()\n" + SHOWN
+    _, reactive, first = converted(
+        ["from other import Model, Trainer", made, loop, loop.replace("50", "5"), SHOWN]
+    )
+    assert_any_cell_shows_the_same_again(reactive, first)
+
+
+def test_training_that_goes_on_in_many_cells_is_ordered_behind_what_shows_the_model():
+    codes = [f"{MODEL}\n{OPTIMIZER}", LOOP, SHOWN, SHOWN, SHOWN, GOES_ON, SHOWN]
+    result, reactive, _ = converted(codes)
+    assert [cell.positions for cell in result.cells] == [(1, 2), (3,), (4,), (5,), (6,), (7,)]
+    assert "model_1 = model" in reactive.codes[4]
+    assert_an_edit_shows_what_a_fresh_run_shows(codes, "50", "10")
+
+
+def test_data_that_a_model_is_called_with_stay_in_their_cell():
+    net = "class Net(nn.Module):\n    def forward(self, x):\n        return x"
+    made = "model = Net()\ncriterion = nn.MSELoss()\noptimizer = torch.optim.SGD(model.parameters(), lr=0.1)"
+    loop = (
+        "for epoch in range(3):\n    loss = criterion(model(X), y)\n    loss.backward()\n    optimizer.step()"
+    )
+    data = "X, y = torch.ones(4, 2), torch.ones(4, 1)"
+    result = prepared(["import torch\nimport torch.nn as nn", data, net, made, loop, "print(model(X))"])
+    assert [cell.positions for cell in result.cells] == [(1,), (2,), (3,), (4, 5), (6,)]
 
 
 IMPORTED = "from sklearn.dummy import Mean, Pipeline\nmodel = Mean()"
