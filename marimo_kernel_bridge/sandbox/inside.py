@@ -19,7 +19,7 @@ from marimo_kernel_bridge.sandbox.files import Place
 from marimo_kernel_bridge.sandbox.first_process import fork_kernel
 from marimo_kernel_bridge.sandbox.handed_sockets import set_inherited
 from marimo_kernel_bridge.sandbox.prepared import Entered, Prepared
-from marimo_kernel_bridge.sandbox.streams import close_all_but, leave_streams
+from marimo_kernel_bridge.sandbox.streams import close_all_but, errors_told, leave_streams
 
 _PREPARED: Final = msgspec.json.Decoder(Prepared)
 
@@ -27,13 +27,14 @@ _PREPARED: Final = msgspec.json.Decoder(Prepared)
 def entered(text: str) -> Entered:
     """Finish a sandbox from within. Ends the process if that is not possible."""
     try:
-        return _entered(_PREPARED.decode(text))
+        with errors_told() as log:
+            return _entered(_PREPARED.decode(text), log)
     except (OSError, ValueError, RecursionError) as error:
         sys.stderr.write(f"The kernel was not started: [sandbox_unavailable] {error}\n")
         raise SystemExit(1) from None
 
 
-def _entered(prepared: Prepared) -> Entered:
+def _entered(prepared: Prepared, log: int) -> Entered:
     if prepared.version != __version__:
         raise ValueError(
             f"marimo-kernel-bridge is {__version__} in the sandbox, and {prepared.version} outside"
@@ -53,7 +54,7 @@ def _entered(prepared: Prepared) -> Entered:
         if Place.at(place[0]) != Place(*place):
             raise OSError(errno.ESTALE, f"{place[0]} was replaced meanwhile")
     environment.furnish(prepared.home, {})
-    leave_streams([*sockets.values(), *([] if proxy is None else [proxy[0]])])
+    leave_streams([log, *sockets.values(), *([] if proxy is None else [proxy[0]])])
     proxied = {}
     if proxy is not None:
         from marimo_kernel_bridge.sandbox.proxy import Outside, listen_inside  # noqa: PLC0415  # lists of hosts only

@@ -23,7 +23,7 @@ from marimo_kernel_bridge.sandbox import environment, landlock, namespaces, secc
 from marimo_kernel_bridge.sandbox.files import DEVICES
 from marimo_kernel_bridge.sandbox.first_process import fork_kernel
 from marimo_kernel_bridge.sandbox.landlock import DEVICE, READ, WRITE
-from marimo_kernel_bridge.sandbox.streams import close_all_but, leave_streams, opened_here
+from marimo_kernel_bridge.sandbox.streams import close_all_but, errors_told, leave_streams, opened_here
 from marimo_kernel_bridge.sandbox.supervising import end_with, stand_for
 from marimo_kernel_bridge.sandbox.system_calls import machine
 
@@ -95,33 +95,34 @@ def enter(
         ) from error
     _fork(held, parent if dies_with_parent else None)
     try:
-        proxied = {}
-        if proxy is not None:
-            from marimo_kernel_bridge.sandbox.proxy import listen_inside  # noqa: PLC0415  # lists of hosts only
+        with errors_told() as log:
+            proxied = {}
+            if proxy is not None:
+                from marimo_kernel_bridge.sandbox.proxy import listen_inside  # noqa: PLC0415  # lists of hosts only
 
-            proxied = listen_inside(proxy)
-        namespaces.make_read_only(files.writable, files.steps(), files.kept)
-        for link, said in files.links:
-            namespaces.hold_link(link, said)
-        if own_processes:
-            namespaces.show_own_processes()
-        namespaces.own_terminals()
-        namespaces.mount_temporary(own.home, temporary * 3 // 4)
-        if os.path.isdir(_SHARED_MEMORY):  # noqa: PTH112
-            namespaces.mount_temporary(os.path.realpath(_SHARED_MEMORY), temporary // 4)
-        environment.furnish(own.home, fonts)
-        leave_streams(keeps)
-        environment.apply({**variables, **proxied})
-        os.chdir(own.home if sandbox.files == "none" else folder)
-        namespaces.drop_capabilities()
-        ports = () if proxy is None else (proxy.port,)
-        landlock.restrict(_rules(own, files), None if connects else ports)
-        _require_writable(files)
-        seccomp.confine(own_ipc=True)
-        if own.packages:
-            from marimo_kernel_bridge.sandbox import overlay  # noqa: PLC0415  # where packages may be installed
+                proxied = listen_inside(proxy)
+            namespaces.make_read_only(files.writable, files.steps(), files.kept)
+            for link, said in files.links:
+                namespaces.hold_link(link, said)
+            if own_processes:
+                namespaces.show_own_processes()
+            namespaces.own_terminals()
+            namespaces.mount_temporary(own.home, temporary * 3 // 4)
+            if os.path.isdir(_SHARED_MEMORY):  # noqa: PTH112
+                namespaces.mount_temporary(os.path.realpath(_SHARED_MEMORY), temporary // 4)
+            environment.furnish(own.home, fonts)
+            leave_streams(None if keeps is None else [*keeps, log])
+            environment.apply({**variables, **proxied})
+            os.chdir(own.home if sandbox.files == "none" else folder)
+            namespaces.drop_capabilities()
+            ports = () if proxy is None else (proxy.port,)
+            landlock.restrict(_rules(own, files), None if connects else ports)
+            _require_writable(files)
+            seccomp.confine(own_ipc=True)
+            if own.packages:
+                from marimo_kernel_bridge.sandbox import overlay  # noqa: PLC0415  # where packages may be installed
 
-            environment.apply(overlay.use(own.packages))
+                environment.apply(overlay.use(own.packages))
     except OSError as error:
         raise BridgeError(
             "sandbox_unavailable",

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Container, Iterable
+    from collections.abc import Collection, Container, Iterable, Iterator
+
+
+@contextmanager
+def errors_told() -> Iterator[int]:
+    """Keep stderr, under the number that is yielded, for what is said after an exception; close it before code runs in the sandbox."""
+    log = os.dup(2)
+    try:
+        yield log
+    except BaseException:
+        os.dup2(log, 2)
+        raise
+    finally:
+        os.close(log)
 
 
 def leave_streams(kept: Collection[int] | None = None) -> None:

@@ -143,6 +143,39 @@ def test_no_step_that_fails_is_passed_over(
     assert set(done) == {name for _, name in STEPS[:failing]}
 
 
+@pytest.mark.parametrize("failing", [True, False])
+def test_why_a_step_failed_is_told_in_a_log_that_the_kernel_itself_cannot_reach(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, failing: bool
+) -> None:
+    monkeypatch.setattr(namespaces, "enter", lambda **_: None)
+    monkeypatch.setattr(namespaces, "processes_can_be_shown", lambda: True)
+    monkeypatch.setattr(light, "_fork", lambda *_: None)
+    for module, name in STEPS:
+        if name != "leave_streams":
+            monkeypatch.setattr(module, name, lambda *_, **__: None)
+    if failing:
+        monkeypatch.setattr(seccomp, "confine", fails_with(errno.EPERM))
+    log = tmp_path / "log"
+    process = os.fork()
+    if not process:  # which leaves its streams
+        opened = os.open(log, os.O_CREAT | os.O_WRONLY)
+        os.dup2(opened, 2)
+        os.close(opened)
+        try:
+            entered(tmp_path)
+            reached = {path.resolve() for path in Path("/proc/self/fd").iterdir()}
+            (tmp_path / "reached").write_text(str(log in reached))
+        except BridgeError as refused:
+            os.write(2, refused.message.encode())
+        finally:
+            os._exit(0)
+    os.waitpid(process, 0)
+    if failing:
+        assert "cannot be entered here: [Errno 1]" in log.read_text()
+    else:
+        assert (tmp_path / "reached").read_text() == "False"
+
+
 def test_a_kernel_of_the_system_or_a_processor_that_lacks_something_is_told(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
