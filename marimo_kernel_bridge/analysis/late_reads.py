@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.analysis.kept_functions import put_into
 from marimo_kernel_bridge.analysis.model import PYTHON, definition
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, Note
 
@@ -135,8 +136,8 @@ class LateReads:
 
     def callers(self, cell: Cell, owner: str) -> dict[int, set[str]]:
         """Return the cells that may call a function of `cell`, in document order, and the names that they call."""
-        made = cell.made.get(owner)
-        if made is None:
+        made = cell.made.get(owner) or cell.outgoing.get(owner)
+        if made is None or made.cell == PYTHON:
             return {cell.index: set()}
         start = (made, owner, False)
         carriers, waiting = {start}, [start]
@@ -204,6 +205,10 @@ class LateReads:
                     and use.name in cell.made
                 ):
                     yield cell.made[use.name], use.name
+            for name, part in put_into(statement):
+                holder = cell.outgoing.get(name)
+                if holder is not None and holder.cell != PYTHON and getattr(part, "id", "") == load.name:
+                    yield holder, name
 
     # What a function reads there
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis import name_places
+from marimo_kernel_bridge.analysis.kept_functions import called_at_once, put_into
 from marimo_kernel_bridge.analysis.occurrence import Occurrence
 from marimo_kernel_bridge.analysis.positions import Text, fields
 from marimo_kernel_bridge.analysis.scopes import (
@@ -42,11 +43,16 @@ class NameReader(ast.NodeVisitor):
         self._owner: str | None = None
         self._bound: set[str] = set()
         self._assigned: str | None = None
+        self._keepers: dict[ast.Lambda, str | None] = {}
 
     def read(self, tree: ast.Module) -> frozenset[str]:
         """Collect the occurrences of a cell, in order; return the names that are certainly bound at its end."""
         for number, statement in enumerate(tree.body):
             self._statement = number
+            self._keepers = dict.fromkeys(called_at_once(statement))
+            self._keepers |= {
+                part: name for name, part in put_into(statement) if isinstance(part, ast.Lambda)
+            }
             self.visit(statement)
         self.occurrences.sort(key=lambda use: use.order)
         return frozenset(self._bound)
@@ -231,14 +237,14 @@ class NameReader(ast.NodeVisitor):
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self._defaults(node.args)
-        self._body(node.args, node.body, self._assigned)
+        self._body(node.args, node.body, self._keepers.get(node, self._assigned))
 
     def _defaults(self, arguments: ast.arguments) -> None:
         self._visit_all([*arguments.defaults, *arguments.kw_defaults])
 
     def _body(self, arguments: ast.arguments, body: Sequence[ast.stmt] | ast.expr, owner: str | None) -> None:
         bound, outer, loops = set(self._bound), self._owner, self._loops
-        if self._owner is None and not self._scopes:
+        if self._owner is None:
             self._owner = owner
         self._scopes.append(scope_of_function(arguments, body))
         self._loops = 0
@@ -250,7 +256,7 @@ class NameReader(ast.NodeVisitor):
         self._visit_all([*node.decorator_list, *node.bases, *(keyword.value for keyword in node.keywords)])
         scope = scope_of_class(node)
         outer = self._owner
-        if self._owner is None and not self._scopes:
+        if self._owner is None:
             self._owner = node.name
         self._scopes.append(scope)
         before = set(self._bound)
