@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from marimo_kernel_bridge.analysis.changing_methods import change_by_call
 from marimo_kernel_bridge.analysis.mutation import Effects, Mutation
 from marimo_kernel_bridge.analysis.name_facts import NameFacts
 from marimo_kernel_bridge.analysis.object_kinds import root_of
-from marimo_kernel_bridge.analysis.syntax import assigned_in, stored, with_mutable_default
+from marimo_kernel_bridge.analysis.syntax import assigned_in, of_itself, stored, with_mutable_default
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,20 +96,25 @@ def _of_function(node: ast.FunctionDef | ast.AsyncFunctionDef, facts: NameFacts,
         name: place for name, place in with_mutable_default(node.args).items() if name in effects.names
     }
     for within in (inner.effects[name] for name in nested):
-        effects.within |= (within.globals | within.within) - local - assigned
-    called_on = _called_on(node) & local
-    effects.called_on = called_on | {place for place, name in enumerate(parameters) if name in called_on}
+        effects.within |= within.globals - local - assigned
+        effects.deeper |= (within.within | within.deeper) - local - assigned
+    effects.called_on = _called_on(node, local, parameters)
     effects.globals |= assigned & {
         name for inside in ast.walk(node) if isinstance(inside, ast.Global) for name in inside.names
     }
     return effects
 
 
-def _called_on(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    """Return the names of the objects of which a function calls methods: `ax` for `ax.plot(...)`."""
-    functions = (call.func for call in ast.walk(node) if isinstance(call, ast.Call))
-    roots = (root_of(function) for function in functions if isinstance(function, ast.Attribute))
-    return {root.id for root in roots if root is not None}
+def _called_on(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, local: set[str], parameters: list[str]
+) -> dict[str | int, set[str]]:
+    """Return the parameters of which a function calls methods, and those: `ax` and `plot` for `ax.plot(...)`."""
+    found: dict[str | int, set[str]] = {}
+    for call in (part for part in ast.walk(node) if isinstance(part, ast.Call)):
+        root = root_of(call.func) if isinstance(call.func, ast.Attribute) else None
+        if isinstance(call.func, ast.Attribute) and root is not None and root.id in local:
+            found.setdefault(root.id, set()).add(call.func.attr)
+    return found | {place: found[name] for place, name in enumerate(parameters) if name in found}
 
 
 def _mutated(mutations: Iterable[Mutation], rebound: set[str]) -> Iterator[str]:
@@ -127,6 +133,47 @@ def _made_of_others(mutations: Iterable[Mutation], made_of: Mapping[str, set[str
         found |= more
         waiting |= more
     return found
+
+
+def returns_closure_that_changes(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Return whether a function returns one that changes variables of the call, as a counter does with `nonlocal`."""
+    own = list(of_itself(node))
+    variables = {part.id for part in own if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
+    variables |= {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
+    inside = [inner for inner in own if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)]
+    changing = {inner.name for inner in inside if not variables.isdisjoint(_changed_and_returned(inner))}
+    returned = [part.value for part in own if isinstance(part, ast.Return) and part.value is not None]
+    return any(
+        isinstance(part, ast.Name) and part.id in changing for value in returned for part in ast.walk(value)
+    )
+
+
+def _changed_and_returned(node: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """Return the variables of the function around that a function binds, or whose objects it changes and returns a value of.
+
+    What is only assigned by its key is a cache, which changes no result.
+    """
+    own = list(of_itself(node))
+    returned = {
+        name.id
+        for part in own
+        if isinstance(part, ast.Return) and part.value is not None
+        for name in ast.walk(part.value)
+        if isinstance(name, ast.Name)
+    }
+    found: set[str] = set()
+    for part in own:
+        match part:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if (
+                change_by_call(method, "list", direct=True) is not None
+            ):
+                found.add(name)
+            case ast.AugAssign(
+                target=ast.Subscript(value=ast.Name(id=name)) | ast.Attribute(value=ast.Name(id=name))
+            ):
+                found.add(name)
+    rebound = {name for part in ast.walk(node) if isinstance(part, ast.Nonlocal) for name in part.names}
+    return (found & returned) | rebound
 
 
 def of_class(node: ast.ClassDef, facts: NameFacts, find: Find) -> Effects:

@@ -58,10 +58,13 @@ class Effects:
     within: set[str] = field(
         default_factory=set
     )  # globals that functions defined in it mutate when they are called
+    deeper: set[str] = field(default_factory=set)  # globals that functions mutate which are defined in those
     held: set[str] = field(
         default_factory=set
     )  # globals that it mutates by a function that another one has made
-    called_on: set[str | int] = field(default_factory=set)  # parameters of which it calls methods, likewise
+    called_on: dict[str | int, set[str]] = field(
+        default_factory=dict
+    )  # the methods that it calls of parameters, likewise
     changes_self: set[str] = field(default_factory=set)  # of a class: the methods that mutate their object
     defaults: dict[str, int | None] = field(
         default_factory=dict

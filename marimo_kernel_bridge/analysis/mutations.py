@@ -30,12 +30,12 @@ from marimo_kernel_bridge.analysis.syntax import (
     is_repeatable,
     is_true,
     key_of,
-    returns_closure_that_changes,
     stored,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from collections.abc import Set as AbstractSet
 
     from marimo_kernel_bridge.analysis.name_facts import NameFacts
 
@@ -72,10 +72,16 @@ class _Finder:
         was, self._current = self._current, node
         match node:
             case ast.FunctionDef() | ast.AsyncFunctionDef():
+                if self.facts.thorough:
+                    self._decorating(node)
                 self.facts.effects[node.name] = self._decorated(node)
-                advances = is_generator(node) or (self.facts.thorough and returns_closure_that_changes(node))
+                advances = is_generator(node) or (
+                    self.facts.thorough and effects.returns_closure_that_changes(node)
+                )
                 self.facts.bind(node.name, "generator" if advances else "value")
             case ast.ClassDef():
+                if self.facts.thorough:
+                    self._decorating(node)
                 self._subclassed(node)
                 self.facts.effects[node.name] = effects.of_class(node, self.facts, by_statement)
                 self.facts.bind(node.name, "own")
@@ -119,6 +125,17 @@ class _Finder:
                 self._children(node)
         self._current = was
 
+    def _decorating(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+        """Find what decorators mutate where they decorate, as those do that register."""
+        for decorator in node.decorator_list:
+            called = isinstance(decorator, ast.Call)
+            function = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if isinstance(function, ast.Name) and (of := self.facts.effects.get(function.id)) is not None:
+                for name in sorted(of.globals | (of.within if called else set())):
+                    self._add(Mutation(name, "call", function, node, held=True))
+            elif isinstance(function, ast.Attribute) and (root := root_of(function)) is not None:
+                self._method(ast.Call(function, [], []), root, function.attr)
+
     def _subclassed(self, node: ast.ClassDef) -> None:
         """Find what `__init_subclass__` of the base classes mutates."""
         for base in node.bases:
@@ -129,11 +146,15 @@ class _Finder:
     def _decorated(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> Effects:
         """Return the effects of a function together with those of the functions that decorators put in its place."""
         own = effects.of_function(node, self.facts, by_statement)
-        roots = (each.func if isinstance(each, ast.Call) else each for each in node.decorator_list)
-        names = [root.id for root in roots if isinstance(root, ast.Name) and root.id in self.facts.effects]
-        if not self.facts.thorough or not names:
+        if not self.facts.thorough:
             return own
-        return replace(own, held=own.held.union(*(self.facts.effects[name].within for name in names)))
+        held = set(own.held)
+        for decorator in node.decorator_list:
+            called = isinstance(decorator, ast.Call)
+            function = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if isinstance(function, ast.Name) and (of := self.facts.effects.get(function.id)) is not None:
+                held |= of.deeper if called else of.within
+        return replace(own, held=held)
 
     def _block(self, body: Sequence[ast.stmt]) -> None:
         for statement in body:
@@ -382,11 +403,13 @@ class _Finder:
 
     def _known_call(self, call: ast.Call, called: Effects) -> None:
         for number, argument in enumerate(call.args):
-            if number in called.positions or (number in called.called_on and self._is_plot(argument)):
+            if number in called.positions or self._is_changed_by(called.called_on.get(number), argument):
                 self._argument(argument)
         for keyword in call.keywords:
             name, value = keyword.arg, keyword.value
-            if name in called.names or (name in called.called_on and self._is_plot(value)):
+            if name in called.names or (
+                name is not None and self._is_changed_by(called.called_on.get(name), value)
+            ):
                 self._argument(value)
         assert isinstance(call.func, ast.Name)
         for name in sorted(called.globals):
@@ -397,8 +420,14 @@ class _Finder:
             self._add(Mutation(name, "call", call.func, self._current, held=True))
         self._default(call, called, call.func.id, call.func)
 
-    def _is_plot(self, argument: ast.expr) -> bool:
-        return self.facts.kind_of(argument) == "plot"
+    def _is_changed_by(self, methods: AbstractSet[str] | None, argument: ast.expr) -> bool:
+        """Return whether an argument is a figure, or an object of a class of the notebook, that some methods change."""
+        if methods is None or self.facts.kind_of(argument) == "plot":
+            return methods is not None
+        if not self.facts.thorough or not isinstance(argument, ast.Name):
+            return False
+        of_class = self.facts.effects.get(self.facts.classes.get(argument.id, ""))
+        return of_class is not None and not methods.isdisjoint(of_class.changes_self)
 
     def _default(self, call: ast.Call, called: Effects, owner: str, at: ast.Name, given: int = 0) -> None:
         """Find the mutation of a default value, an object of the function or the class that has it."""

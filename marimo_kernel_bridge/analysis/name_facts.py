@@ -134,8 +134,10 @@ class NameFacts:
             self.classes[name] = self.classes[value.id]
         if isinstance(value, ast.Lambda):
             self.effects[name] = Effects()
-        elif self.thorough and called in self.effects and (within := self.effects[called].within):
-            self.effects[name] = Effects(held=set(within))  # a function that it returns
+        elif self.thorough and called in self.effects and (of := self.effects[called]).within | of.deeper:
+            self.effects[name] = Effects(
+                held=set(of.within), within=set(of.deeper)
+            )  # a function that it returns
 
     def holds_iterator(self, value: ast.expr) -> bool:
         """Return whether the value of an expression has an iterator as a part. On a live kernel, the run shows that."""

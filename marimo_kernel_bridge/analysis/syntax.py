@@ -57,30 +57,10 @@ def calls(node: ast.expr) -> Iterator[ast.Call]:
 
 def is_generator(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     """Return whether a function is a generator: whether it yields itself, not in a nested function."""
-    return any(isinstance(inside, ast.Yield | ast.YieldFrom) for inside in _of_itself(node))
+    return any(isinstance(inside, ast.Yield | ast.YieldFrom) for inside in of_itself(node))
 
 
-def returns_closure_that_changes(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Return whether a function returns one that changes variables of the call, as a counter does with `nonlocal`."""
-    own = list(_of_itself(node))
-    variables = {part.id for part in own if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
-    variables |= {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
-    changing = {
-        inner.name
-        for inner in own
-        if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef)
-        and any(
-            isinstance(part, ast.Nonlocal) and not variables.isdisjoint(part.names)
-            for part in ast.walk(inner)
-        )
-    }
-    returned = [part.value for part in own if isinstance(part, ast.Return) and part.value is not None]
-    return any(
-        isinstance(part, ast.Name) and part.id in changing for value in returned for part in ast.walk(value)
-    )
-
-
-def _of_itself(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
+def of_itself(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[ast.AST]:
     """Yield the nodes of a function's body, and the functions in it, but not what is in those."""
     waiting: list[ast.AST] = list(node.body)
     while waiting:

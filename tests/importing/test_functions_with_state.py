@@ -87,3 +87,46 @@ def test_the_cells_of_a_function_with_a_cache_run_again_as_often_as_one_likes():
 def test_a_function_that_another_one_made_reads_the_names_that_are_in_force_when_it_is_called(codes):
     assert_a_first_run_shows_the_same(codes)
     assert_shows_the_same_again_and_again(codes)
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["found = {}\ndef register(name):\n    def deco(f):\n        found[name] = f\n        return f\n    return deco", "@register('a')\ndef a():\n    return 1", "print(sorted(found))", "@register('b')\ndef b():\n    return 2", "print(sorted(found))"],
+        ["class Registry:\n    def __init__(self):\n        self.items = {}\n    def add(self, f):\n        self.items[f.__name__] = f\n        return f\nfound = Registry()", "@found.add\ndef a():\n    return 1", "print(sorted(found.items))", "@found.add\ndef b():\n    return 2", "print(sorted(found.items))"],
+        ["found = {}\ndef model(cls):\n    found[cls.__name__] = cls\n    return cls", "@model\nclass A:\n    pass", "print(len(found))", "@model\nclass B:\n    pass", "print(len(found))"],
+    ],
+)  # fmt: skip
+def test_cells_below_run_after_a_decorator_has_registered_something(codes):
+    cells, reactive = assert_a_first_run_shows_the_same(codes)
+    last = len(cells) - 1
+    assert last in reactive.downstream(last - 1)
+
+
+def test_a_call_of_a_registered_function_registers_nothing():
+    codes = ["found = {}\ndef register(name):\n    def deco(f):\n        found[name] = f\n        return f\n    return deco\n@register('sq')\ndef sq(x):\n    return x * x", "sq(2)", "found['sq'](4)"]  # fmt: skip
+    assert [cell.code for cell in prepared(codes).cells] == codes
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["def averager():\n    values = []\n    def add(x):\n        values.append(x)\n        return sum(values) / len(values)\n    return add\navg = averager()", "avg(10)", "avg(20)"],
+        ["def counter():\n    state = {'n': 0}\n    def count():\n        state['n'] += 1\n        return state['n']\n    return count\ncount = counter()", "count()", "count()"],
+        ["class Net:\n    def __init__(self):\n        self.w = 0\n    def step(self, x):\n        self.w += x\ndef train(net, n):\n    for i in range(n):\n        net.step(i)\nnet = Net()", "train(net, 3)\nnet.w", "train(net=net, n=5)\nnet.w"],
+    ],
+)  # fmt: skip
+def test_calls_that_go_on_where_the_last_one_stopped_are_joined_with_what_they_start_from(codes):
+    assert_shows_the_same_again_and_again(codes)
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["def memoize(f):\n    cache = {}\n    def inner(n):\n        if n not in cache:\n            cache[n] = f(n)\n        return cache[n]\n    return inner\nfast = memoize(abs)", "fast(3)", "fast(4)"],
+        ["def timed(f):\n    times = []\n    def inner(n):\n        times.append(n)\n        return f(n)\n    return inner\nfast = timed(abs)", "fast(3)", "fast(4)"],
+        ["class Net:\n    def __init__(self):\n        self.w = 2\n    def predict(self, x):\n        return self.w * x\n    def step(self):\n        self.w += 1\ndef evaluate(net, xs):\n    return [net.predict(x) for x in xs]\nnet = Net()", "evaluate(net, [1, 2])", "evaluate(net, [3])"],
+    ],
+)  # fmt: skip
+def test_calls_that_show_the_same_in_any_order_are_not_joined(codes):
+    assert [cell.code for cell in prepared(codes).cells] == codes
