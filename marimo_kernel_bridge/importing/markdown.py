@@ -18,6 +18,12 @@ _FENCE: Final = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r"([ \t]*)([-*+]|\d{1,9}[.)])([ \t]+)(?=\S)")
 _QUOTE: Final = re.compile(r" {0,3}> ?")
 _FORMULA_ALONE: Final = re.compile(r"(?<!\n)\n*+^(\$\$[^$\n]+\$\$)$", re.MULTILINE)
+_NO_HEADING: Final = re.compile(r"( {0,3})(?=#{1,6}[^\s#])")
+"""What is before a `#` that begins a heading in Python-Markdown alone."""
+_MARK: Final = re.compile(
+    r"(?P<skip>\\.|`[^`]*`|\$\$[^$]*\$\$|\$[^$]*\$|<[^<>]*>)|\^(?=[^\s^]+\^)|(?<!~)~(?=[^\s~]+~(?!~))"
+)
+"""What begins raised or lowered text in marimo alone: `x^2+y^2`."""
 _RULER: Final = re.compile(r"[ \t]*(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})$")
 _DELIMITERS: Final = re.compile(r"\s*+\|?+\s*+:?+-++:?+\s*+(?:\|\s*+:?+-++:?+\s*+)*+\|?+\s*+$")
 _BEGIN: Final = re.compile(r"\s*\\begin\{(\w+\*?)\}")
@@ -38,11 +44,12 @@ def as_marimo_shows_it(source: str) -> str:
     pieces: list[str] = []
     for text, quoted in _around_quotes(source.split("\n")):
         if quoted:
-            shown = as_marimo_shows_it("\n".join(_QUOTE.sub("", line) for line in text))
+            shown = as_marimo_shows_it("\n".join(_QUOTE.sub("", line, count=1) for line in text))
             shown = _FORMULA_ALONE.sub(
                 "\n\n\\1\n", shown
             )  # in a quotation, marimo wants a paragraph for each
-            pieces.append("\n".join(f"> {line}".rstrip(" ") for line in shown.split("\n")))
+            above = "\n" if pieces and not pieces[-1].endswith("\n") else ""
+            pieces.append(above + "\n".join(f"> {line}".rstrip(" ") for line in shown.split("\n")))
         else:
             pieces.append(_without_quotes("\n".join(text)))
     return "\n".join(pieces)
@@ -60,9 +67,11 @@ def _around_quotes(lines: list[str]) -> list[tuple[list[str], bool]]:
     if not any(_QUOTE.match(line) for line in lines):
         return [(lines, False)]
     parts: list[tuple[list[str], bool]] = [([], False)]
+    in_list = False
     for text, code in _around_fences(lines):
         for line in text:
-            quoted = not code and _QUOTE.match(line) is not None
+            in_list = _ITEM.match(line) is not None or (in_list and line[:1] in {"", " ", "\t"})
+            quoted = not code and not (in_list and line.startswith(" ")) and _QUOTE.match(line) is not None
             if quoted != parts[-1][1]:
                 parts.append(([], quoted))
             parts[-1][0].append(line)
@@ -99,9 +108,13 @@ def _closed_up(found: re.Match[str]) -> str:
         "\\", 0, found.start()
     ):  # CommonMark breaks a line there, Python-Markdown at two blanks
         return "  \n"
+    if found["skip"] in {"\\(", "\\["}:  # a bracket in CommonMark, the start of a formula in marimo
+        return found[0] if _before(found).startswith("    ") else f"&#{ord(found['skip'][1])};"
     inline, display = found["inline"] or found["round"], found["display"] or found["square"]
     if inline is not None and inline.strip():
         tex = _CONTROL_SPACE.sub(lambda space: space[0] if space["end"] is None else space[1], inline).strip()
+        if "|" in tex and _before(found).lstrip().startswith("|"):  # would end the cell of a table
+            tex = re.sub(r"(?<!\\)\|", "&#124;", tex)
         return f"${tex}$"
     if display is not None and display.strip():
         return _placed(found, display)
@@ -111,10 +124,9 @@ def _closed_up(found: re.Match[str]) -> str:
 def _placed(found: re.Match[str], formula: str) -> str:
     """Return a displayed formula on lines of its own, where marimo knows it for one.
 
-    In a table, a heading or a quotation it is one in the line.
+    In a table, a heading, a quotation or bold text it is one in the line.
     """
-    text, start, end = found.string, found.start(), found.end()
-    before = text[max(text.rfind("\n", 0, start) + 1, start - 2000) : start]
+    text, end, before = found.string, found.end(), _before(found)
     behind = text[end : end + 200].partition("\n")[0]
     in_text = bool(before.strip() or behind.strip())
     if not in_text and formula.startswith("\n") and formula.rstrip(" ").endswith("\n"):
@@ -122,11 +134,18 @@ def _placed(found: re.Match[str], formula: str) -> str:
     tex = formula.strip()
     marker = _ITEM.match(before + "x")
     begins = marker is not None and not before[marker.end() :].strip()
-    if re.match(r"\s*(?:#|>)", before) or "|" in before + behind or begins:
+    in_bold = before.count("**") % 2 == 1
+    if re.match(r"\s*(?:#|>)", before) or "|" in before + behind or begins or in_bold:
         return "$" + tex.replace("\n", " ") + "$"
     indent = before if not before.strip() else " " * (marker.end() if marker is not None else 0)
     written = f"$$\n{indent}{tex}\n{indent}$$" if "\n" in tex else f"$${tex}$$"
     return (f"\n{indent}" if before.strip() else "") + written + (f"\n{indent}" if behind.strip() else "")
+
+
+def _before(found: re.Match[str]) -> str:
+    """Return what is before a match in its line, or the last of it."""
+    start, least = found.start(), max(found.start() - 2000, 0)
+    return found.string[max(found.string.rfind("\n", least, start) + 1, least) : start]
 
 
 @dataclass
@@ -200,18 +219,25 @@ class _Lines:
         text = column + len(item[2]) + (len(item[3]) if len(item[3]) <= _INDENT else 1)
         self.items.append(_Item(column, text, at + _INDENT))
         marker = item[2].replace(")", ".")  # Python-Markdown knows no `1)`
-        self.written.append(f"{' ' * at}{marker}{line[item.end(2) :]}")
+        self.written.append(f"{' ' * at}{marker}{item[3]}{_without_marks(line[item.end(3) :])}")
 
     def _add_text(self, line: str, following: str) -> None:
         begin = _BEGIN.match(line)
+        ends_list = bool(self.items) and _RULER.match(line) and _width(line) < self.items[-1].text
         table = "|" in line and "|" in following and _DELIMITERS.match(following) is not None
         column = _width(line)
         if self.items and not (self._in_paragraph() and column < self.items[-1].text and not begin):
             while self.items and column < self.items[-1].text:
                 self.items.pop()
-        if (begin or (table and not self._in_table())) and self._in_paragraph():
+        begins_quote = (
+            bool(self.items)
+            and line.lstrip().startswith(">")
+            and not self.written[-1].lstrip().startswith(">")
+        )
+        if (begin or ends_list or begins_quote or (table and not self._in_table())) and self._in_paragraph():
             self.written.append("")
-        self.written.append(self._shifted(line))
+        is_text = begin is None and not self.formula and (self.items or column < _INDENT)
+        self.written.append(self._shifted(_without_marks(line) if is_text else line))
         if begin:
             self.environment = begin[1]
             self._end_environment(line)
@@ -240,6 +266,16 @@ class _Lines:
 
     def _in_table(self) -> bool:
         return bool(self.written) and self.written[-1].lstrip().startswith("|")
+
+
+def _without_marks(line: str) -> str:
+    """Return a line of text without what means something in Python-Markdown alone: `#1`, and `x^2+y^2`."""
+    heading = _NO_HEADING.match(line)
+    if heading is not None:
+        line = f"{line[: heading.end()]}\\{line[heading.end() :]}"
+    if line.count("$") % 2:  # a formula that goes on in another line
+        return line
+    return _MARK.sub(lambda found: found[0] if found["skip"] else f"\\{found[0]}", line)
 
 
 def _width(line: str) -> int:
