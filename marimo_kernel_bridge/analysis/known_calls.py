@@ -70,7 +70,9 @@ FUNCTIONS: Final[dict[str, Sharing]] = {
         ("numpy.memmap", "numpy.load", "numpy.frombuffer", "numpy.fromfile", "numpy.seterrcall", "numpy.from_dlpack"),
         "outside",
     ),
-    **dict.fromkeys(("random.choice", "numpy.random.choice"), "item"),
+    **dict.fromkeys(
+        """random.choice numpy.random.choice heapq.heappop heapq.heappushpop heapq.heapreplace""".split(), "item"
+    ),
     **dict.fromkeys(("random.sample", "random.choices"), "items"),
     **dict.fromkeys(("pandas.api", "json.load", "json.loads", "copy.deepcopy"), "new"),
     **dict.fromkeys(
@@ -85,6 +87,7 @@ FUNCTIONS: Final[dict[str, Sharing]] = {
         sklearn.model_selection.train_test_split sklearn.base.clone
         sklearn.model_selection.cross_validate sklearn.model_selection.cross_val_predict itertools.count
         matplotlib.pyplot.plot matplotlib.pyplot.scatter matplotlib.pyplot.hist matplotlib.pyplot.bar
+        heapq.heapify heapq.heappush bisect.bisect bisect.bisect_left bisect.bisect_right bisect.insort
         operator.itemgetter operator.attrgetter threading.Lock threading.RLock threading.Event threading.Semaphore
         threading.Condition multiprocessing.Lock multiprocessing.Queue asyncio.Queue asyncio.Lock
         asyncio.Event""".split(),

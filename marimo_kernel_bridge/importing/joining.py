@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 _DISPLAY: Final = "IPython.display:display"
+_MAY_BE_NONE: Final = (ast.Await, ast.Call, ast.IfExp, ast.BoolOp)
+"""Expressions whose value may well be None, which Jupyter does not show."""
 
 
 def joined(
@@ -113,7 +115,7 @@ def _showing(code: str, display: str, containers: AbstractSet[str]) -> str:
     after = lines[last.end_lineno - 1].encode()[last.end_col_offset :].decode()
     body = "\n".join(lines[last.lineno - 1 : last.end_lineno])
     inner = body[len(before) : len(body) - len(after) if after else len(body)]
-    if isinstance(value, ast.Await) or (isinstance(value, ast.Call) and known == "any"):
+    if known == "any" and isinstance(value, _MAY_BE_NONE):
         text = f"_shown = {inner}{after}\nif _shown is not None:\n    {display}(_shown)"
     elif isinstance(value, ast.Tuple):
         text = f"{display}(({inner})){after}"  # parentheses: a tuple is one value

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, Literal
 
 from marimo_kernel_bridge.analysis.name_uses import parse
-from marimo_kernel_bridge.analysis.object_kinds import kind_of
+from marimo_kernel_bridge.analysis.object_kinds import kind_of, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -22,9 +22,18 @@ _FUNCTIONS_OF_SOME: Final = frozenset(
     sorted str sum tuple type zip""".split()  # noqa: SIM905  # a list of words
 )
 _METHODS_OF_NONE: Final = frozenset(
-    """show close seed simplefilter filterwarnings set_option set_theme set_style set_context use savefig
-    init_printing""".split()  # noqa: SIM905  # a list of words
+    """simplefilter filterwarnings set_option set_theme set_style set_context savefig init_printing""".split()  # noqa: SIM905  # a list of words
 )
+_IN_MODULES_OF_NONE: Final = frozenset(
+    """time.sleep random.seed random.shuffle np.random.seed np.random.shuffle heapq.heapify heapq.heappush bisect.insort
+    os.makedirs os.mkdir os.remove os.chdir shutil.rmtree""".split()  # noqa: SIM905  # a list of words
+)
+_METHODS_OF_NONE_OF_SOME: Final = frozenset({"show", "close", "seed", "use"})
+"""Those that classes of a notebook have as well, with a value."""
+_CUSTOMARY: Final = frozenset(
+    """plt pyplot mpl matplotlib fig figure sns np numpy random torch f file fh fp con conn connection cur cursor""".split()  # noqa: SIM905  # a list of words
+)
+"""What modules, figures, files and connections are called, of which those return None."""
 _METHODS_OF_SOME: Final = frozenset(
     """head tail describe copy mean median sum std var min max count value_counts unique nunique corr round groupby agg
     reset_index set_index sort_values drop dropna fillna merge pivot_table items keys values format upper lower strip
@@ -89,7 +98,10 @@ def _result_of_method(owner: ast.expr, name: str, call: ast.Call, containers: Ab
     in_place = [each.value for each in call.keywords if each.arg == "inplace"]
     if any(isinstance(value, ast.Constant) and value.value is True for value in in_place):
         return "none"
-    if name in _METHODS_OF_NONE or (name == "to_csv" and call.args):
+    in_module = ast.unparse(call.func) in _IN_MODULES_OF_NONE
+    if in_module or name in _METHODS_OF_NONE or (name == "to_csv" and call.args):
+        return "none"
+    if name in _METHODS_OF_NONE_OF_SOME and (root := root_of(owner)) is not None and root.id in _CUSTOMARY:
         return "none"
     if name in _CHANGES and isinstance(owner, ast.Name) and owner.id in containers:
         return "none"

@@ -1952,3 +1952,9 @@ def test_what_is_made_of_an_iterator_holds_none(name):
     assert [cell.positions for cell in result.cells] == [
         (number,) for number in range(1, len(APART[name]) + 1)
     ]
+
+
+def test_a_list_that_heapq_or_bisect_changes_is_copied():
+    codes = ["import heapq\nheap = [5, 1, 4]\nheapq.heapify(heap)", "heapq.heappop(heap)", "heapq.heappush(heap, 0)\nheap", "import bisect\nbisect.insort(heap, 3)\nheap"]  # fmt: skip
+    assert_shows_the_same_again_and_again(codes)
+    assert "heap_1 = heap.copy()" in prepared(codes).cells[1].code

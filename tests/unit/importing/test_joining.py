@@ -21,6 +21,12 @@ from marimo_kernel_bridge.importing.joining import displaying_in, joined, with_a
         (["x = [1]\nx.append(2)", "x"], "x = [1]\nx.append(2)\n\nx", set()),
         (["x = {}", "x.update(a=1)", "x"], "x = {}\n\nx.update(a=1)\n\nx", set()),
         (["df.drop('a', inplace=True)", "y"], "df.drop('a', inplace=True)\n\ny", set()),
+        (
+            ["plt.show()", "f.close()", "np.random.seed(1)", "y"],
+            "plt.show()\n\nf.close()\n\nnp.random.seed(1)\n\ny",
+            set(),
+        ),
+        (["time.sleep(1)", "y"], "time.sleep(1)\n\ny", set()),
         (["", "y"], "y", set()),
     ],
 )
@@ -40,6 +46,10 @@ def test_the_last_value_of_each_cell_is_displayed(codes: list[str], code: str, n
         "frame.to_csv()",
         "ax.set_xlabel('x')",
         "display(x, display_id='a')",
+        "account.show()",
+        "game.close()",
+        "x if y else None",
+        "x and x.name",
     ],
 )
 def test_a_value_of_which_the_text_does_not_tell_whether_it_is_none_is_displayed_unless_it_is(
