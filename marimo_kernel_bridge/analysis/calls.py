@@ -118,8 +118,10 @@ class Calls(Values):
         of_torch = facts.origins.get(name, "").startswith("torch.nn.")
         return of_torch or (facts.classes.get(name) in facts.foreign and "torch" in facts.packages())
 
-    def _module_call(self, path: str, call: ast.Call, given: Sequence[Reach]) -> Reach:
+    def _module_call(self, path: str, call: ast.Call, given: Sequence[Reach]) -> Reach:  # noqa: PLR0911  # one case for each kind
         top = path.partition(".")[0]
+        if path.startswith("torch.nn.functional."):
+            return Reach(holds=together((NOTHING, *given)).names())
         sharing = _sharing_of(path, call)
         if path == "copy.deepcopy":
             return Reach(depth=max((reach.depth for reach in given), default=Depth.OPAQUE))
@@ -132,8 +134,6 @@ class Calls(Values):
         if sharing is not None:
             new = [NOTHING if top != "numpy" else FLAT] if sharing == "same" else []  # as of a number
             return together((self._known(sharing, call, given), *new))
-        if path.startswith("torch.nn.functional."):
-            return Reach(holds=together((NOTHING, *given)).names())
         reach = together((NOTHING, *(each.by(Link.ARGUMENT) for each in given)))
         self._between(given)
         if top in known_calls.MODULES_OF_HOLDERS:

@@ -25,9 +25,10 @@ OPAQUE_KINDS: Final = frozenset({"unknown", "own", "live"})
 PLAIN_KINDS: Final = frozenset({"list", "dict", "set", "value"})  # a tuple, say
 _MOST_ADJACENT, _MOST_AROUND = 4, 3
 """The most cells of the notebook that become one: if none between them reads the object, and if some do."""
-_GOING_ON: Final = frozenset({"train", "call"})
 _MOST_TRAINING: Final = 5
 """The same for a cell that goes on with what joined cells have begun, as with the training of a model."""
+_GOING_ON: Final = frozenset({"train", "call"})
+"""Mutations that begin such a thing, and go on with it."""
 
 
 class Joining:
