@@ -6,6 +6,7 @@ cell that makes it, if that joins few, and else ordered behind it.
 
 from __future__ import annotations
 
+import ast
 import builtins
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -20,13 +21,13 @@ from marimo_kernel_bridge.analysis.syntax import stored
 from marimo_kernel_bridge.analysis.versions import ITSELF, DocumentOrder
 
 if TYPE_CHECKING:
-    import ast
     from collections.abc import Iterable, Sequence
 
     from marimo_kernel_bridge.analysis.document import Document
     from marimo_kernel_bridge.analysis.model import Cell, Version
     from marimo_kernel_bridge.analysis.mutation import Mutation
     from marimo_kernel_bridge.analysis.object_kinds import Kind
+    from marimo_kernel_bridge.analysis.occurrence import Occurrence
 
 _OF_PARTS: Final = frozenset({"nested", "call", "train"})
 """Mutations that may change parts of an object, not only the object itself."""
@@ -133,6 +134,17 @@ class ImportOrder(DocumentOrder):
         kind = changes.kind_of_changed(name, mutated, self.document.facts.kinds)
         through_others = all(mutation.name != name for mutation in mutated)
         return self.document.facts.kind(name) if kind == "unknown" and through_others else kind
+
+    def _start_of_bound(
+        self,
+        cell: Cell,
+        name: str,
+        stores: Sequence[Occurrence],
+        exposed: Sequence[Occurrence],
+        before: Version,
+    ) -> str | None:
+        start = super()._start_of_bound(cell, name, stores, exposed, before)
+        return ITSELF if start is None and name in _read_lazily(cell.names.tree) else start
 
     def _is_owned(self, cell: Cell, name: str) -> bool:
         return not self._seen_by(cell, name, self._before.holders(name))
@@ -269,6 +281,18 @@ class ImportOrder(DocumentOrder):
 _OTHER_FRAMES: Final = frozenset({"polars", "xarray", "dask", "modin", "cudf", "pyspark", "vaex", "ibis"})
 """Packages whose frames are used like those of pandas and copied otherwise."""
 _MAPPED: Final = ("numpy.memmap", "numpy.load", "numpy.frombuffer", "numpy.asarray", "numpy.asanyarray")
+
+
+def _read_lazily(tree: ast.Module) -> set[str]:
+    """Return the names that generators read which a cell keeps, and which it may advance below other bindings of these names."""
+    kept = [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    lazy = [
+        part
+        for value in kept
+        if isinstance(value, ast.GeneratorExp)
+        for part in (value.elt, *(test for each in value.generators for test in each.ifs))
+    ]
+    return {node.id for part in lazy for node in ast.walk(part) if isinstance(node, ast.Name)}
 
 
 def _bound_by(statement: ast.stmt) -> list[str]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from marimo_kernel_bridge.analysis.kept_functions import put_into
 from marimo_kernel_bridge.analysis.model import PYTHON, definition
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, Note
+from marimo_kernel_bridge.analysis.syntax import is_generator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,8 +80,9 @@ class LateReads:
         cells = self._document.cells
         places: dict[Version, int] = {}  # the first cell in which each version is read
         callers = self.callers(cell, owner) if owner is not None else {cell.index: set()}
+        lazy = self._is_lazy(cell, owner)
         for index, called in callers.items():
-            version = self.in_force(cells[index], name, called)
+            version = self.in_force(cells[index], name, called, lazy=lazy)
             if version is not None and version.cell != PYTHON:
                 places.setdefault(version, index)
         if not places:
@@ -212,8 +214,18 @@ class LateReads:
 
     # What a function reads there
 
-    def in_force(self, cell: Cell, name: str, called: set[str]) -> Version | None:
-        """Return the version of a name at the time when a cell calls functions by the names `called`."""
+    def _is_lazy(self, cell: Cell, owner: str | None) -> bool:
+        """Return whether a function reads names below its call, too: a generator. On a live kernel, runs show that."""
+        if owner is None or not self._document.facts.thorough:
+            return False
+        node = definition(cell.names.tree, owner)
+        return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and is_generator(node)
+
+    def in_force(self, cell: Cell, name: str, called: set[str], *, lazy: bool = False) -> Version | None:
+        """Return the version of a name at the time when a cell calls functions by the names `called`.
+
+        `lazy`: they read it later.
+        """
         made = cell.made.get(name)
         if made is None or cell.given.fails:
             return cell.incoming.get(name)
@@ -228,7 +240,7 @@ class LateReads:
         before = cell.incoming.get(name)
         if stores and calls and before is not None and before.cell != PYTHON:
             first = min(use.order for use in stores)
-            if max(calls) < first:
+            if max(calls) < first and not lazy:
                 return before
             if min(calls) < first:  # called before and after the binding: the name has both versions in turn
                 cell.seeded[name] = "{}"

@@ -361,6 +361,8 @@ class _Finder:
                 self._method(call, root, name)
         elif isinstance(call.func, ast.Name):
             name = call.func.id
+        for mutation in _called_back(call, self.facts, self._current):
+            self._add(mutation)
         called = self.facts.effects.get(name) if isinstance(call.func, ast.Name) else None
         if called is not None:
             self._known_call(call, called)
@@ -457,6 +459,20 @@ class _Finder:
                     viewed=not self.facts.views.isdisjoint(self.facts.group(mutation.name)),
                 )
             )
+
+
+def _called_back(call: ast.Call, facts: NameFacts, statement: ast.stmt) -> Iterator[Mutation]:
+    """Yield what the functions change that a call is given: `map(put, rows)`, `map(log.append, rows)`."""
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)] if facts.thorough else []
+    for argument in arguments:
+        match argument:
+            case ast.Name(id=name) if name in facts.effects:
+                for changed in sorted(facts.effects[name].globals):
+                    yield Mutation(changed, "call", argument, statement)
+            case ast.Attribute(value=ast.Name() as owner, attr=method) if (
+                change_by_call(method, facts.kind(owner.id), direct=True) == "method"
+            ):
+                yield Mutation(owner.id, "method", owner, statement)
 
 
 def _is_slice(target: ast.expr) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis.analyze import analyze
+from marimo_kernel_bridge.analysis.changes import WHY_JOINED
 from marimo_kernel_bridge.analysis.model import Given
-from marimo_kernel_bridge.analysis.name_uses import read_cell
 from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
 from marimo_kernel_bridge.analysis.shown_names import SHOWN_AS
 from marimo_kernel_bridge.importing.imports import added_cells, settings_cells
 from marimo_kernel_bridge.importing.joining import joined
+from marimo_kernel_bridge.importing.moving import closed
 from marimo_kernel_bridge.importing.prepared import Working
 from marimo_kernel_bridge.importing.strings_read import join_for, mention, string_reads
 from marimo_kernel_bridge.importing.written_once import (
@@ -165,7 +166,8 @@ def _meet(prepared: Prepared, plan: Plan, known: list[Again]) -> list[Again]:
             )
         case Join():
             pass
-    request = _closed(request, cells, plan)
+    lazy = request.reason.endswith(WHY_JOINED["consumed"])
+    request = closed(request, cells, plan, lazy=lazy)
     members = [cells[index] for index in request.cells]
     parts = {position: code for member in members for position, code in member.parts.items()}
     known = without_again(parts, known)
@@ -184,42 +186,6 @@ def _meet(prepared: Prepared, plan: Plan, known: list[Again]) -> list[Again]:
         if cell is at or index not in request.cells
     ]
     return known
-
-
-def _closed(request: Join, cells: Sequence[Working], plan: Plan) -> Join:
-    """Find a place for the joined cell at which the cells between read the same values; otherwise join them too."""
-    makes = [set(cell_plan.defines) for cell_plan in plan.cells]
-    reads = [
-        {
-            use.name
-            for use in read_cell(cell.code).occurrences
-            if use.act == "load" and (use.exposed or use.late)
-        }
-        for cell in cells
-    ]
-    members = set(request.cells)
-
-    gives = [cell_plan.gives for cell_plan in plan.cells]
-
-    def crossed(first: int, second: int) -> bool:
-        return bool(
-            makes[first] & (reads[second] | makes[second])
-            or reads[first] & makes[second]
-            or gives[first] & gives[second]
-        )
-
-    while True:
-        between = [index for index in range(min(members), max(members)) if index not in members]
-        up = [
-            index for index in between if any(crossed(member, index) for member in members if member > index)
-        ]
-        down = [
-            index for index in between if any(crossed(member, index) for member in members if member < index)
-        ]
-        if not up or not down:
-            place = min(members) if not up else max(members)
-            return Join(tuple(sorted(members)), place, request.reason)
-        members.update(up if len(up) <= len(down) else down)
 
 
 def _named(cell: Working) -> str:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from reactive import Reactive, in_order, prepared
+from reactive import Reactive, assert_shows_the_same_again_and_again, in_order, prepared
 
 CASES = r"""
 # a list in a dictionary

@@ -75,3 +75,50 @@ def test_cells_below_run_after_one_that_takes_out_of_an_object_of_a_library():
         "box_1 = box\ntop = box_1.pop()\ntop",
         "box_1.size",
     ]
+
+
+SAVED = "import os\nsaved = []\ndef save(x):\n    saved.append(x)\n    return x\ndef numbers(n):\n    for x in range(n):\n        yield x * k\nk = 2"
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        [SAVED, "m = map(save, range(3))", "print(saved)", "print(list(m))", "print(saved)"],
+        [SAVED, "m = map(saved.append, range(3))", "print(saved)", "print(len(list(m)))", "print(saved)"],
+        [SAVED, "g = (saved.append(x) for x in range(3))", "print(saved)", "print(len(list(g)), saved)"],
+        ["k = 2", "g = (x * k for x in range(3))", "k = 3", "print(list(g))", "print(k)"],
+        ["k = 2", "g = filter(lambda x: x > k, range(5))", "k = 3", "print(list(g))"],
+        [SAVED, "g = numbers(3)", "k = 3", "print(list(g))", "print(list(numbers(2)))"],
+        [SAVED, "g = (y + k for y in numbers(3))", "k = 3\nprint(k)", "print(next(g))", "k = 4", "print(list(g))"],
+    ],
+)  # fmt: skip
+def test_what_an_iterator_does_happens_where_it_is_advanced(codes):
+    assert_shows_the_same_again_and_again(codes)
+
+
+WRITTEN = "def write(text, mode='w'):\n    with open('a.txt', mode) as file:\n        file.write(text)\ndef lines():\n    with open('a.txt') as file:\n        yield from file\nimport os\nwrite('1')"
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["g = lines()", "write('2')", "print(list(g))"],
+        ["g = map(lambda path: open(path).read(), ['a.txt'])", "write('2')", "print(list(g))"],
+        ["g = (write(x, 'a') for x in 'xyz')", "print(open('a.txt').read())", "print(len(list(g)))", "print(open('a.txt').read())"],
+        ["from pathlib import Path\ng = (line.strip() for line in open('a.txt'))", "_ = Path('a.txt').write_text('3')", "print(list(g))"],
+        ["g = map(lambda x: write(x, 'a'), 'xy')", "print(os.path.getsize('a.txt'))", "print(len(list(g)), os.path.getsize('a.txt'))"],
+    ],
+)  # fmt: skip
+def test_an_iterator_uses_files_in_the_order_of_the_notebook(codes, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    expected = in_order([WRITTEN, *codes])
+    cells = prepared([WRITTEN, *codes]).cells
+    shown = Reactive([cell.code for cell in cells]).run()
+    for number, cell in enumerate(cells):
+        if cell.positions:
+            assert shown[number] == "".join(expected[at - 1] for at in cell.positions), cell.code
+
+
+def test_cells_that_use_other_files_stay_out_of_the_way():
+    codes = ["rows = open('a.csv')", "with open('b.csv', 'w') as file:\n    file.write('1')", "next(rows)", "f = open('c.csv')"]  # fmt: skip
+    assert [cell.positions for cell in prepared(codes).cells if cell.positions] == [(1, 3), (2,), (4,)]
