@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from marimo_kernel_bridge.analysis import changes
+from marimo_kernel_bridge.analysis.axes import SharedAxes
 from marimo_kernel_bridge.analysis.joining import OPAQUE_KINDS, PLAIN_KINDS, Joining, given_to_calls
 from marimo_kernel_bridge.analysis.model import PYTHON
 from marimo_kernel_bridge.analysis.mutations import by_statement
@@ -41,6 +42,7 @@ class ImportOrder(DocumentOrder):
         super().__init__(document)
         document.facts.thorough = True
         self.ownership = Ownership(document.facts)
+        self._axes = SharedAxes(document.facts)
         self._joining = Joining(document, self.ownership)
         self._before = Owners()  # as the cell that is visited begins
         self._copied_together: list[tuple[str, set[str]]] = []  # in the cell that is visited
@@ -65,6 +67,7 @@ class ImportOrder(DocumentOrder):
         body = cell.names.tree.body
         for statement, found in zip(body, by_statement(body, self.document.facts), strict=True):
             self.ownership.read(statement)
+            self._axes.read(statement)
             result += [self._with_sharing(mutation) for mutation in found]
             for name in _bound_by(statement):
                 self._made_of[name] = frozenset(self.ownership.owners.connected(name))
@@ -74,6 +77,8 @@ class ImportOrder(DocumentOrder):
         """Return a mutation together with the other names whose objects it changes."""
         if mutation.how in {"plot", "next"}:
             return mutation
+        if axes := self._axes.changed_with(mutation):
+            return replace(mutation, together=mutation.together | axes, held=True)
         owners, name = self.ownership.owners, mutation.name
         of_opaque = self.document.facts.kind(name) in OPAQUE_KINDS
         seen = owners.holders(name)
