@@ -30,6 +30,7 @@ from marimo_kernel_bridge.kernel.versions.databases import (
     tables,
 )
 from marimo_kernel_bridge.kernel.versions.kept_results import KeptResults
+from marimo_kernel_bridge.kernel.versions.listed_subclasses import Subclasses
 from marimo_kernel_bridge.kernel.versions.open_files import stream_of
 from marimo_kernel_bridge.kernel.versions.sql_engines import engine_of, log_of
 from marimo_kernel_bridge.kernel.versions.value_copies import own_attributes
@@ -185,6 +186,7 @@ class LiveStates:
 
     databases: Databases = field(default_factory=Databases)
     results: KeptResults = field(default_factory=KeptResults)
+    subclasses: Subclasses = field(default_factory=Subclasses)
     _unsure: bool = False  # of the cell that runs
     _objects: dict[int, _Object] = field(default_factory=dict)
     _ahead: dict[str, dict[str, object]] = field(default_factory=dict)  # by cell, the objects by their names
@@ -322,6 +324,7 @@ class LiveStates:
         """Drop a cell that is gone. What it has changed stays changed."""
         self._ahead.pop(cell_id, None)
         self.results.forget(cell_id)
+        self.subclasses.forget(cell_id)
         for known in self._objects.values():
             if cell_id in known.changed:
                 self._leave(known, cell_id)

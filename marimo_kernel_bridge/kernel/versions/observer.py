@@ -106,6 +106,8 @@ class CellObserver:
             self._ran.add(cell_id)
             used = uses(code, mentioned, self._values, self._live.databases)
             unsure = self._live.results.begin(cell_id, mentioned, self._values, place)
+            if self._watch is not None and self._watch.lists_subclasses:
+                unsure |= self._live.subclasses.drop_left()
             self._live.begin(used | modules.uses(), unsure=unsure)
 
     def end(self, cell_id: str, part: Part, flow: ValueFlow) -> set[str]:
@@ -138,6 +140,7 @@ class CellObserver:
                 name: known[name] for name in observations.binds - part.flow.makes if name in known
             }
         if watches is not None:
+            from marimo_kernel_bridge.kernel.versions.listed_subclasses import LISTED  # noqa: PLC0415  # as in `begin`
             from marimo_kernel_bridge.kernel.versions.live_objects import uses  # noqa: PLC0415  # as in `begin`
             from marimo_kernel_bridge.kernel.versions.written_modules import forget_modules  # noqa: PLC0415  # as in `begin`
 
@@ -151,14 +154,18 @@ class CellObserver:
             self._files.note(cell_id, part.source.code, used, flow.place)
             data, changed_data, users = self._note_module_data(modules, cell_id, flow)
             found, own = self._registered_names(part.source.code)
+            listed = {LISTED} if before is not None and before.lists_subclasses else set()
+            defined = (
+                {LISTED} if self._live.subclasses.define(cell_id, part.flow.makes, self._values) else set()
+            )
             now = uses(part.source.code, part.flow.mentions, self._values, self._live.databases)
             states = self._live.end(cell_id, part.source.code, now | modules.uses(), self._values, flow.place)
             reads, writes, appends = (
                 frozenset(map(file_name, paths))
                 for paths in (
-                    used.reads | data | states.reads | found,
+                    used.reads | data | states.reads | found | listed,
                     used.writes | changed_data | states.writes | own,
-                    used.appends | states.appends,
+                    used.appends | states.appends | defined,
                 )
             )
             outside = observations.outside | _held_in(self._changed_data(), part.flow.mentions, self._values)

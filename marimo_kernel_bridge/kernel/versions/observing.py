@@ -22,6 +22,7 @@ from marimo_kernel_bridge.analysis.observations import Observations, Pair
 from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.analysis.value_flows import HISTORY
 from marimo_kernel_bridge.inspecting.value_text import class_name
+from marimo_kernel_bridge.kernel.versions.listed_subclasses import METHOD
 from marimo_kernel_bridge.kernel.versions.live_objects import callbacks_of
 from marimo_kernel_bridge.kernel.versions.object_ends import is_end_noticed, noticed_by
 from marimo_kernel_bridge.kernel.versions.object_graph import (
@@ -70,6 +71,8 @@ class Watch:
     """The names of the notebook's classes of which there are instances among the objects."""
     called_back: frozenset[str] = frozenset()
     """Names that callbacks of other objects use: to restore theirs would not have these called again."""
+    lists_subclasses: bool = False
+    """Whether the cell finds classes by their bases, itself or through functions that it can call."""
     names: Mapping[str, object] | None = None
     """The whole namespace, if the cell may bind names that its text does not show."""
 
@@ -101,6 +104,7 @@ def watch(
     unwatched: set[str] = set()
     evaluated = evaluates(source)
     classes: set[str] = set()
+    lists = METHOD in source
     while waiting and len(seen) <= _MOST_NAMES:
         name = waiting.pop()
         value = values[name]
@@ -115,6 +119,7 @@ def watch(
             quoted = _read_in_strings(source, mentions, values, evaluated=True) - seen
             seen |= quoted
             waiting += sorted(quoted)
+        lists = lists or any(METHOD in _used_by(code) for code in before.codes)
         used = {name for code in before.codes for name in _used_by(code) if name in values}
         called_back |= used if name not in states else set()
         kinds = {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}
@@ -131,6 +136,7 @@ def watch(
         evaluated,
         frozenset(classes),
         frozenset(called_back),
+        lists,
         dict(values) if evaluated else None,
     )
 

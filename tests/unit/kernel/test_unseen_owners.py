@@ -317,6 +317,18 @@ CHANGED: dict[str, Notebook] = {
         ),
         "class Other(Mid): pass",
     ),
+    "the classes that their base lists": (
+        ("class Base: pass", "class A(Base): n = 1", "print(sorted((c.__name__, c.n) for c in Base.__subclasses__()))"),
+        "class A(Base): n = 2",
+    ),
+    "a class that a method of its base finds": (
+        (
+            "class Base:\n    @classmethod\n    def find(cls, key): return [c.n for c in cls.__subclasses__() if c.key == key]",
+            "class A(Base): key, n = 'a', 1",
+            "print(Base.find('a'))",
+        ),
+        "class A(Base): key, n = 'a', 2",
+    ),
     "which function of a library is in a dictionary": (
         (
             "import numpy as np\nhow = {'f': np.sum, 'c': dict}\nv = np.arange(4)",
