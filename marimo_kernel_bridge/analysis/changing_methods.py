@@ -27,7 +27,12 @@ _DRAWING: Final = frozenset(
     set_xticklabels set_yticklabels set_xscale set_yscale set_aspect set_axis_off set_facecolor tick_params
     invert_yaxis invert_xaxis add_patch add_artist add_collection add_line margins axis suptitle tight_layout
     subplots_adjust colorbar set_size_inches set_figheight set_figwidth plot_surface plot_wireframe autoscale
-    set twinx loglog semilogx semilogy autofmt_xdate add_subplot set_prop_cycle spines""".split()  # noqa: SIM905  # a list of words
+    set twinx loglog semilogx semilogy autofmt_xdate add_subplot set_prop_cycle spines
+    clear cla clf delaxes twiny secondary_xaxis secondary_yaxis inset_axes indicate_inset indicate_inset_zoom subplots subplot_mosaic
+    subfigures hexbin matshow spy eventplot broken_barh stairs ecdf violin bxp arrow table barbs quiverkey tricontour tricontourf
+    tripcolor triplot bar_label clabel axline figtext figimage specgram psd csd cohere acorr xcorr angle_spectrum magnitude_spectrum
+    phase_spectrum plot_trisurf plot_date minorticks_on minorticks_off ticklabel_format locator_params label_outer sharex sharey
+    relim autoscale_view sca view_init align_labels align_xlabels align_ylabels align_titles""".split()  # noqa: SIM905  # a list of words
 )
 _DRAWS_RANDOM: Final = frozenset(
     """random rand randn randint integers normal standard_normal uniform choice choices shuffle permutation

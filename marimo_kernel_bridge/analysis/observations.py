@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -79,6 +79,17 @@ class Observations:
                 # Whoever adds to a log does not depend on who did before: it would add again.
                 *(f"\n{name} = ...[0]" for name in sorted(self.writes | self.appends | self.binds)),
             )
+        )
+
+    def since(self, earlier: Observations) -> Observations:
+        """Return these observations with those of an earlier run of the same code."""
+        return replace(
+            self,
+            mutates=self.mutates | earlier.mutates,
+            reads=self.reads | earlier.reads,
+            writes=self.writes | earlier.writes,
+            appends=(self.appends | earlier.appends) - self.writes - earlier.writes,
+            binds=self.binds | earlier.binds,
         )
 
     def predicted(self, names: Container[str]) -> Observations:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import gc
 import os
 import weakref
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-LISTED: Final = f"subclasses{os.sep}"
+_LISTED: Final = frozenset({f"subclasses{os.sep}"})
 """The name of the lists among the data that cells read and add to, for all classes together: as of what is in a folder."""
 METHOD: Final = "__subclasses__"
 _NOTEBOOK: Final = "__main__"
@@ -27,13 +27,18 @@ class Subclasses:
         self._defined: dict[str, list[weakref.ref[type]]] = {}
         self._left: list[weakref.ref[type]] = []
 
-    def define(self, cell_id: str, names: Iterable[str], values: Mapping[str, Any]) -> bool:
-        """Note which of the names of a cell that ran are classes with bases. Return whether any is."""
+    def end(
+        self, cell_id: str, names: Iterable[str], values: Mapping[str, Any], *, lists: bool
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Note which of the names of a cell that ran are classes with bases. Return which lists it reads, and which it adds to.
+
+        `lists`: it finds classes by their bases.
+        """
         self.forget(cell_id)
-        found = [weakref.ref(value) for value in map(values.get, names) if _has_base(value)]
-        if found:
-            self._defined[cell_id] = found
-        return bool(found)
+        classes: list[type] = [value for value in map(values.get, names) if _has_base(value)]
+        if classes:
+            self._defined[cell_id] = [*map(weakref.ref, classes)]
+        return _LISTED if lists else frozenset(), _LISTED if classes else frozenset()
 
     def forget(self, cell_id: str) -> None:
         """Note that the classes of a cell are no longer the notebook's."""
@@ -47,5 +52,5 @@ class Subclasses:
         return bool(self._left)
 
 
-def _has_base(value: object) -> bool:
+def _has_base(value: object) -> TypeGuard[type]:
     return issubclass(type(value), type) and value.__module__ == _NOTEBOOK and len(value.__mro__) > 2  # type: ignore[attr-defined]  # noqa: PLR2004  # the class and `object`

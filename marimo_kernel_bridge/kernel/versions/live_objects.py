@@ -59,7 +59,8 @@ _RESULTS: Final = "results."
 _CACHED: Final = type(functools.cache(len))
 _SETS: Final = r"\b{}\.(?:\w+\s*[-+*/|&]?=(?!=)|set_trait\(|send_state\(|click\()"
 _LONGEST_TEXT: Final = 10_000  # characters of a variable that may be SQL
-_QUERIES: Final = re.compile(r"\bselect\b", re.IGNORECASE)
+_QUERIES: Final = re.compile(r"\b(?:select|returning|lastrowid|rowcount|total_changes)\b", re.IGNORECASE)
+"""Occurs in code that looks at what is in a database of SQLite, also where it changes that."""
 _HOOKS: Final = re.compile(
     r"observe|unobserve|on_\w+|link|dlink|close|(?:add|remove)_class|display|style|commit|cursor"
 )

@@ -5,6 +5,7 @@ Main thread only. `observing` makes the observations; it is imported when the fi
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import types
@@ -123,7 +124,6 @@ class CellObserver:
             from marimo_kernel_bridge.kernel.versions.object_graph import ids_of, reaching  # noqa: PLC0415  # as in `begin`
             from marimo_kernel_bridge.kernel.versions.observing import Watch, mutated, observe  # noqa: PLC0415  # as in `begin`
 
-            text = part.source.imports + part.source.code
             before = before or Watch()
             objects = mutated(before, self._values)
             self._called_back[cell_id] = before.called_back & objects.keys() | self._called_back.get(
@@ -134,13 +134,19 @@ class CellObserver:
             changed_objects = ids_of([*self._mutated, *(before.states[name][0] for name in stated)])
             others = flow.makers.keys() - part.flow.mentions - before.states.keys() if changed_objects else ()
             also = frozenset(reaching(changed_objects, others, self._values))
-            observations = observe(before, objects, text, part.flow.mentions, self._values, also=also)
+            observations = observe(
+                before,
+                objects,
+                part.source.imports + part.source.code,
+                part.flow.mentions,
+                self._values,
+                also=also,
+            )
             known = before.names or {}
             self._rebound = {
                 name: known[name] for name in observations.binds - part.flow.makes if name in known
             }
         if watches is not None:
-            from marimo_kernel_bridge.kernel.versions.listed_subclasses import LISTED  # noqa: PLC0415  # as in `begin`
             from marimo_kernel_bridge.kernel.versions.live_objects import uses  # noqa: PLC0415  # as in `begin`
             from marimo_kernel_bridge.kernel.versions.written_modules import forget_modules  # noqa: PLC0415  # as in `begin`
 
@@ -149,15 +155,12 @@ class CellObserver:
             used = files.end(self._at_hand(part.flow.mentions), map(self._values.get, mutated_names))
             importers = partial(self._users_above, cell_id, flow.place)
             self._forgotten |= set(map(file_name, forget_modules(used.writes, part.source.code, importers)))
-            assert self._files is not None
-            assert self._live is not None
+            assert self._files is not None and self._live is not None  # noqa: PT018  # both since the first call
             self._files.note(cell_id, part.source.code, used, flow.place)
             data, changed_data, users = self._note_module_data(modules, cell_id, flow)
             found, own = self._registered_names(part.source.code)
-            listed = {LISTED} if before is not None and before.lists_subclasses else set()
-            defined = (
-                {LISTED} if self._live.subclasses.define(cell_id, part.flow.makes, self._values) else set()
-            )
+            lists = before is not None and before.lists_subclasses
+            listed, defined = self._live.subclasses.end(cell_id, part.flow.makes, self._values, lists=lists)
             now = uses(part.source.code, part.flow.mentions, self._values, self._live.databases)
             states = self._live.end(cell_id, part.source.code, now | modules.uses(), self._values, flow.place)
             reads, writes, appends = (
@@ -177,14 +180,7 @@ class CellObserver:
             return set()
         ran, earlier = self._observations.get(cell_id, ("", observations))
         if ran == part.source.code:  # a cache that is full now was filled by this code
-            observations = replace(
-                observations,
-                mutates=observations.mutates | earlier.mutates,
-                reads=observations.reads | earlier.reads,
-                writes=observations.writes | earlier.writes,
-                appends=(observations.appends | earlier.appends) - observations.writes - earlier.writes,
-                binds=observations.binds | earlier.binds,
-            )
+            observations = observations.since(earlier)
         self._observations[cell_id] = part.source.code, observations
         news = self._note_uses(earlier if ran else Observations(), observations)
         changed = users | {
@@ -294,9 +290,9 @@ class CellObserver:
         )
 
     def _mentions_objects(self, part: Part) -> bool:
-        """Return whether any name that a cell mentions may be bound to a mutable object."""
-        values = self._values
-        return any(type(values.get(name)) not in _PLAIN for name in part.flow.mentions)
+        """Return whether any name that a cell mentions may be bound to a mutable object, or to what calls those of other cells."""
+        values = [self._values.get(name) for name in part.flow.mentions]
+        return any(type(value) not in _PLAIN or value is logging for value in values)
 
     def observations(self, cell_id: str) -> tuple[str, Observations] | None:
         """Return the code of a cell that ran and what was observed of it; None for nothing."""

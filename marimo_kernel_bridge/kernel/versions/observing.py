@@ -24,6 +24,7 @@ from marimo_kernel_bridge.analysis.value_flows import HISTORY
 from marimo_kernel_bridge.inspecting.value_text import class_name
 from marimo_kernel_bridge.kernel.versions.listed_subclasses import METHOD
 from marimo_kernel_bridge.kernel.versions.live_objects import callbacks_of
+from marimo_kernel_bridge.kernel.versions.log_handlers import behind_logging, is_logging
 from marimo_kernel_bridge.kernel.versions.object_ends import is_end_noticed, noticed_by
 from marimo_kernel_bridge.kernel.versions.object_graph import (
     Fingerprint,
@@ -108,6 +109,10 @@ def watch(
     while waiting and len(seen) <= _MOST_NAMES:
         name = waiting.pop()
         value = values[name]
+        if is_logging(value):
+            logged = behind_logging(values) - seen
+            seen |= logged
+            waiting += sorted(logged)
         before = fingerprint(value) if is_watched(value) else None
         if before is None:
             unwatched |= {name} if is_watched(value) else set()

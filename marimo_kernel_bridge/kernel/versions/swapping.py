@@ -16,7 +16,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from marimo_kernel_bridge.kernel.versions.copies_of_a_body import PLAIN, CopiesAbove, ShallowCopies
-from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, mapped, shares
+from marimo_kernel_bridge.kernel.versions.value_copies import ValueCopy, copy_of, is_drawn, mapped, shares
 from marimo_kernel_bridge.runtime.interface import is_private, version_name
 
 if TYPE_CHECKING:
@@ -335,7 +335,7 @@ class VersionValues:
             version = versions.get(name, "")
             if name in done or version not in values:
                 continue
-            if name in part.draws_on or name in uncopied:
+            if name in part.draws_on or name in uncopied or is_drawn(values[version]):
                 self._replace_with_copy((name,), values[version], None)
             elif how != "{}":
                 copies = self._copied(values[version], _COPYING.get(how, deepcopy), flow)

@@ -71,6 +71,11 @@ def is_tied(value: object) -> bool:
     return isinstance(value, _UNCHANGING) or is_tied_class(type(value))  # type: ignore[arg-type]  # a class can be hashed
 
 
+def is_drawn(value: object) -> bool:
+    """Return whether a value is a figure of matplotlib or a part of one: what has changed it shows there, and nowhere else."""
+    return str(type(value).__module__).partition(".")[0] == "matplotlib"
+
+
 def mapped(value: Any, *, read: bool = False) -> str | None:
     """Return the path of the file that an array is a map of, None for any other value. `read`: also one that cannot be written."""
     if str(type(value).__module__).partition(".")[0] != "numpy":

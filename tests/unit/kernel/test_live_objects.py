@@ -103,6 +103,10 @@ LEFT = {
         (TABLE, "1", f"{INSERTS}\n{SELECTS}"),
         f"2: {INSERTS}\n{SELECTS} # again",
     ),
+    "the number of a row that the cell adds": (
+        (TABLE, "1", "print(c.execute('insert into t values (7)').lastrowid)"),
+        "2: print(c.execute('insert into t values (8)').lastrowid)",
+    ),
     "a value of a widget": ((WIDGET, "w.value = 7", "print(w.value)"), "1: w.step = 2"),
     "a value by a method": ((WIDGET, "w.set_trait('value', 7)", "print(w.trait_values())"), "1: w.step = 2"),
 }

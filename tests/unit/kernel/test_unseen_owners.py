@@ -329,6 +329,26 @@ CHANGED: dict[str, Notebook] = {
         ),
         "class A(Base): key, n = 'a', 2",
     ),
+    "what the handler of a log keeps": (
+        (
+            (
+                "import logging\nseen = []\nclass H(logging.Handler):\n    def emit(self, record): seen.append(record.msg)\n"
+                "logging.getLogger('mkb').handlers[:] = [H()]"
+            ),
+            "logging.getLogger('mkb.a').warning('x')",
+            "print(seen)",
+        ),
+        "logging.getLogger('mkb.a').warning('y')",
+    ),
+    "the stream of a log, in a function": (
+        (
+            "import logging, io\nout = io.StringIO()\nlogging.getLogger('mkb').handlers[:] = [logging.StreamHandler(out)]",
+            "def note(text): logging.getLogger('mkb.b').warning(text)",
+            "note('x')",
+            "print(out.getvalue())",
+        ),
+        "note('y')",
+    ),
     "which function of a library is in a dictionary": (
         (
             "import numpy as np\nhow = {'f': np.sum, 'c': dict}\nv = np.arange(4)",
@@ -408,6 +428,27 @@ def test_a_method_is_that_of_its_class_once_the_cell_that_replaced_it_is_gone(la
     edit = Step("c1", replaces.replace("HI", "HO"))
     tried = History(cells, (edit, Step("c2"), Step("c1"), Step("c1", kind="delete")))
     assert counterexample(lab, tried) is None
+
+
+AXES = "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nim = ax.imshow([[0, 1]])\nplt.close()"
+
+
+@pytest.mark.parametrize(
+    ("cells", "steps"),
+    [
+        (("im.set_clim(0, 9)", "print(im.get_clim())"), (Step("c1", kind="delete"),)),
+        (
+            ("ax.set_title('a');", "print([ax.get_title()])", "ax.clear()"),
+            (Step("c2"), Step("c1"), Step("c2")),
+        ),
+    ],
+    ids=["set", "cleared"],
+)
+def test_a_reader_of_a_drawing_shows_what_the_cells_above_it_have_drawn(
+    lab: FrontEnd, cells: tuple[str, ...], steps: tuple[Step, ...]
+) -> None:
+    codes = {f"c{number}": code for number, code in enumerate((AXES, *cells))}
+    assert counterexample(lab, History(codes, steps)) is None
 
 
 def test_changes_that_no_name_shows_are_followed(lab: FrontEnd) -> None:
