@@ -28,7 +28,7 @@ _DRAWING: Final = frozenset(
     invert_yaxis invert_xaxis add_patch add_artist add_collection add_line margins axis suptitle tight_layout
     subplots_adjust colorbar set_size_inches set_figheight set_figwidth plot_surface plot_wireframe autoscale
     set twinx loglog semilogx semilogy autofmt_xdate add_subplot set_prop_cycle spines
-    clear cla clf delaxes twiny secondary_xaxis secondary_yaxis inset_axes indicate_inset indicate_inset_zoom subplots subplot_mosaic
+    clear cla clf remove delaxes twiny secondary_xaxis secondary_yaxis inset_axes indicate_inset indicate_inset_zoom subplots subplot_mosaic
     subfigures hexbin matshow spy eventplot broken_barh stairs ecdf violin bxp arrow table barbs quiverkey tricontour tricontourf
     tripcolor triplot bar_label clabel axline figtext figimage specgram psd csd cohere acorr xcorr angle_spectrum magnitude_spectrum
     phase_spectrum plot_trisurf plot_date minorticks_on minorticks_off ticklabel_format locator_params label_outer sharex sharey
@@ -53,6 +53,8 @@ CHANGES_ARGUMENT: Final = {
     "heapify": 0,
     "insort": 0,
     "setattr": 0,
+    "sca": 0,  # pyplot goes on drawing on it
+    "setp": 0,
 }
 
 

@@ -20,6 +20,7 @@ from marimo_kernel_bridge.analysis.changing_methods import (
 from marimo_kernel_bridge.analysis.mutation import Effects, How, Mutation
 from marimo_kernel_bridge.analysis.object_kinds import (
     CONSUMED,
+    drawing_behind,
     root_of,
     shared_with,
 )
@@ -108,10 +109,7 @@ class _Finder:
                         self._changed(target, repeatable=False)
             case ast.For() | ast.AsyncFor():
                 self._expression(node.iter)
-                for name in stored(node.target):
-                    self.facts.bind(name, "unknown", shared_with(node.iter, self.facts.kinds))
-                    if self.facts.kind_of(node.iter) == "plot":
-                        self.facts.kinds[name] = "plot"
+                self.facts.bind_items(stored(node.target), node.iter)
                 around, self._items = self._items, self._items | set(stored(node.target))
                 self._block(node.body)
                 self._items = around
@@ -361,7 +359,10 @@ class _Finder:
                 self._method(call, root, name)
         elif isinstance(call.func, ast.Name):
             name = call.func.id
-        for mutation in _called_back(call, self.facts, self._current):
+        for mutation in (
+            *_called_back(call, self.facts, self._current),
+            *_drawn_behind(call, self.facts, self._current),
+        ):
             self._add(mutation)
         called = self.facts.effects.get(name) if isinstance(call.func, ast.Name) else None
         if called is not None:
@@ -443,7 +444,7 @@ class _Finder:
             self.found[-1] = replace(self.found[-1], kind="own")
 
     def _argument(self, argument: ast.expr) -> None:
-        root = root_of(argument)
+        root = root_of(argument) or drawing_behind(argument, self.facts.kinds)
         if root is not None and not self.facts.is_module(root.id):
             self._add(Mutation(root.id, "call", root, self._current))
 
@@ -473,6 +474,15 @@ def _called_back(call: ast.Call, facts: NameFacts, statement: ast.stmt) -> Itera
                 change_by_call(method, facts.kind(owner.id), direct=True) == "method"
             ):
                 yield Mutation(owner.id, "method", owner, statement)
+
+
+def _drawn_behind(call: ast.Call, facts: NameFacts, statement: ast.stmt) -> Iterator[Mutation]:
+    """Yield the drawing that a method of one of its parts changes: `ax.get_legend().remove()`."""
+    if isinstance(call.func, ast.Attribute) and root_of(call.func.value) is None:
+        drawing = drawing_behind(call.func.value, facts.kinds)
+        how = None if drawing is None else change_by_call(call.func.attr, "plot", direct=False)
+        if drawing is not None and how is not None:
+            yield Mutation(drawing.id, how, drawing, statement)
 
 
 def _is_slice(target: ast.expr) -> bool:

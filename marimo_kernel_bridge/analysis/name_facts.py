@@ -11,10 +11,18 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from marimo_kernel_bridge.analysis.mutation import Effects
-from marimo_kernel_bridge.analysis.object_kinds import is_used_up, is_view, kind_of, shared_with
+from marimo_kernel_bridge.analysis.object_kinds import (
+    drawing_behind,
+    is_used_up,
+    is_view,
+    kind_of,
+    shared_with,
+)
 from marimo_kernel_bridge.analysis.syntax import called_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from marimo_kernel_bridge.analysis.object_kinds import Kind
 
 
@@ -160,6 +168,15 @@ class NameFacts:
     def bind_part(self, name: str, value: ast.expr) -> None:
         """Record that a name is bound to a part of the value of an expression."""
         self.bind(name, self.kind_of(value), shared_with(value, self.kinds))
+
+    def bind_items(self, names: Iterable[str], values: ast.expr) -> None:
+        """Record that names are bound to items of the value of an expression, as by a loop."""
+        drawing = drawing_behind(values, self.kinds)
+        drawn = frozenset() if drawing is None else frozenset({drawing.id})
+        for name in names:
+            self.bind(name, "unknown", shared_with(values, self.kinds) | drawn)
+            if drawn or self.kind_of(values) == "plot":
+                self.kinds[name] = "plot"
 
     def bind_imports(self, node: ast.Import | ast.ImportFrom) -> None:
         """Record the names that an import binds."""

@@ -107,6 +107,12 @@ _FRAME_ATTRIBUTES: Final = frozenset(
     """iloc loc groupby describe dtypes head tail sort_values reset_index set_index dropna fillna isnull
     value_counts pivot_table iterrows to_csv columns nunique drop_duplicates""".split()  # noqa: SIM905  # a list of words
 )
+_ADDING: Final = frozenset(
+    """plot scatter bar barh hist fill fill_between fill_betweenx imshow matshow contour contourf pcolormesh quiver streamplot
+    errorbar boxplot violinplot pie stem axhline axvline axhspan axvspan hlines vlines text annotate legend add_patch add_artist
+    add_collection add_line colorbar suptitle inset_axes""".split()  # noqa: SIM905  # a list of words
+)
+"""Methods of figures and axes that return what they have added."""
 _PASSING: Final = frozenset({"iter", "enumerate", "zip", "reversed", "items", "values"})
 
 
@@ -214,7 +220,8 @@ def _kind_of_method(func: ast.Attribute, kinds: Mapping[str, Kind], modules: Map
         return "array"
     if module:
         return _BUILTINS.get(name) or _PACKAGES.get(module.partition(".")[0], "unknown")
-    return kind_of(func.value, kinds, modules) if name in _SAME_KIND else "unknown"
+    same = name in _SAME_KIND or (name in _ADDING and kind_of(func.value, kinds, modules) == "plot")
+    return kind_of(func.value, kinds, modules) if same else "unknown"
 
 
 def _kind_of_seaborn(name: str) -> Kind:
@@ -228,7 +235,21 @@ def root_of(node: ast.expr) -> ast.Name | None:
     return node if isinstance(node, ast.Name) else None
 
 
-def shared_with(node: ast.expr, kinds: Mapping[str, Kind]) -> frozenset[str]:  # noqa: PLR0911  # one case for each form
+def drawing_behind(node: ast.expr, kinds: Mapping[str, Kind]) -> ast.Name | None:
+    """Return the figure or the axes of which an expression returns parts: `ax` in `ax.get_legend()` and `ax.get_xticklabels()[0]`."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Call | ast.BinOp):
+        if isinstance(node, ast.BinOp):
+            node = node.left
+        elif isinstance(node, ast.Call):
+            if not isinstance(node.func, ast.Attribute) or not node.func.attr.startswith(("get_", "gc")):
+                return None
+            node = node.func
+        else:
+            node = node.value
+    return node if isinstance(node, ast.Name) and kinds.get(node.id) == "plot" else None
+
+
+def shared_with(node: ast.expr, kinds: Mapping[str, Kind]) -> frozenset[str]:  # noqa: C901, PLR0911  # one case for each form
     """Return the names whose objects, or parts of them, an expression may return without copying."""
     match node:
         case ast.Name():
@@ -251,6 +272,10 @@ def shared_with(node: ast.expr, kinds: Mapping[str, Kind]) -> frozenset[str]:  #
             return frozenset().union(*(shared_with(value, kinds) for value in values))
         case ast.IfExp(body=body, orelse=orelse):
             return shared_with(body, kinds) | shared_with(orelse, kinds)
+        case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in _ADDING and _is_drawing(
+            value, kinds
+        ):
+            return shared_with(value, kinds)
         case ast.Call(func=ast.Attribute(value=value, attr=attr), args=arguments) if attr in VIEWS | _PASSING:
             parts = [value, *arguments] if attr in VIEWS else [value]
             return frozenset().union(*(shared_with(part, kinds) for part in parts))
@@ -258,6 +283,11 @@ def shared_with(node: ast.expr, kinds: Mapping[str, Kind]) -> frozenset[str]:  #
             return frozenset().union(*(shared_with(part, kinds) for part in arguments))
         case _:
             return frozenset()
+
+
+def _is_drawing(node: ast.expr, kinds: Mapping[str, Kind]) -> bool:
+    root = root_of(node)
+    return root is not None and kinds.get(root.id) == "plot"
 
 
 def is_view(node: ast.expr, kinds: Mapping[str, Kind]) -> bool:

@@ -20,6 +20,7 @@ Pair = tuple[str, str]
 
 _FILE: Final = "__file_"
 _READ: Final = re.compile(r"\n\.\.\.\[(\w+),\]")
+_BOUND: Final = re.compile(r"\n(\w+) = \.\.\.\[0\]")
 
 
 def file_name(path: str) -> str:
@@ -113,6 +114,11 @@ class Observations:
 def read_unseen(text: str) -> frozenset[str]:
     """Return the names that a cell reads without mentioning them, by a text that `Observations.text` has rendered."""
     return frozenset(name for name in _READ.findall(text) if not is_file_name(name))
+
+
+def bound_unseen(text: str) -> frozenset[str]:
+    """Return the names that a cell binds although its text does not show it, by a text that `Observations.text` has rendered."""
+    return frozenset(name for name in _BOUND.findall(text) if not is_file_name(name))
 
 
 def observed_in(statement: ast.stmt) -> ast.expr | None:

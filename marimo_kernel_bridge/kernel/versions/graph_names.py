@@ -5,7 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from marimo_kernel_bridge.analysis.observations import file_name, file_path, is_file_name, read_unseen
+from marimo_kernel_bridge.analysis.observations import (
+    bound_unseen,
+    file_name,
+    file_path,
+    is_file_name,
+    read_unseen,
+)
 from marimo_kernel_bridge.runtime.interface import Names, Versions, version_name
 
 if TYPE_CHECKING:
@@ -31,7 +37,7 @@ def versions_of(
     names = (part.names & governed) | flow.repeats | part.circular
     if part.source.imports:  # names of star imports, which are not in the code for the graph
         names |= flow.makes
-    names |= read_unseen(part.source.observed)
+    names |= read_unseen(part.source.observed) | bound_unseen(part.source.observed)
     if only_above:  # a batch client's cell never depends on a later cell
         names |= flow.early.keys() | (flow.late - flow.makes - {name for name, _ in part.reads})
     made = {(name, cell_id) for name in (flow.makes & names) - flow.repeats}

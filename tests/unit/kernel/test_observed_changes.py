@@ -201,6 +201,28 @@ MUTATED: dict[str, Notebook] = {
         ("1",),
         "[1. 0.]",
     ),
+    "the handler of a log": (
+        (
+            (
+                "import logging\nseen = []\nclass H(logging.Handler):\n    def emit(self, record): seen.append(record.msg)\n"
+                "logging.getLogger('mkb1').handlers[:] = [H()]"
+            ),
+            "logging.getLogger('mkb1.a').warning('x')",
+            "print(seen)",
+        ),
+        ("1: logging.getLogger('mkb1.a').warning('y')", "1"),
+        "['y']",
+    ),
+    "the stream of a log": (
+        (
+            "import logging, io\nout = io.StringIO()\nlogging.getLogger('mkb2').handlers[:] = [logging.StreamHandler(out)]",
+            "def note(text): logging.getLogger('mkb2.a').warning(text)",
+            "note('x')",
+            "print(out.getvalue().split())",
+        ),
+        ("2: note('y')", "2"),
+        "['y']",
+    ),
     "a frame in a function": (
         (
             "import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})",

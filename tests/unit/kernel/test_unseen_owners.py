@@ -329,26 +329,6 @@ CHANGED: dict[str, Notebook] = {
         ),
         "class A(Base): key, n = 'a', 2",
     ),
-    "what the handler of a log keeps": (
-        (
-            (
-                "import logging\nseen = []\nclass H(logging.Handler):\n    def emit(self, record): seen.append(record.msg)\n"
-                "logging.getLogger('mkb').handlers[:] = [H()]"
-            ),
-            "logging.getLogger('mkb.a').warning('x')",
-            "print(seen)",
-        ),
-        "logging.getLogger('mkb.a').warning('y')",
-    ),
-    "the stream of a log, in a function": (
-        (
-            "import logging, io\nout = io.StringIO()\nlogging.getLogger('mkb').handlers[:] = [logging.StreamHandler(out)]",
-            "def note(text): logging.getLogger('mkb.b').warning(text)",
-            "note('x')",
-            "print(out.getvalue())",
-        ),
-        "note('y')",
-    ),
     "which function of a library is in a dictionary": (
         (
             "import numpy as np\nhow = {'f': np.sum, 'c': dict}\nv = np.arange(4)",
@@ -430,7 +410,7 @@ def test_a_method_is_that_of_its_class_once_the_cell_that_replaced_it_is_gone(la
     assert counterexample(lab, tried) is None
 
 
-AXES = "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nim = ax.imshow([[0, 1]])\nplt.close()"
+AXES = "import matplotlib.pyplot as plt\nfig, ax = plt.subplots()\nim = ax.imshow([[0, 1]])\nax.plot([1, 2])\nplt.close()"
 
 
 @pytest.mark.parametrize(
@@ -453,6 +433,11 @@ def test_a_reader_of_a_drawing_shows_what_the_cells_above_it_have_drawn(
 
 def test_changes_that_no_name_shows_are_followed(lab: FrontEnd) -> None:
     assert problems(lab, CHANGED) == {}
+
+
+def test_who_calls_a_function_that_a_string_binds_follows_what_is_in_the_string(lab: FrontEnd) -> None:
+    codes = {"c0": "n = 2", "c1": "exec(f'def times(v): return v * {n}')", "c2": "print(times(3))"}
+    assert counterexample(lab, History(codes, (Step("c0", "n = 3"), Step("c2")))) is None
 
 
 def test_an_object_that_computes_its_attributes_is_asked_for_none(lab: FrontEnd) -> None:
