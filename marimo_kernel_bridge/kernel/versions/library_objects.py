@@ -6,6 +6,7 @@ One function for the objects of each package. Does not import the packages: they
 from __future__ import annotations
 
 import _random
+import sys
 import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -70,11 +71,12 @@ def _numpy(value: Any, budget: Budget, *, with_state: bool) -> Seen | None:
     about: tuple[object, ...] = (value.shape, value.dtype.str)
     if value.dtype.hasobject:
         budget.take(value.nbytes)
-        return Seen(about, mutable, tuple(value.ravel().tolist()))
+        return Seen(about, mutable, tuple(_plain(value).ravel().tolist()))
     if with_state:
         budget.take(value.nbytes)
         about += (_checksum(value) if is_array else value.tobytes(),)
-    return Seen(about, mutable)
+    mask = getattr(value, "__dict__", {}).get("_mask")  # of a masked array
+    return Seen(about, mutable, () if mask is None else (mask,))
 
 
 def _owner(array: Any) -> Any:
@@ -114,7 +116,13 @@ def _random_generator(value: Any, budget: Budget, *, with_state: bool) -> Seen |
     return Seen((core.getstate(value),) if with_state else (), held=tuple(vars(value).values()))
 
 
+def _plain(array: Any) -> Any:
+    """Return an array of a subclass, such as a masked one, as one without the methods of that class."""
+    return sys.modules["numpy"].asarray(array)
+
+
 def _checksum(array: Any) -> int:
+    array = _plain(array)
     data = array if array.flags.c_contiguous else array.copy()
     return zlib.crc32(memoryview(data.reshape(-1).view("uint8"))) if data.nbytes else 0
 

@@ -34,7 +34,7 @@ MOST_OBJECTS: Final = 10_000
 """Containers and other objects that hold others, of one value; and elements of one container."""
 
 _PLAIN: Final = frozenset(
-    {int, float, complex, bool, type(None), str, bytes, range, slice, type(...), type(NotImplemented)}
+    {int, float, complex, bool, type(None), str, bytes, range, type(...), type(NotImplemented)}
 )
 _FUNCTIONS: Final = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 _CONTAINERS: Final = (dict, list, tuple, set, frozenset, deque)
@@ -300,6 +300,7 @@ _ENTER: Final[Mapping[type, Callable[[_Walk, Any], list[object]]]] = {
     dict: _Walk.enter_dict,
     tuple: _Walk.enter_tuple,
     frozenset: _Walk.enter_tuple,
+    slice: lambda _, value: [value.start, value.stop, value.step],  # before Python 3.12, it has no hash
     types.FunctionType: _Walk.enter_function,
     types.MethodType: _Walk.enter_method,
     types.BuiltinFunctionType: _Walk.enter_builtin,

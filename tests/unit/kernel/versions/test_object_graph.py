@@ -120,6 +120,13 @@ MUTATIONS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     ),
     "array": (lambda: np.zeros(3), lambda x: x.put([0], 1)),
     "strided array": (lambda: np.zeros((3, 3))[:, 1], lambda x: x.put([0], 1)),
+    "masked array": (lambda: np.ma.array([1, 2]), lambda x: x.__setitem__(0, 5)),
+    "mask": (lambda: np.ma.array([1, 2], mask=[0, 1]), lambda x: x.mask.__setitem__(0, True)),
+    "masked array of objects": (
+        lambda: np.ma.array([1, "a"], mask=[0, 1], dtype=object),
+        lambda x: x.data.__setitem__(1, 5),
+    ),
+    "bound of a slice": (lambda: [slice(0, 1), 0], lambda x: x.__setitem__(0, slice(0, 2))),
     "array of objects": (lambda: np.array([[1], None], dtype=object), lambda x: x[0].append(2)),
     "shape": (lambda: np.zeros(4), lambda x: setattr(x, "shape", (2, 2))),
     "frame, column": (lambda: pd.DataFrame({"a": [1]}), lambda x: x.insert(1, "b", 2)),
