@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 _LISTED: Final = frozenset({f"subclasses{os.sep}"})
 """The name of the lists among the data that cells read and add to, for all classes together: as of what is in a folder."""
-METHOD: Final = "__subclasses__"
 _NOTEBOOK: Final = "__main__"
 
 

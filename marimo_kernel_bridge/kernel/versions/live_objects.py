@@ -30,13 +30,15 @@ from marimo_kernel_bridge.kernel.versions.databases import (
     tables,
 )
 from marimo_kernel_bridge.kernel.versions.kept_results import KeptResults
-from marimo_kernel_bridge.kernel.versions.listed_subclasses import Subclasses
 from marimo_kernel_bridge.kernel.versions.open_files import stream_of
 from marimo_kernel_bridge.kernel.versions.sql_engines import engine_of, log_of
 from marimo_kernel_bridge.kernel.versions.value_copies import own_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from marimo_kernel_bridge.kernel.versions.listed_subclasses import Subclasses
+    from marimo_kernel_bridge.kernel.versions.value_flow import Part
 
 State = dict[str, object]
 
@@ -58,6 +60,7 @@ _RESULTS: Final = "results."
 """What a cell is ahead of that got results of functions which others may have called with something else to read."""
 _CACHED: Final = type(functools.cache(len))
 _SETS: Final = r"\b{}\.(?:\w+\s*[-+*/|&]?=(?!=)|set_trait\(|send_state\(|click\()"
+_SUBCLASS: Final = re.compile(r"\bclass\s+\w+\s*\(")
 _LONGEST_TEXT: Final = 10_000  # characters of a variable that may be SQL
 _QUERIES: Final = re.compile(r"\b(?:select|returning|lastrowid|rowcount|total_changes)\b", re.IGNORECASE)
 """Occurs in code that looks at what is in a database of SQLite, also where it changes that."""
@@ -187,7 +190,7 @@ class LiveStates:
 
     databases: Databases = field(default_factory=Databases)
     results: KeptResults = field(default_factory=KeptResults)
-    subclasses: Subclasses = field(default_factory=Subclasses)
+    _classes: Subclasses | None = None  # once a cell defines or lists some
     _unsure: bool = False  # of the cell that runs
     _objects: dict[int, _Object] = field(default_factory=dict)
     _ahead: dict[str, dict[str, object]] = field(default_factory=dict)  # by cell, the objects by their names
@@ -246,6 +249,22 @@ class LiveStates:
                 parts |= use.state.keys() & {_CALLBACKS} if use.sets else frozenset()
                 self._add_names(found.reads, name, use, parts if use.statements is None else parts - anew)
         return found
+
+    def drop_classes(self) -> bool:
+        """Have classes of code that is gone collected, before a cell lists subclasses. Return whether some are in use still."""
+        return self._classes is not None and self._classes.drop_left()
+
+    def end_classes(
+        self, cell_id: str, part: Part, values: Mapping[str, Any], *, lists: bool
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Return which lists of subclasses a body has read, and which it has added to. `lists`: it has looked for some."""
+        if self._classes is None:
+            if not lists and _SUBCLASS.search(part.source.code) is None:
+                return frozenset(), frozenset()
+            from marimo_kernel_bridge.kernel.versions.listed_subclasses import Subclasses  # noqa: PLC0415  # not for the first cell
+
+            self._classes = Subclasses()
+        return self._classes.end(cell_id, part.flow.makes, values, lists=lists)
 
     def _forget_rebound(self, values: Mapping[str, Any]) -> None:
         """Let go of the cells whose objects have no name any more: these are bound to new ones."""
@@ -325,7 +344,8 @@ class LiveStates:
         """Drop a cell that is gone. What it has changed stays changed."""
         self._ahead.pop(cell_id, None)
         self.results.forget(cell_id)
-        self.subclasses.forget(cell_id)
+        if self._classes is not None:
+            self._classes.forget(cell_id)
         for known in self._objects.values():
             if cell_id in known.changed:
                 self._leave(known, cell_id)

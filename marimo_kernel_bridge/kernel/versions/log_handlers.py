@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import sys
+import logging
 import types
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 _MOST: Final = 1000
 """Loggers that are looked at."""
 _NOTEBOOK: Final = "__main__"
-
-
-def is_logging(value: object) -> bool:
-    """Return whether a value is the module `logging`, by which a cell can reach every logger."""
-    return type(value) is types.ModuleType and value is sys.modules.get("logging")
 
 
 def behind_logging(values: Mapping[str, Any]) -> frozenset[str]:
@@ -35,7 +30,6 @@ def behind_logging(values: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _handlers_and_filters() -> Iterator[object]:
-    logging: Any = sys.modules["logging"]
     root = logging.root
     for logger in itertools.chain([root], itertools.islice(list(root.manager.loggerDict.values()), _MOST)):
         own = own_attributes(logger) or {}

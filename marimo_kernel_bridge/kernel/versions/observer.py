@@ -108,7 +108,7 @@ class CellObserver:
             used = uses(code, mentioned, self._values, self._live.databases)
             unsure = self._live.results.begin(cell_id, mentioned, self._values, place)
             if self._watch is not None and self._watch.lists_subclasses:
-                unsure |= self._live.subclasses.drop_left()
+                unsure |= self._live.drop_classes()
             self._live.begin(used | modules.uses(), unsure=unsure)
 
     def end(self, cell_id: str, part: Part, flow: ValueFlow) -> set[str]:
@@ -160,7 +160,7 @@ class CellObserver:
             data, changed_data, users = self._note_module_data(modules, cell_id, flow)
             found, own = self._registered_names(part.source.code)
             lists = before is not None and before.lists_subclasses
-            listed, defined = self._live.subclasses.end(cell_id, part.flow.makes, self._values, lists=lists)
+            listed, defined = self._live.end_classes(cell_id, part, self._values, lists=lists)
             now = uses(part.source.code, part.flow.mentions, self._values, self._live.databases)
             states = self._live.end(cell_id, part.source.code, now | modules.uses(), self._values, flow.place)
             reads, writes, appends = (

@@ -7,6 +7,7 @@ Independent of versions and of the graph.
 from __future__ import annotations
 
 import ast
+import logging
 import re
 import types
 from dataclasses import dataclass, field
@@ -22,9 +23,7 @@ from marimo_kernel_bridge.analysis.observations import Observations, Pair
 from marimo_kernel_bridge.analysis.syntax import words_of
 from marimo_kernel_bridge.analysis.value_flows import HISTORY
 from marimo_kernel_bridge.inspecting.value_text import class_name
-from marimo_kernel_bridge.kernel.versions.listed_subclasses import METHOD
 from marimo_kernel_bridge.kernel.versions.live_objects import callbacks_of
-from marimo_kernel_bridge.kernel.versions.log_handlers import behind_logging, is_logging
 from marimo_kernel_bridge.kernel.versions.object_ends import is_end_noticed, noticed_by
 from marimo_kernel_bridge.kernel.versions.object_graph import (
     Fingerprint,
@@ -50,6 +49,7 @@ _EVALUATES: Final = re.compile(
 _KINDS: Final[Mapping[str, Kind]] = {"numpy": "array", "pandas": "frame"}
 """What the analysis of the text takes objects of these packages for."""
 _QUERIES: Final = re.compile(r"\b(?:sql|query|execute|executemany|from_query|view)\(")
+_LISTS_SUBCLASSES: Final = "__subclasses__"
 _FRAMES: Final = frozenset({"pandas", "polars", "pyarrow", "duckdb", "numpy"})
 _PIXELS: Final = "PixelAccess"  # of Pillow, in C
 _LONGEST: Final = 10_000  # characters of a string that is looked at
@@ -105,11 +105,13 @@ def watch(
     unwatched: set[str] = set()
     evaluated = evaluates(source)
     classes: set[str] = set()
-    lists = METHOD in source
+    lists = _LISTS_SUBCLASSES in source
     while waiting and len(seen) <= _MOST_NAMES:
         name = waiting.pop()
         value = values[name]
-        if is_logging(value):
+        if value is logging:
+            from marimo_kernel_bridge.kernel.versions.log_handlers import behind_logging  # noqa: PLC0415  # few cells log
+
             logged = behind_logging(values) - seen
             seen |= logged
             waiting += sorted(logged)
@@ -124,7 +126,7 @@ def watch(
             quoted = _read_in_strings(source, mentions, values, evaluated=True) - seen
             seen |= quoted
             waiting += sorted(quoted)
-        lists = lists or any(METHOD in _used_by(code) for code in before.codes)
+        lists = lists or any(_LISTS_SUBCLASSES in _used_by(code) for code in before.codes)
         used = {name for code in before.codes for name in _used_by(code) if name in values}
         called_back |= used if name not in states else set()
         kinds = {kind.__name__ for kind in before.classes if values.get(kind.__name__) is kind}

@@ -121,7 +121,7 @@ MUTATIONS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "array": (lambda: np.zeros(3), lambda x: x.put([0], 1)),
     "strided array": (lambda: np.zeros((3, 3))[:, 1], lambda x: x.put([0], 1)),
     "masked array": (lambda: np.ma.array([1, 2]), lambda x: x.__setitem__(0, 5)),
-    "mask": (lambda: np.ma.array([1, 2], mask=[0, 1]), lambda x: x.mask.__setitem__(0, True)),
+    "mask": (lambda: np.ma.array([1, 2], mask=[0, 1]), lambda x: x.mask.__setitem__(0, 1)),
     "masked array of objects": (
         lambda: np.ma.array([1, "a"], mask=[0, 1], dtype=object),
         lambda x: x.data.__setitem__(1, 5),
