@@ -319,11 +319,21 @@ _ENTER: Final[Mapping[type, Callable[[_Walk, Any], list[object]]]] = {
 
 
 def called_at_end(reference: weakref.ref[Any]) -> object:
-    """Return what the notebook has called when an object ends; None if it is a package's own, or the reference only looks."""
+    """Return what the notebook has called when an object ends; None if it is a package's own, or the reference only looks.
+
+    A finalizer may close what it holds, whoever has made it; those of marimo only forget its elements.
+    """
     callback: Any = reference.__callback__
-    if callback is None or isinstance(callback, weakref.finalize):
-        return callback
+    if isinstance(callback, weakref.finalize):
+        alive = callback.peek()
+        return None if alive is not None and _is_marimos_own(alive[1]) else callback
+    if callback is None:
+        return None
     return callback if getattr(callback, "__module__", None) in {None, _NOTEBOOK} else None
+
+
+def _is_marimos_own(function: object) -> bool:
+    return str(getattr(function, "__module__", None)).partition(".")[0] == "marimo"
 
 
 def _waiting_with(generator: object) -> list[object]:

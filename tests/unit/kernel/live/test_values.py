@@ -267,3 +267,13 @@ def test_a_value_that_an_element_cannot_have_changes_nothing(
     assert notebook.text("reader").startswith("size 1\nAn exception was raised by a UIElement's")
     page.set({page.ids(shown)[0]: 2})
     assert notebook.text("reader") == "size 2"
+
+
+def test_each_of_two_elements_with_one_name_runs_its_own_readers(notebook: FrontEnd, page: LivePage) -> None:
+    notebook.run("above", "from IPython.display import HTML\namount = mo.ui.slider(1, 9)\nHTML(f'{amount}')")
+    notebook.run("reads above", "print(amount.value)")
+    notebook.run("below", "amount = mo.ui.slider(1, 9, value=2)\nHTML(f'{amount}')")
+    notebook.run("reads below", "print(amount.value)")
+    for cell, value, shown in (("above", 5, ["5", "2"]), ("below", 7, ["5", "7"]), ("above", 6, ["6", "7"])):
+        page.set({page.ids(cell)[0]: value})
+        assert [notebook.text("reads above"), notebook.text("reads below")] == shown
