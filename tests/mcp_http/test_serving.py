@@ -42,6 +42,14 @@ async def connect(client, kernel):
     return answer.structured_content["kernel"]
 
 
+async def until_busy(client):
+    while True:
+        answer = await call(client, "kernel_status")
+        assert not answer.is_error, answer.content
+        if answer.structured_content["state"] == "busy":
+            return
+
+
 async def test_an_agent_joins_a_kernel_and_runs_code(client, kernel):
     assert "list_kernels" in client.instructions
     await connect(client, kernel)
@@ -72,8 +80,8 @@ async def test_a_client_that_drops_its_connection_stops_its_run(server, client, 
     await connect(client, kernel)
     calling = asyncio.create_task(run(client, BUSY, timeout=600))
     async with asyncio.timeout(BOUND), server.client() as another:
-        while (await call(another, "kernel_status")).structured_content["state"] != "busy":
-            pass
+        await connect(another, kernel)  # that of the test before may not have ended
+        await until_busy(another)
         calling.cancel()
         await asyncio.gather(calling, return_exceptions=True)
         assert (await run(another, "'free again'", timeout=BOUND))["outputs"] == "'free again'"
@@ -130,8 +138,8 @@ async def test_a_server_that_is_told_to_end_ends_its_runs_and_tasks_and_not_the_
             await connect(client, kernel)
             calling = asyncio.create_task(run(client, BUSY, timeout=600))
             async with asyncio.timeout(BOUND):
-                while (await call(another, "kernel_status")).structured_content["state"] != "busy":
-                    pass
+                await connect(another, kernel)
+                await until_busy(another)
             own.process.send_signal(signal.SIGTERM)
             await asyncio.gather(calling, return_exceptions=True)
     assert await asyncio.to_thread(own.process.wait, BOUND) == 0

@@ -2,6 +2,7 @@
 
 import builtins
 import io
+import math
 import os
 import re
 import threading
@@ -85,9 +86,15 @@ MARKDOWN = [
 
 
 def cpu_seconds(function: Callable[[str], object], text: str) -> float:
-    before = time.process_time()
-    function(text)
-    return time.process_time() - before
+    """Return the CPU time of this thread, the least of three runs at most: garbage of other tests is collected during one."""
+    least = math.inf
+    for _ in range(3):
+        before = time.thread_time()
+        function(text)
+        least = min(least, time.thread_time() - before)
+        if least < MOST:
+            break
+    return least
 
 
 def repeated(part: str) -> str:
