@@ -20,6 +20,7 @@ from marimo_kernel_bridge.importing import (
     history,
     interactivity,
     kernel_needs,
+    names_listed,
     namespace_names,
     randomness,
     settings,
@@ -94,6 +95,7 @@ def prepare(
             prepared.need(randomness.REPEATED, [cell.position])
     codes = [drawn.code for drawn in seeded]
     if not ipython:
+        codes = _with_names_listed(prepared, code_cells, codes)
         codes = _with_settings(prepared, code_cells, codes)
         codes = _without_ipython(prepared, code_cells, codes)
     prepared.cells = _working(prepared, code_cells, codes, ipython=ipython)
@@ -101,6 +103,7 @@ def prepare(
         _ipython_names(prepared)
     texts = [cell for cell in prepared.cells if cell.positions[0] >= annotated_from]
     quoted = frozenset().union(*(names_in_annotations(cell.code) for cell in texts))
+    quoted = quoted.union(*(names_listed.names_looked_for(cell.code) for cell in prepared.cells))
     prepared.observed = observed or {}
     prepared.copies_on_write = copies_on_write(prepared.requirements)
     make_reactive(prepared, ipython=ipython, quoted=quoted)
@@ -152,6 +155,23 @@ def _with_names(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[s
         if code != before:
             prepared.note([cell.position], namespace_names.NOTE)
     return result
+
+
+def _with_names_listed(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:
+    function = prepared.called.get(names_listed.LISTED, names_listed.LISTED)
+    results = names_listed.listed(codes, function)
+    for cell, result in zip(cells, results, strict=True):
+        for text in result.notes:
+            prepared.note([cell.position], text)
+        if result.lists:
+            prepared.need(names_listed.LISTED, [cell.position])
+            kept = (
+                text for text in prepared.notes[cell.position] if not names_listed.THROUGH_IPYTHON.match(text)
+            )
+            prepared.notes[cell.position] = list(kept)
+    if any(result.lists for result in results) and not any("get_ipython" in each.code for each in results):
+        prepared.needs = {need: at for need, at in prepared.needs.items() if need.key != "get_ipython"}
+    return [result.code for result in results]
 
 
 def _with_settings(prepared: Prepared, cells: Sequence[NotebookCell], codes: list[str]) -> list[str]:

@@ -106,6 +106,13 @@ def {name}(function, /, **values):
     same.__kwdefaults__, same.__doc__ = function.__kwdefaults__, function.__doc__
     same.__annotations__, same.__module__ = function.__annotations__, function.__module__
     return same"""
+_LISTED_NAMES: Final = """\
+def {name}(magic, line, /, **names):  # IPython's %who, %whos and %who_ls
+    from types import SimpleNamespace
+    from IPython.core.magics import NamespaceMagics
+
+    magics = NamespaceMagics(SimpleNamespace(user_ns=names, user_ns_hidden={}))
+    return getattr(magics, magic)(line)"""
 _SHOW_VALUE: Final = """\
 def {name}(value):
     # What Jupyter shows of a statement, by `InteractiveShell.ast_node_interactivity`
@@ -118,6 +125,7 @@ _DEFINED: Final = {
     "time_it": _TIME_IT,
     "repeated_draws": _REPEATED_DRAWS,
     "shown_as": _SHOWN_AS,
+    "listed_names": _LISTED_NAMES,
     "with_globals": _WITH_GLOBALS,
     **SETTINGS_BY_PLACE,
 }
