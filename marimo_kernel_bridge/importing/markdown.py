@@ -17,7 +17,7 @@ _INDENT: Final = 4
 _FENCE: Final = re.compile(r"\s*(?:[-*+]\s+|\d+[.)]\s+)?(`{3,}|~{3,})")
 _ITEM: Final = re.compile(r"([ \t]*)([-*+]|\d{1,9}[.)])([ \t]+)(?=\S)")
 _QUOTE: Final = re.compile(r" {0,3}> ?")
-_FORMULA_ALONE: Final = re.compile(r"(?<!\n)\n*+^(\$\$[^$\n]+\$\$)$", re.MULTILINE)
+_FORMULA_ALONE: Final = re.compile(r"\$\$[^$]+\$\$")
 _NO_HEADING: Final = re.compile(r"( {0,3})(?=#{1,6}[^\s#])")
 """What is before a `#` that begins a heading in Python-Markdown alone."""
 _MARK: Final = re.compile(
@@ -45,14 +45,25 @@ def as_marimo_shows_it(source: str) -> str:
     for text, quoted in _around_quotes(source.split("\n")):
         if quoted:
             shown = as_marimo_shows_it("\n".join(_QUOTE.sub("", line, count=1) for line in text))
-            shown = _FORMULA_ALONE.sub(
-                "\n\n\\1\n", shown
-            )  # in a quotation, marimo wants a paragraph for each
+            shown = _with_formulas_apart(shown)
             above = "\n" if pieces and not pieces[-1].endswith("\n") else ""
             pieces.append(above + "\n".join(f"> {line}".rstrip(" ") for line in shown.split("\n")))
         else:
             pieces.append(_without_quotes("\n".join(text)))
     return "\n".join(pieces)
+
+
+def _with_formulas_apart(source: str) -> str:
+    """Return Markdown whose formulas on lines of their own are paragraphs, as marimo wants it in a quotation."""
+    written: list[str] = []
+    after = False
+    for line in source.split("\n"):
+        formula = _FORMULA_ALONE.fullmatch(line) is not None
+        if (formula or after) and line.strip() and written and written[-1].strip():
+            written.append("")
+        written.append(line)
+        after = formula
+    return "\n".join(written)
 
 
 def _without_quotes(source: str) -> str:
@@ -166,15 +177,18 @@ class _Lines:
     fence: str = ""
     environment: str = ""
     formula: bool = False  # between two `$$`
+    apart: bool = False  # the last line is a blank one that was added below an environment
 
     def of(self, lines: list[str]) -> list[str]:
         for number, line in enumerate(lines):
             self._add(line, lines[number + 1] if number + 1 < len(lines) else "")
-        return self.written
+        return self.written[:-1] if self.apart else self.written
 
     def _add(self, line: str, following: str) -> None:
+        apart, self.apart = self.apart, False
         if not line.strip():
-            self.written.append("" if not self.fence else line)
+            if not apart:
+                self.written.append("" if not self.fence else line)
             self.formula = False
             return
         if self.fence:
@@ -248,6 +262,7 @@ class _Lines:
             self.environment = ""
             if line.rstrip().endswith(end):
                 self.written.append("")
+                self.apart = True
 
     def _shifted(self, line: str) -> str:
         """Return a line of a list item's text at the column where that is written."""

@@ -147,3 +147,18 @@ def test_a_picture_that_is_not_there_and_a_link_to_a_file_are_told(tmp_path: Pat
 def test_a_line_of_a_formula_that_ends_with_backslashes_stays() -> None:
     source = "\\begin{eqnarray}\nu &=& 4 \\\\\\\nv\n\\end{eqnarray}"
     assert as_marimo_shows_it(source).strip() == source
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "a\n\n\\begin{align}\nx\n\\end{align}\n\nb",
+        "a\n\n\\begin{align}\nx\n\\end{align}",
+        "> a\n>\n> $$x$$\n>\n> b",
+        "> $$x$$",
+        "> $$x$$\n>\n> $$y$$",
+    ],
+)
+def test_no_blank_line_is_added_where_there_is_one(source: str) -> None:
+    assert as_marimo_shows_it(source) == source
+    assert "||" in html(source)
