@@ -119,6 +119,12 @@ def draws(
         return True
     if last in functions:
         return True
+    if (
+        last == "resample"
+        and isinstance(call.func, ast.Attribute)
+        and not (path or "").startswith("sklearn.")
+    ):
+        return False  # of a frame, or of a signal: only scikit-learn's draws
     if (last not in generator.unseen and not _learns(path, generator)) or (path or "").startswith("random."):
         return False
     return not any(keyword.arg in {"random_state", "seed", "rng", "generator"} for keyword in call.keywords)

@@ -58,6 +58,8 @@ def repeats(*codes):
         (["np.random.seed(1)", "import sklearn.datasets as d\nd.make_blobs(9)", "d.make_blobs(9, random_state=2)"], [2]),
         (["np.random.seed(1)", "from sklearn.pipeline import make_pipeline\nmake_pipeline(a)"], []),
         (["import repeated_draws\nnp.random.seed(1)", "np.random.rand()"], []),
+        (["np.random.seed(1)", "df.resample('D').mean()", "import scipy.signal\nscipy.signal.resample(x, 3)"], []),
+        (["np.random.seed(1)", "from sklearn.utils import resample\nresample(x)", "import sklearn.utils\nsklearn.utils.resample(x)"], [2, 3]),
     ],
 )  # fmt: skip
 def test_cells_that_draw_below_a_cell_that_seeds_repeat_their_draws(codes, expected):
