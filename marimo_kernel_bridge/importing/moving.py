@@ -127,6 +127,12 @@ def _acts_of(cells: Sequence[Working], indices: Iterable[int]) -> dict[int, _Act
     found = {}
     for index in indices:
         names = read_cell(cells[index].code)
+        if all(
+            isinstance(node, ast.FunctionDef) for node in names.tree.body
+        ):  # reads the rest when it is called
+            defaults = {use.name for use in names.occurrences if use.act == "load" and use.exposed}
+            found[index] = _Acts(reads=frozenset(defaults))
+            continue
         reads = {use.name for use in names.occurrences if use.act == "load" and (use.exposed or use.late)}
         own = [node for node in names.tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
         acts = reduce(_Acts.__or__, map(_by_text, own), _Acts(reads=frozenset(reads)))

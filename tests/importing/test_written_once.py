@@ -56,3 +56,9 @@ def test_a_line_makes_a_function_with_the_values_of_its_place():
     cells = prepared([SCALED, "scaled(1)", "k = 3\nscaled(1)"]).cells
     assert cells[-1].code == "scaled_1 = with_globals(scaled, k=lambda: k_1)\nk_1 = 3\nscaled_1(1)"
     assert not any("shown_as" in cell.code for cell in cells)
+
+
+def test_a_function_moves_past_what_it_reads_to_the_cell_that_alone_calls_it():
+    codes = ["def f(x):\n    return x * b + n", "n = 10\nb = 1\nu = 0", "for _ in range(3):\n    b = b + 1\n    u = f(u)", "print(u, b)"]  # fmt: skip
+    assert_shows_the_same_again_and_again(codes)
+    assert [cell.positions for cell in prepared(codes).cells] == [(2,), (1, 3), (4,)]
