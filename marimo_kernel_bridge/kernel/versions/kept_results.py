@@ -1,4 +1,4 @@
-"""Functions that keep their results (`functools.cache`): whether what they keep is what a run from top to bottom would have kept.
+"""Functions and instances that keep results (`functools.cache`, `functools.cached_property`): whether what they keep is what a run from top to bottom would have kept.
 
 A result depends on what the function reads besides its arguments. If the cell itself, in an earlier run, or a cell below it has
 called the function with something else to read, the function forgets its results before the cell runs. Results that cells
@@ -8,17 +8,20 @@ above have left stay, as in Jupyter.
 from __future__ import annotations
 
 import functools
+import os
 import types
 import weakref
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from marimo_kernel_bridge.kernel.versions.object_graph import fingerprint, is_watched
+from marimo_kernel_bridge.kernel.versions.value_copies import own_attributes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping
 
 _MOST_NAMES: Final = 40
+_MOST_FILLED: Final = 100
 _NOTEBOOK: Final = "__main__"
 _CODES: Final = "codes()"
 _PLAIN: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
@@ -48,10 +51,94 @@ class _Kept:
         )
 
 
+@dataclass
+class _Filled:
+    """A value that an instance keeps, the cell that was the first to ask for it, and the states of the instance around that run."""
+
+    instance: object
+    cell_id: str | None
+    states: tuple[object, ...]
+
+
+class KeptAttributes:
+    """The values that instances of the notebook's classes keep by a `functools.cached_property`."""
+
+    def __init__(self) -> None:
+        self._filled: dict[tuple[int, str], _Filled] = {}
+        self._seen: list[
+            tuple[object, frozenset[str], object]
+        ] = []  # by the cell that runs, with what they kept, and their states
+
+    def begin(
+        self, cell_id: str, names: Iterable[str], values: Mapping[str, Any], place: Mapping[str, int]
+    ) -> None:
+        """Have instances that a cell mentions drop values that a run from top to bottom would not have kept yet."""
+        self._seen = []
+        here = place.get(cell_id, 0)
+        for instance in {id(value): value for value in map(values.get, names) if _keeping(value)}.values():
+            own, state = own_attributes(instance) or {}, _state(instance)
+            for name in _keeping(instance) & own.keys():
+                known = self._known(instance, name)
+                if (
+                    known is not None
+                    and place.get(known.cell_id or "", here) >= here
+                    and state not in known.states
+                ):
+                    del own[name]
+                    self._filled.pop((id(instance), name), None)
+            self._seen.append((instance, frozenset(_keeping(instance) & own.keys()), state))
+
+    def end(self, cell_id: str, words: frozenset[str]) -> tuple[set[str], set[str]]:
+        """Note which values a cell with these words was the first to ask for. Return which it has found, and which it has left."""
+        found: set[str] = set()
+        left: set[str] = set()
+        seen, self._seen = self._seen, []
+        for instance, before, was in seen:
+            state = _state(instance)
+            for name in _keeping(instance) & (own_attributes(instance) or {}).keys():
+                key, label = (id(instance), name), f"{type(instance).__qualname__}.{name}{os.sep}"
+                known = self._known(instance, name)
+                if name not in before:
+                    known = self._filled[key] = _Filled(instance, cell_id, (was, state))
+                elif known is not None and known.cell_id == cell_id and name not in words:
+                    known.cell_id = None
+                if known is not None and known.cell_id == cell_id:
+                    left.add(label)
+                elif known is not None and name in words and was not in known.states:
+                    found.add(label)
+        while len(self._filled) > _MOST_FILLED:
+            del self._filled[next(iter(self._filled))]
+        return found, left
+
+    def _known(self, instance: object, name: str) -> _Filled | None:
+        """Return who has filled an attribute: of a copy, as of the instance of its class that was filled last."""
+        if (known := self._filled.get((id(instance), name))) is not None:
+            return known
+        others = (each for (_, other), each in reversed(self._filled.items()) if other == name)
+        return next((each for each in others if type(each.instance) is type(instance)), None)
+
+    def forget(self, cell_id: str) -> None:
+        """Note that a cell is gone. What it was the first to ask for is there still."""
+        for known in self._filled.values():
+            known.cell_id = None if known.cell_id == cell_id else known.cell_id
+
+
+def _keeping(value: object) -> frozenset[str]:
+    """Return the names of the attributes that an instance of a class of the notebook keeps once somebody has asked for them."""
+    kind = type(value)
+    return _kept_by(kind) if kind.__module__ == _NOTEBOOK and not issubclass(kind, type) else frozenset()
+
+
+def _kept_by(kind: type) -> frozenset[str]:
+    parts = [part for base in kind.__mro__ for part in vars(base).items()]
+    return frozenset(name for name, part in parts if isinstance(part, functools.cached_property))
+
+
 class KeptResults:
     """What the notebook's functions that keep their results have read, by the cells that have called them."""
 
     def __init__(self) -> None:
+        self.attributes = KeptAttributes()
         self._known: MutableMapping[Any, _Kept] = weakref.WeakKeyDictionary()
         self._called: list[tuple[Any, _State]] = []  # by the cell that runs, with what they read before it
 
@@ -62,6 +149,7 @@ class KeptResults:
 
         Returns whether the cell may not be right then: a cell above it has left results that are forgotten as well.
         """
+        self.attributes.begin(cell_id, names := frozenset(names), values, place)
         unsure = False
         self._called = []
         here = place.get(cell_id, 0)
@@ -93,6 +181,7 @@ class KeptResults:
 
     def forget(self, cell_id: str) -> None:
         """Drop a cell that is gone. What its calls have left is still there."""
+        self.attributes.forget(cell_id)
         for kept in self._known.values():
             kept.by_cell.pop(cell_id, None)
 

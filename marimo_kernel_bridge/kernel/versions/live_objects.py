@@ -223,7 +223,8 @@ class LiveStates:
         self.results.end(cell_id, words_of(code), values)
         self._keep_ahead(cell_id, {_RESULTS: self.results} if self._unsure else {})
         self._forget_rebound(values)
-        found = StateUses()
+        kept, filled = self.results.attributes.end(cell_id, words_of(code))
+        found = StateUses(kept, appends=filled)
         looked_at = {id(use.value): use.parts for use in uses.values() if use.statements is None}
         for key, known in self._objects.items():
             if cell_id in known.changed and known.changed[cell_id][1] != code:

@@ -64,3 +64,34 @@ def ask(k):
     lab.run_each((makes, "print(ask('a'))", "print(ask('b'))", "print(ask('c'))"), ("1", "2", "1"))
     assert (tmp_path / "calls.txt").read_text() == "abc"
     assert not any(cell.stale for cell in lab.cells().values())
+
+
+ASKED = """\
+from functools import cached_property
+class Data:
+    def __init__(self): self.xs, self.asked = [1], []
+    @cached_property
+    def total(self): return sum(self.xs)
+d = Data()
+"""
+
+
+@pytest.mark.parametrize(
+    ("step", "deleted"), [("1: 0", []), ("0: " + ASKED, ["1"]), ("2: d.xs.append(5)", ["1"])]
+)
+def test_an_attribute_is_computed_again_once_nobody_above_has_asked_for_it(
+    lab: FrontEnd, step: str, deleted: list[str]
+) -> None:
+    lab.run_each((ASKED, "print(d.total)", "d.xs.append(5)", "print(d.total)"))
+    assert (lab.text("1"), lab.text("3")) == ("1", "1")  # as in Jupyter
+    cell, _, code = step.partition(": ")
+    lab.run(cell, code)
+    lab.run("end", "", metadata={"deletedCells": deleted})
+    lab.sync()
+    assert (lab.text("3"), lab.cells()["3"].stale) == ("6", False)
+
+
+def test_an_attribute_stays_as_it_was_computed_first(lab: FrontEnd) -> None:
+    asked = ASKED.replace("return sum", "self.asked.append(1); return sum")
+    lab.run_each((asked, "d.total;", "print(d.total, d.asked)"), ("1", "2", "1"))
+    assert (lab.text("2"), lab.cells()["2"].stale) == ("1 [1]", False)
