@@ -469,8 +469,8 @@ OF_PROCESS: dict[str, tuple[str, str, str, str]] = {
     "callbacks of the collector": (
         "import gc",
         "print(len(gc.callbacks))",
-        "gc.callbacks.append(print)\nn = 1",
-        "gc.callbacks += [len, len]\nn = 1",
+        "gc.callbacks.append(''.format)\nn = 1",  # which says nothing when the collector runs
+        "gc.callbacks += [''.format, ''.format]\nn = 1",
     ),
     "colours by their letters": (
         "import matplotlib.colors as mc",

@@ -38,7 +38,9 @@ class LivePage:
     @classmethod
     def of(cls, front_end: FrontEnd) -> LivePage:
         """Return the page with the widget that the kernel has opened."""
-        return cls(front_end, widgets(front_end)[-1])
+        opened = widgets(front_end)
+        assert opened, [message["content"] for message in front_end.seen if message["msg_type"] != "status"]
+        return cls(front_end, opened[-1])
 
     # -- saying ----------------------------------------------------------------------------------------------------
 
