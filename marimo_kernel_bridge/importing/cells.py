@@ -36,6 +36,7 @@ from marimo_kernel_bridge.importing.imports import (
     read_before_bound,
 )
 from marimo_kernel_bridge.importing.joining import displaying_in, with_all_displayed
+from marimo_kernel_bridge.importing.known_values import functions_of_none
 from marimo_kernel_bridge.importing.magics import translated
 from marimo_kernel_bridge.importing.own_magics import own_magics
 from marimo_kernel_bridge.importing.pandas_version import copies_on_write
@@ -213,7 +214,8 @@ def _without_ipython(prepared: Prepared, cells: Sequence[NotebookCell], codes: l
     displaying = displaying_in(codes, display)
     if not displaying:
         return codes
-    displayed = [with_all_displayed(code, displaying, display) for code in codes]
+    silent = functions_of_none(codes)
+    displayed = [with_all_displayed(code, displaying, display, silent) for code in codes]
     for cell, code, before in zip(cells, displayed, codes, strict=True):
         if len(code) > len(before):
             prepared.note(

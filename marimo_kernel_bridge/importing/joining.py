@@ -20,28 +20,37 @@ _MAY_BE_NONE: Final = (ast.Await, ast.Call, ast.IfExp, ast.BoolOp)
 
 
 def joined(
-    codes: Sequence[str], display: str = "display", *, last_alone: bool = False
+    codes: Sequence[str],
+    display: str = "display",
+    *,
+    last_alone: bool = False,
+    silent: AbstractSet[str] = frozenset(),
 ) -> tuple[str, set[str]]:
     """Join cells to one that shows all of their values; return its code and the imported names that it needs.
 
     `display` is what IPython's `display` is called in it. With `last_alone`, the value of a cell replaces what the cell
-    has displayed, as in marimo, so the last value is displayed as well.
+    has displayed, as in marimo, so the last value is displayed as well. `silent` are functions that return nothing.
     """
     needs: set[str] = set()
     parts = []
     containers = containers_in(*codes)
     for code in codes[:-1]:
-        shown = _showing(code, display, containers)
+        shown = _showing(code, display, containers, silent)
         if shown != code:
             needs.add("display")
         parts.append(shown)
     last = codes[-1]
     if last_alone and any(displays(parse(part).body, {display}) for part in parts):
-        last = _showing(last, display, containers)
+        last = _showing(last, display, containers, silent)
     return "\n\n".join(part for part in [*parts, last] if part.strip()), needs
 
 
-def with_all_displayed(code: str, displaying: AbstractSet[str], display: str = "display") -> str:
+def with_all_displayed(
+    code: str,
+    displaying: AbstractSet[str],
+    display: str = "display",
+    silent: AbstractSet[str] = frozenset(),
+) -> str:
     """Return a cell that shows in marimo what it shows in Jupyter, where `display(x)` precedes its last value.
 
     In marimo that value would replace what was displayed. `displaying` are the names of `display` and of functions
@@ -69,7 +78,7 @@ def with_all_displayed(code: str, displaying: AbstractSet[str], display: str = "
             return code
         case value:
             if above or displays([value], displaying):
-                return _showing(code, display, containers_in(code))
+                return _showing(code, display, containers_in(code), silent)
             return code
 
 
@@ -100,13 +109,13 @@ def displaying_in(codes: Sequence[str], display: str = "display") -> frozenset[s
     return found
 
 
-def _showing(code: str, display: str, containers: AbstractSet[str]) -> str:
+def _showing(code: str, display: str, containers: AbstractSet[str], silent: AbstractSet[str]) -> str:
     tree = parse(code)
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr) or hides_its_value(code):
         return code
     value = last.value
-    if (known := value_of(value, containers, display=display)) == "none":
+    if (known := value_of(value, containers, display=display, silent=silent)) == "none":
         return code
     lines = code.split("\n")
     assert last.end_lineno is not None

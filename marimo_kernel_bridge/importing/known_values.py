@@ -10,12 +10,15 @@ from marimo_kernel_bridge.analysis.name_uses import parse
 from marimo_kernel_bridge.analysis.object_kinds import kind_of, root_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from collections.abc import Set as AbstractSet
 
 Value = Literal["none", "some", "any"]
 """A value that is always None, one that never is, and one that is unknown before the code runs."""
 
-_FUNCTIONS_OF_NONE: Final = frozenset("print display help exec setattr delattr breakpoint".split())  # noqa: SIM905  # a list of words
+_FUNCTIONS_OF_NONE: Final = frozenset(
+    ["print", "display", "help", "exec", "setattr", "delattr", "breakpoint", "clear_output"]
+)
 _FUNCTIONS_OF_SOME: Final = frozenset(
     """abs all any ascii bin bool bytearray bytes callable chr complex dict dir divmod enumerate filter float format
     frozenset hasattr hash hex id int isinstance issubclass len list map next oct ord range repr reversed round set
@@ -52,13 +55,16 @@ def value_of(
     containers: AbstractSet[str],
     bound: AbstractSet[str] = frozenset(),
     display: str = "display",
+    silent: AbstractSet[str] = frozenset(),
 ) -> Value:
     """Return what the text tells of a value.
 
     `containers` are the result of `containers_in`, `bound` the names that the notebook binds, `display` is what IPython's
-    `display` is called.
+    `display` is called, and `silent` are the result of `functions_of_none`.
     """
     match value:
+        case ast.Call(func=ast.Name(id=name)) if name in silent:
+            return "none"
         case ast.Constant():
             return "none" if value.value is None else "some"
         case ast.Call(func=ast.Name(id=name), keywords=keywords) if name not in bound or name == display:
@@ -66,6 +72,37 @@ def value_of(
         case ast.Call(func=ast.Attribute(value=owner, attr=name)):
             return _result_of_method(owner, name, value, containers)
     return "some" if isinstance(value, (*_OPERATORS, *_DISPLAYS, ast.GeneratorExp)) else "any"
+
+
+def functions_of_none(codes: Iterable[str]) -> frozenset[str]:
+    """Return the names that a notebook binds to functions which return nothing, and to nothing else."""
+    every, known = Counter[str](), Counter[str]()
+    for node in (node for code in codes for node in ast.walk(parse(code))):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                every[name] += 1
+            case ast.alias(name=name, asname=alias):
+                every[alias or name] += 1
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                every[name] += 1
+                known[name] += isinstance(node, ast.FunctionDef) and _returns_nothing(node)
+    return frozenset(name for name, times in known.items() if times == every[name])
+
+
+def _returns_nothing(function: ast.FunctionDef) -> bool:
+    waiting: list[ast.AST] = list(function.body)
+    while waiting:
+        match node := waiting.pop():
+            case ast.Return(value=value) if not (
+                value is None or (isinstance(value, ast.Constant) and value.value is None)
+            ):
+                return False
+            case ast.Yield() | ast.YieldFrom():
+                return False
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda() | ast.ClassDef():
+                continue
+        waiting += ast.iter_child_nodes(node)
+    return not function.decorator_list
 
 
 def containers_in(*codes: str) -> frozenset[str]:

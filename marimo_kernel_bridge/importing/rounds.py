@@ -13,6 +13,7 @@ from marimo_kernel_bridge.analysis.plan import CopyDefinition, Join, rewritten
 from marimo_kernel_bridge.analysis.shown_names import SHOWN_AS
 from marimo_kernel_bridge.importing.imports import added_cells, settings_cells
 from marimo_kernel_bridge.importing.joining import joined
+from marimo_kernel_bridge.importing.known_values import functions_of_none
 from marimo_kernel_bridge.importing.moving import closed
 from marimo_kernel_bridge.importing.prepared import Working
 from marimo_kernel_bridge.importing.strings_read import join_for, mention, string_reads
@@ -155,6 +156,7 @@ def _meet(prepared: Prepared, plan: Plan, known: list[Again]) -> list[Again]:
                 [changed.parts[place] for place in sorted(changed.parts)],
                 display,
                 last_alone=prepared.last_alone,
+                silent=functions_of_none(cell.code for cell in cells),
             )
             prepared.note(
                 cells[target].positions, f"it defines `{name}` of {_named(cells[source])} again: {reason}"
@@ -173,7 +175,12 @@ def _meet(prepared: Prepared, plan: Plan, known: list[Again]) -> list[Again]:
     known = without_again(parts, known)
     positions = tuple(sorted({int(place) for place in parts}))
     display = prepared.called.get("display", "display")
-    code, needs = joined([parts[place] for place in sorted(parts)], display, last_alone=prepared.last_alone)
+    code, needs = joined(
+        [parts[place] for place in sorted(parts)],
+        display,
+        last_alone=prepared.last_alone,
+        silent=functions_of_none(cell.code for cell in cells),
+    )
     for need in needs:
         prepared.need(need, positions)
     whole = Working(positions, code, any(member.fails for member in members), parts)
