@@ -151,7 +151,8 @@ class NotebookGraph:
     def leave_out(self, cell_ids: Collection[str]) -> set[str]:
         """Take cells for fresh that a run of these would run again to no purpose, and with harm.
 
-        They append to what they have appended to before, say, and no stale cell above them gives them a reason to. Returns them.
+        They append to what they have appended to before, say, and no stale cell above them gives them a reason to. Or they would
+        write to a file what they have from a cell that is not right: what is there could not be made again. Returns them.
         """
         ahead, acting = self.ahead, self.redefinitions.acting
         if not ahead:
@@ -159,6 +160,11 @@ class NotebookGraph:
         above = self.runtime.stale_above(cell_ids).difference(cell_ids)
         again = {cell_id for cell_id in above & ahead if acting.repeats(cell_id)}
         left_out = {cell_id for cell_id in again if self.runtime.ancestors(cell_id).isdisjoint(above - again)}
+        left_out |= {
+            cell_id
+            for cell_id in above - again
+            if acting.writes(cell_id) and not self.runtime.ancestors(cell_id).isdisjoint(above & ahead)
+        }
         self.runtime.set_stale(left_out, stale=False)
         return left_out
 

@@ -105,6 +105,11 @@ class ActingCells:
         known = self._observer.observations(cell_id)
         return known is not None and any(map(_is_file, known[1].reads & known[1].writes))
 
+    def writes(self, cell_id: str) -> bool:
+        """Return whether a cell writes files, as its last run has shown."""
+        known = self._observer.observations(cell_id)
+        return known is not None and any(map(_is_file, known[1].writes | known[1].appends))
+
     # -- around a body -----------------------------------------------------------------------------------------------
 
     def begin(self, cell_id: str) -> None:

@@ -311,6 +311,24 @@ def test_a_file_that_two_cells_write_holds_what_the_later_one_writes(
     assert lab.text("2") == (tmp_path / "a.txt").read_text() == "b"
 
 
+def test_running_a_reader_again_writes_nothing_that_comes_from_what_is_not_right(
+    lab: FrontEnd, tmp_path: Path
+) -> None:
+    cells = (
+        "open('n.txt', 'w').write('1');",
+        "n = open('n.txt').read()",
+        "n += '2'",
+        "open('n.txt', 'w').write(n);",
+        "print(open('n.txt').read())",
+    )
+    lab.run_each(cells, ("1", "4"))  # the second cell has read what the fourth wrote
+    assert Path("n.txt").read_text(encoding="utf-8") == "12"
+    assert (lab.text("4"), lab.cells()["4"].stale) == ("12", True)
+    lab.run("0", cells[0])
+    lab.sync()
+    assert (lab.text("4"), lab.cells()["4"].stale) == ("12", False)
+
+
 def test_a_reader_above_the_writer_does_not_depend_on_it(lab: FrontEnd, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("old")
     lab.run_each(("print(open('a.txt').read())", "open('a.txt', 'w').write('new');"), ("1",))
