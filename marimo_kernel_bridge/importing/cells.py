@@ -32,6 +32,7 @@ from marimo_kernel_bridge.importing.imports import (
     SHELL,
     SHELL_HERE,
     bindings_in,
+    names_for_commands,
     names_for_imports,
     read_before_bound,
 )
@@ -121,8 +122,8 @@ def _as_python(
     sources = [cell.source for cell in cells]
     bindings = bindings_in(sources)
     called = names_for_imports(sources, bindings)
-    words, magics = frozenset().union(*map(words_of, sources)), own_magics(sources, read)
-    around = Notebooks(words, read, called, frozenset(bindings), magics, translated)
+    names, magics = names_for_commands(sources, bindings), own_magics(sources, read)
+    around = Notebooks(names, read, called, frozenset(bindings), magics, translated)
     translations = [translated(source, around) for source in sources]
     prepared = Prepared([], called=called)
     if magics and not ipython:  # what registers them asks IPython's shell

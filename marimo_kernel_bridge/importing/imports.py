@@ -7,6 +7,7 @@ the notebook binds the usual one to something else.
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING, Final
 
 from IPython.core.inputtransformer2 import TransformerManager
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
     from marimo_kernel_bridge.importing.prepared import Need
 
+_DOLLAR: Final = re.compile(r"\$\{?\w+")
+_MAGIC_LINE: Final = re.compile(r"^[ \t]*%(?!(?:set_)?env\b).*$", re.MULTILINE)
+_BINDS_UNSEEN: Final = re.compile(r"%(?:run|load|pylab|store)\b|\b(?:exec|globals|locals|vars|push)\(")
+"""Occurs in code that may bind names which its text does not show as such."""
+_OF_THE_SHELL: Final = frozenset(
+    ["HOME", "PATH", "USER", "PWD", "SHELL", "LANG", "HOSTNAME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH"]
+)
 _ORIGINS: Final = {
     "builtins": "builtins",
     "subprocess": "subprocess",
@@ -147,6 +155,17 @@ def bindings_in(sources: Iterable[str]) -> dict[str, set[str | None]]:
         for name, origin in _bound(source):
             origins.setdefault(name, set()).add(origin)
     return origins
+
+
+def names_for_commands(sources: Sequence[str], origins: Mapping[str, set[str | None]]) -> frozenset[str]:
+    """Return the names that a notebook may bind, of which commands can have the value: `$name` may also be the shell's.
+
+    `sources` are the notebook's code cells, with their magics; `origins` are their bindings.
+    """
+    if "*" in origins or any(map(_BINDS_UNSEEN.search, sources)):
+        return frozenset().union(*map(words_of, sources)) - (_OF_THE_SHELL - origins.keys())
+    lines = [_DOLLAR.sub("", line[0]) for source in sources for line in _MAGIC_LINE.finditer(source)]
+    return frozenset(origins).union(*map(words_of, lines))
 
 
 def names_for_imports(sources: Sequence[str], origins: Mapping[str, set[str | None]]) -> Mapping[str, str]:

@@ -72,13 +72,11 @@ def quoted(command: str, names: AbstractSet[str]) -> str:
             pieces.append((literal, False))
         if field is None:
             continue
-        expression = f"{field}:{spec}" if spec else field
         if not _is_python(field) or (field.isidentifier() and field not in names):
-            pieces.append((f"${field}" if f"${field}" in command else f"{{{expression}}}", False))
-        else:
-            pieces.append((expression, True))
+            return text_literal(command)  # IPython then expands nothing, and `$HOME` is the shell's
+        pieces.append((f"{field}:{spec}" if spec else field, True))
     if not any(filled for _, filled in pieces):
-        return text_literal(command)
+        return text_literal("".join(text for text, _ in pieces))
     if any(character in text for text, filled in pieces if filled for character in "\"'\\\n"):
         return " + ".join(f"str({text})" if filled else text_literal(text) for text, filled in pieces)
     body = "".join(

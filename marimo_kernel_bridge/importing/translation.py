@@ -76,8 +76,8 @@ class Translated:
 class Notebooks:
     """The notebook as far as a magic depends on it: the names that it binds, and a reader of files beside it.
 
-    `called` are the names of imports in generated Python, where they are not the usual ones. `names` are the words of
-    the notebook, `bound` those that it certainly binds somewhere. `magics` are its own magics, each with its function, "" if it has none.
+    `called` are the names of imports in generated Python, where they are not the usual ones. `names` are those
+    that it may bind, `bound` those that it certainly binds somewhere. `magics` are its own magics, each with its function, "" if it has none.
     `translate` translates a cell of another notebook.
     """
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from reactive import shown
+from reactive import prepared, shown
 
 from marimo_kernel_bridge.importing import to_marimo
 from marimo_kernel_bridge.importing.imports import added_cells
@@ -218,3 +218,20 @@ def test_what_is_displayed_is_a_value(source, code, need):
 
 def test_strings_over_several_lines_are_not_indented():
     assert indented("x = '''a\n  b'''\ny = 1") == "    x = '''a\n  b'''\n    y = 1"
+
+
+@pytest.mark.parametrize(
+    ("codes", "command"),
+    [
+        (["!echo $HOME ${HOME} $$"], '"echo $HOME ${HOME} $$"'),
+        (["%env KEY=x", "import os\nos.environ['KEY']", "!echo $KEY"], '"echo $KEY"'),
+        (["x = 1", "!echo $x $HOME"], '"echo $x $HOME"'),
+        (["x = 1", "!echo $x {x + 1} $$HOME"], 'f"echo {x} {x + 1} $HOME"'),
+        (["x = 1", "!echo $$HOME"], '"echo $HOME"'),
+        (["for f in 'ab':\n    !echo $f"], 'f"echo {f}"'),
+        (["%run settings.py", "!ls $DATA $HOME"], '"ls $DATA $HOME"'),
+        (["%run settings.py", "!ls $DATA"], 'f"ls {DATA}"'),
+    ],
+)
+def test_a_command_is_filled_in_as_ipython_does_and_reads_the_variables_of_the_shell(codes, command):
+    assert f"subprocess.run({command}, shell=True" in prepared(codes).cells[-1].code
