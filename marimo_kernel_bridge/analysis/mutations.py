@@ -17,6 +17,7 @@ from marimo_kernel_bridge.analysis.changing_methods import (
     change_by_discarded_call,
     change_by_training,
 )
+from marimo_kernel_bridge.analysis.known_calls import BUILTINS
 from marimo_kernel_bridge.analysis.mutation import Effects, How, Mutation
 from marimo_kernel_bridge.analysis.object_kinds import (
     CONSUMED,
@@ -367,13 +368,23 @@ class _Finder:
         called = self.facts.effects.get(name) if isinstance(call.func, ast.Name) else None
         if called is not None:
             self._known_call(call, called)
-        elif name in CHANGES_ARGUMENT and len(call.args) > CHANGES_ARGUMENT[name]:
-            self._argument(call.args[CHANGES_ARGUMENT[name]])
+        else:
+            self._library_call(call, name)
         for keyword in call.keywords:
             if keyword.arg == "ax" and isinstance(keyword.value, ast.Name):
                 self._add(Mutation(keyword.value.id, "plot", keyword.value, self._current))
             if keyword.arg == "out" and isinstance(keyword.value, ast.Name):
                 self._add(Mutation(keyword.value.id, "item", keyword.value, self._current, repeatable=True))
+
+    def _library_call(self, call: ast.Call, name: str) -> None:
+        """Find what a function of a library is known to change, and the generators that it is given: `random_state=rng`."""
+        if name in CHANGES_ARGUMENT and len(call.args) > CHANGES_ARGUMENT[name]:
+            self._argument(call.args[CHANGES_ARGUMENT[name]])
+        if not self.facts.thorough or name in BUILTINS:
+            return
+        for given in [*call.args, *(keyword.value for keyword in call.keywords)]:
+            if isinstance(given, ast.Name) and self.facts.kind(given.id) == "random":
+                self._argument(given)
 
     def _method(self, call: ast.Call, root: ast.Name, name: str) -> None:
         assert isinstance(call.func, ast.Attribute)
@@ -406,12 +417,14 @@ class _Finder:
 
     def _known_call(self, call: ast.Call, called: Effects) -> None:
         for number, argument in enumerate(call.args):
-            if number in called.positions or self._is_changed_by(called.called_on.get(number), argument):
+            if number in called.positions or _is_changed_by(
+                self.facts, called.called_on.get(number), argument
+            ):
                 self._argument(argument)
         for keyword in call.keywords:
             name, value = keyword.arg, keyword.value
             if name in called.names or (
-                name is not None and self._is_changed_by(called.called_on.get(name), value)
+                name is not None and _is_changed_by(self.facts, called.called_on.get(name), value)
             ):
                 self._argument(value)
         assert isinstance(call.func, ast.Name)
@@ -422,15 +435,6 @@ class _Finder:
         for name in sorted(called.held):
             self._add(Mutation(name, "call", call.func, self._current, held=True))
         self._default(call, called, call.func.id, call.func)
-
-    def _is_changed_by(self, methods: AbstractSet[str] | None, argument: ast.expr) -> bool:
-        """Return whether an argument is a figure, or an object of a class of the notebook, that some methods change."""
-        if methods is None or self.facts.kind_of(argument) == "plot":
-            return methods is not None
-        if not self.facts.thorough or not isinstance(argument, ast.Name):
-            return False
-        of_class = self.facts.effects.get(self.facts.classes.get(argument.id, ""))
-        return of_class is not None and not methods.isdisjoint(of_class.changes_self)
 
     def _default(self, call: ast.Call, called: Effects, owner: str, at: ast.Name, given: int = 0) -> None:
         """Find the mutation of a default value, an object of the function or the class that has it."""
@@ -512,3 +516,16 @@ def _uses_default(call: ast.Call, called: Effects, given: int) -> bool:
         name not in named and (place is None or place >= given + len(call.args))
         for name, place in called.defaults.items()
     )
+
+
+def _is_changed_by(facts: NameFacts, methods: AbstractSet[str] | None, argument: ast.expr) -> bool:
+    """Return whether an argument is a figure, or an object of a class of the notebook, that some methods change."""
+    kind = facts.kind_of(argument)
+    if methods is None or kind == "plot":
+        return methods is not None
+    if kind == "random":
+        return any(change_by_call(method, kind, direct=True) is not None for method in methods)
+    if not facts.thorough or not isinstance(argument, ast.Name):
+        return False
+    of_class = facts.effects.get(facts.classes.get(argument.id, ""))
+    return of_class is not None and not methods.isdisjoint(of_class.changes_self)

@@ -153,10 +153,11 @@ def kind_of(node: ast.expr | None, kinds: Mapping[str, Kind], modules: Mapping[s
 
 def is_used_up(call: ast.Call, origin: str) -> bool:
     """Return whether a call of a library gives an iterator. `origin` is the function's path, if it is imported."""
-    if origin:
-        chunks = any(keyword.arg in {"chunksize", "iterator"} for keyword in call.keywords)
-        return _ITERATORS.fullmatch(origin) is not None or (chunks and origin.startswith("pandas.read_"))
-    return isinstance(call.func, ast.Attribute) and call.func.attr in _ITERATING
+    chunks = any(keyword.arg in {"chunksize", "iterator"} for keyword in call.keywords)
+    if _ITERATORS.fullmatch(origin) is not None or (chunks and origin.startswith("pandas.read_")):
+        return True
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    return method in _ITERATING or (method == "glob" and origin.startswith("pathlib."))
 
 
 def _kind_of_part(kind: Kind, key: ast.expr) -> Kind:

@@ -184,10 +184,17 @@ class _Notebook:
         bodies: dict[str, list[ast.Call]] = {}
         for cell in self.read:
             for node in ast.walk(cell.tree):
-                if isinstance(
-                    node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-                ) and not node.name.startswith("__"):
-                    bodies.setdefault(node.name, []).extend(calls_in(node.body, into=True))
+                match node:
+                    case (
+                        ast.FunctionDef(name=name, body=body)
+                        | ast.AsyncFunctionDef(name=name, body=body)
+                        | ast.ClassDef(name=name, body=body)
+                    ) if not name.startswith("__"):
+                        bodies.setdefault(name, []).extend(calls_in(body, into=True))
+                    case ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda(body=value)):
+                        bodies.setdefault(name, []).extend(calls_in([value], into=True))
+                    case ast.Assign(targets=[ast.Name(id=name)], value=ast.Attribute() as function):
+                        bodies.setdefault(name, []).append(ast.Call(function, [], []))
         found = {name for name, calls in bodies.items() if any(map(does, calls))}
         while more := {
             name for name, calls in bodies.items() if name not in found and any(map(_calls(found), calls))

@@ -240,3 +240,16 @@ def notebook(seed):
 @pytest.mark.parametrize("seed", range(inputs(15, 600)))
 def test_a_converted_notebook_draws_the_same_and_each_cell_can_run_again(seed):
     assert_shows_the_same_again_and_again(notebook(seed))
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["import random\nrandom.seed(3)\nroll = lambda: random.randint(1, 6)", "roll()", "[roll() for _ in range(3)]"],
+        ["import numpy as np\nnp.random.seed(3)\nrand = np.random.rand", "rand(2)", "rand(3)"],
+        ["import numpy as np\nrng = np.random.default_rng(0)\ndef draw(k, rng):\n    return rng.integers(0, 10, k)", "draw(3, rng)", "draw(2, rng=rng)"],
+        ["import numpy as np, pandas as pd\nrng = np.random.default_rng(0)\ndf = pd.DataFrame({'a': range(5)})", "df.sample(2, random_state=rng)", "df.sample(2, random_state=rng)"],
+    ],
+)  # fmt: skip
+def test_draws_by_another_name_and_by_what_is_given_a_generator_are_repeated(codes):
+    assert_shows_the_same_again_and_again(codes)

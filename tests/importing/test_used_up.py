@@ -122,3 +122,14 @@ def test_an_iterator_uses_files_in_the_order_of_the_notebook(codes, tmp_path, mo
 def test_cells_that_use_other_files_stay_out_of_the_way():
     codes = ["rows = open('a.csv')", "with open('b.csv', 'w') as file:\n    file.write('1')", "next(rows)", "f = open('c.csv')"]  # fmt: skip
     assert [cell.positions for cell in prepared(codes).cells if cell.positions] == [(1, 3), (2,), (4,)]
+
+
+@pytest.mark.parametrize("call", ["Path('.').rglob('*.py')", "Path('.').glob('*.py')"])
+def test_the_files_that_a_path_finds_are_an_iterator(call):
+    codes = [f"from pathlib import Path\nfiles = {call}", "len(list(files))", "len(list(files))"]
+    assert [cell.positions for cell in prepared(codes).cells if cell.positions] == [(1, 2, 3)]
+
+
+def test_the_files_that_glob_lists_are_no_iterator():
+    codes = ["import glob\nfiles = glob.glob('*.py')", "len(files)", "files[:1]"]
+    assert [cell.code for cell in prepared(codes).cells] == codes
