@@ -91,11 +91,24 @@ class Joining:
         return names.union(*(self._ownership.owners.connected(each) for each in names))
 
     def _between(self, cell: Cell, before: Version, names: Iterable[str]) -> list[int]:
+        """Return the cells between two that load one of some names, or a function that reads one."""
+        known = self._with_functions(names)
         return [
             index
             for index in range(before.cell + 1, cell.index)
-            if any(use.act == "load" for name in names for use in self._document.cells[index].names.of(name))
+            if any(use.act == "load" for name in known for use in self._document.cells[index].names.of(name))
         ]
+
+    def _with_functions(self, names: Iterable[str]) -> set[str]:
+        found, waiting = set(names), list(names)
+        while waiting:
+            name = waiting.pop()
+            for index in self._document.late_readers.get(name, ()):
+                uses = self._document.cells[index].names.of(name)
+                owners = {use.owner for use in uses if use.late and use.act == "load" and use.owner}
+                waiting += owners - found
+                found |= owners
+        return found
 
 
 def _link_names(links: Mapping[str, Link]) -> set[str]:

@@ -42,8 +42,14 @@ def _putting(node: ast.AST) -> tuple[list[ast.expr], list[ast.expr]]:
             | ast.AugAssign(target=target, value=value)
         ):
             return [target], [value]
-        case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method in PUTTING | PUTTING_ITEMS:
-            return [owner], [*node.args, *(keyword.value for keyword in node.keywords)]
+        case ast.Call(func=ast.Attribute(value=owner, attr=method), args=args) if (
+            method in PUTTING | PUTTING_ITEMS
+        ):
+            return [owner], [*args, *(keyword.value for keyword in node.keywords)]
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=owner, attr=method)) as call) if (
+            method not in _CALL_AT_ONCE | {"sort"}  # what is done for its effect may register a function
+        ):
+            return [owner], [*call.args, *(keyword.value for keyword in call.keywords)]
     return [], []
 
 

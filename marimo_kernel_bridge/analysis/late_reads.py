@@ -82,7 +82,7 @@ class LateReads:
         callers = self.callers(cell, owner) if owner is not None else {cell.index: set()}
         lazy = self._is_lazy(cell, owner)
         for index, called in callers.items():
-            version = self.in_force(cells[index], name, called, lazy=lazy)
+            version = self._first_of(cells[index], self.in_force(cells[index], name, called, lazy=lazy))
             if version is not None and version.cell != PYTHON:
                 places.setdefault(version, index)
         if not places:
@@ -105,6 +105,15 @@ class LateReads:
                 self._request_definition(cell, owner, at, f"it reads `{name}`, which has changed by then")
         version.readers.add(cell.index)
         cell.late[owner, name] = version
+
+    def _first_of(self, cell: Cell, version: Version | None) -> Version | None:
+        """Return the first version of the object that a cell changes in place: `rows_1 = rows` orders the cell already."""
+        while version is not None and version.cell == cell.index and _is_same_object(cell, version):
+            version = cell.incoming.get(version.name)
+            if version is None or version.cell == PYTHON:
+                return None
+            cell = self._document.cells[version.cell]
+        return version
 
     def _request_definition(self, cell: Cell, owner: str, at: int, why: str) -> None:
         if at == cell.index:
@@ -139,7 +148,7 @@ class LateReads:
     def callers(self, cell: Cell, owner: str) -> dict[int, set[str]]:
         """Return the cells that may call a function of `cell`, in document order, and the names that they call."""
         made = cell.made.get(owner) or cell.outgoing.get(owner)
-        if made is None or made.cell == PYTHON:
+        if made is None or made.cell == PYTHON or made.origin is not None:
             return {cell.index: set()}
         start = (made, owner, False)
         carriers, waiting = {start}, [start]
@@ -209,7 +218,8 @@ class LateReads:
                     yield cell.made[use.name], use.name
             for name, part in put_into(statement):
                 holder = cell.outgoing.get(name)
-                if holder is not None and holder.cell != PYTHON and getattr(part, "id", "") == load.name:
+                of_notebook = holder is not None and holder.cell != PYTHON and holder.origin is None
+                if holder is not None and of_notebook and getattr(part, "id", "") == load.name:
                     yield holder, name
 
     # What a function reads there
@@ -274,3 +284,9 @@ def _calls(cell: Cell, name: str, version: Version, loads: Sequence[Occurrence])
 
 def _has(cell: Cell, name: str, version: Version) -> bool:
     return version in {cell.incoming.get(name), cell.made.get(name)}
+
+
+def _is_same_object(cell: Cell, version: Version) -> bool:
+    """Return whether a version is the object of the version before it."""
+    name = version.name
+    return cell.made.get(name) is version and cell.seeded.get(name) == "{}" and not cell.names.stores(name)

@@ -130,3 +130,27 @@ def test_calls_that_go_on_where_the_last_one_stopped_are_joined_with_what_they_s
 )  # fmt: skip
 def test_calls_that_show_the_same_in_any_order_are_not_joined(codes):
     assert [cell.code for cell in prepared(codes).cells] == codes
+
+
+def test_a_function_is_not_written_again_in_cells_that_change_what_it_reads_in_place():
+    register = "found = {}\ndef register(name):\n    def deco(f):\n        found[name] = f\n        return f\n    return deco"
+    decorated = [f"@register('{name}')\ndef {name}():\n    return 1" for name in "abcdef"]
+    codes = [register, *decorated, "print(sorted(found))"]
+    cells, _ = assert_a_first_run_shows_the_same(codes)
+    assert [cell.code for cell in cells][-3:] == [
+        f"found_1 = found\n{decorated[-2]}",
+        f"found_2 = found_1\n{decorated[-1]}",
+        "print(sorted(found_2))",
+    ]
+
+
+def test_cells_are_not_joined_past_one_that_reads_the_object_through_a_function():
+    codes = [
+        "handlers = {}\ndef on(event):\n    def deco(f):\n        handlers.setdefault(event, []).append(f)\n        return f\n    return deco\ndef fire(event, x):\n    return [f(x) for f in handlers[event]]",
+        "@on('a')\ndef add(x):\n    return x + 1",
+        "print(fire('a', 1))",
+        "@on('a')\ndef double(x):\n    return x * 2",
+        "print(fire('a', 5))",
+        "print(len(handlers['a']))",
+    ]
+    assert_a_first_run_shows_the_same(codes)

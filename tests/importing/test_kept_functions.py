@@ -15,6 +15,7 @@ from reactive import assert_shows_the_same_again_and_again, prepared
         ["class Button:\n    pass\nk = 2\nb = Button()\nb.clicked = lambda: k", "b.clicked()", "k = 10\nb.clicked()"],
         ["k = 2\nops = {}\ndef mul(x):\n    return x * k\nops['mul'] = mul", "ops['mul'](3)", "k = 10\nops['mul'](3)"],
         ["k = 2\nfs = []\ndef mul(x):\n    return x * k\nfs.append(mul)", "fs[0](3)", "k = 10\nfs[0](3)"],
+        ["k = 2\nclass Button:\n    def __init__(self):\n        self.calls = []\n    def on_click(self, f):\n        self.calls.append(f)\nb = Button()\nb.on_click(lambda: k)", "b.calls[0]()", "k = 10\nb.calls[0]()"],
     ],
 )  # fmt: skip
 def test_a_function_that_is_put_into_an_object_reads_what_is_in_force_when_it_is_called(codes):
@@ -26,6 +27,8 @@ def test_a_function_that_is_put_into_an_object_reads_what_is_in_force_when_it_is
     [
         ["import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})\nrate = 2\nd = df.apply(lambda r: r * rate)", "rate = 10\nd.a.sum() + rate"],
         ["import pandas as pd\ndf = pd.DataFrame({'a': [1, 2]})\nrate = 2\nd = df.agg({'a': lambda r: r.sum() * rate})", "rate = 10\nd.a + rate"],
+        ["order = {'x': 2, 'y': 1}\nnames = ['x', 'y']\nnames.sort(key=lambda n: order[n])", "order = {'z': 1}\nprint(names, order)"],
+        ["import numpy as np\nk = 1\nnp.testing.assert_raises(TypeError, lambda: None + k)", "k = 2\nprint(np.ones(1), k)"],
         ["rate = 2\nout = list(map(lambda x: x * rate, [1, 2]))", "rate = 10\nprint(out, rate)"],
         ["order = {'x': 2, 'y': 1}\nnames = sorted(order, key=lambda n: order[n])", "order = {'z': 1}\nprint(names, order)"],
         ["rate = 2\nout = [(lambda x: x * rate)(i) for i in range(3)]", "rate = 10\nprint(out, rate)"],
