@@ -127,8 +127,10 @@ class Redefinitions:
         for cell_id, (before, values) in self._surprising.items():
             if cell_id in flow.parts:
                 made = flow.parts[cell_id].flow.makes - before.flow.makes
-                names = (made | self._observer.mutated_by(cell_id)) & values.keys()
-                self._values.record_mutated(cell_id, {name: values[name] for name in names}, flow)
+                mutated_names = self._observer.mutated_by(cell_id)
+                names = (made | mutated_names) & values.keys()
+                objects = {name: values[name] for name in names}
+                self._values.record_mutated(cell_id, objects, flow, made - mutated_names)
                 # Also what it mutates by its text, and that of which its run does not tell.
                 mutated = {
                     *names,

@@ -217,10 +217,12 @@ class VersionValues:
         """Return the cell whose run has made the value of a `_name` without versions, None if that is unknown."""
         return next(reversed(self._private.get(name, ())), None)
 
-    def record_mutated(self, cell_id: str, objects: Mapping[str, object], flow: ValueFlow) -> None:
+    def record_mutated(
+        self, cell_id: str, objects: Mapping[str, object], flow: ValueFlow, bound: Container[str] = ()
+    ) -> None:
         """Record versions that a cell made by observed mutations of these objects: the versions before it are consumed.
 
-        Not consumed is one that became a copy before the body.
+        Not consumed is one that became a copy before the body. `bound` are names that it has bound to these objects, unseen.
         """
         self.adopt()
         for name, mutated in objects.items():
@@ -228,6 +230,8 @@ class VersionValues:
                 continue
             version, above = version_name(name, cell_id), self._version_at(name, flow, cell_id)
             if not above or above not in self._values:
+                if name in bound:
+                    self._values.setdefault(version, mutated)
                 continue
             if self._values.setdefault(version, mutated) is self._values[above]:
                 _note_consumed(above, self._values, self._consumed)

@@ -440,5 +440,16 @@ def test_who_calls_a_function_that_a_string_binds_follows_what_is_in_the_string(
     assert counterexample(lab, History(codes, (Step("c0", "n = 3"), Step("c2")))) is None
 
 
+def test_who_changes_a_class_that_a_string_defines_finds_it_as_it_was_defined(lab: FrontEnd) -> None:
+    codes = {
+        "c0": "text = 'class A: v = {}'",
+        "c1": "exec(text.format(1))",
+        "c2": "print(A.v)",
+        "c3": "A.v += 5\nprint(A.v)",
+    }
+    tried = History(codes, (Step("c3"), Step("c1", "exec(text.format(2))"), Step("c3"), Step("c2")))
+    assert counterexample(lab, tried) is None
+
+
 def test_an_object_that_computes_its_attributes_is_asked_for_none(lab: FrontEnd) -> None:
     assert problems(lab, {"": ((COMPUTED, "a.x;", "print(sorted(vars(a)))"), "a.y;")}) == {}
