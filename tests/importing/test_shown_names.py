@@ -52,6 +52,17 @@ def test_a_function_that_is_only_called_gets_no_more_than_its_new_name():
     assert [cell.code for cell in cells[2:]] == ["def f_1(r):\n    return 2 * r", "f_1(1)"]
 
 
+@pytest.mark.parametrize(
+    "call",
+    ["list(f())", "sum(f())", "','.join(f())", "[x for x in f()]", "print(*f())", "dict(zip('ab', f()))", "for x in f(): pass"],
+)  # fmt: skip
+def test_a_generator_that_is_gone_over_where_it_is_made_gets_no_more_than_its_new_name(call):
+    codes = ["def f():\n    yield 'a'", call, "def f():\n    yield 'b'", call]
+    assert prepared(codes).cells[2].code == "def f_1():\n    yield 'b'"
+    kept = prepared([*codes[:3], "g = f()\ng"]).cells
+    assert '@shown_as("f")' in "".join(cell.code for cell in kept)
+
+
 def test_where_objects_are_pickled_definitions_show_the_name_under_which_pickle_finds_them():
     codes = [
         "import pickle",
