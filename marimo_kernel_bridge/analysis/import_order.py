@@ -149,6 +149,9 @@ class ImportOrder(DocumentOrder):
         before: Version,
     ) -> str | None:
         start = super()._start_of_bound(cell, name, stores, exposed, before)
+        if start is not None and start != ITSELF:  # what the cell reads by another name must see the change
+            for other in sorted(self._others_copied_with(cell, name) - cell.made.keys()):
+                self._derive(cell, other, self.document.current[other], ITSELF)
         return ITSELF if start is None and name in _read_lazily(cell.names.tree) else start
 
     def _is_owned(self, cell: Cell, name: str) -> bool:

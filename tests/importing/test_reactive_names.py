@@ -5,7 +5,7 @@ join, functions to define again) are met first, as the importer does.
 """
 
 import pytest
-from reactive import in_order, prepared
+from reactive import assert_shows_the_same_again_and_again, in_order, prepared
 
 
 def lines(text):
@@ -199,7 +199,7 @@ _x = 1 | _x                                  => x = 1 | x
 _x = 1; x = 2 | _x, x                        => x_1 = 1; x = 2 | x_1, x
 
 # Global statements join those who share the name
-n = 0 | def f():; ~global n; ~n = 1 | f() | n => n = 0; def f():; ~global n; ~n = 1; _shown = f(); if _shown is not None:; ~display(_shown); display(n)
+n = 0 | def f():; ~global n; ~n = 1 | f() | n => n = 0; def f():; ~global n; ~n = 1; f(); n
 n = 0; def f():; ~global n; ~n += 1 | print(n) | f(); n | n => n = 0; def f():; ~global n; ~n += 1; print(n); f(); n | n
 
 # IPython's memory
@@ -230,3 +230,14 @@ def test_cells_become(given, wanted):
 def test_the_last_output_is_the_last_that_is_not_none():
     cells = prepared(["x = 1", "x + 1", "def f(): pass", "f()", "print('hi')", "_ + 10", "f()", "__"]).cells
     assert in_order([cell.code for cell in cells]) == ["", "2\n", "", "", "hi\n", "12\n", "", "2\n"]
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [
+        ["q = [5, 6]", "p = q", "p[0] = 1\np = q + [1]\nprint(p)", "print(q)"],
+        ["p = q = [5, 6]", "p[0] = 1\nprint(q)\np = []", "print(p, q)"],
+    ],
+)
+def test_a_cell_that_changes_an_object_and_then_binds_its_name_sees_the_change_by_its_other_name(codes):
+    assert_shows_the_same_again_and_again(codes)
