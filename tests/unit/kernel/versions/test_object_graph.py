@@ -121,9 +121,9 @@ MUTATIONS: dict[str, tuple[Callable[[], Any], Callable[[Any], object]]] = {
     "array": (lambda: np.zeros(3), lambda x: x.put([0], 1)),
     "strided array": (lambda: np.zeros((3, 3))[:, 1], lambda x: x.put([0], 1)),
     "masked array": (lambda: np.ma.array([1, 2]), lambda x: x.__setitem__(0, 5)),
-    "mask": (lambda: np.ma.array([1, 2], mask=[0, 1]), lambda x: x.mask.__setitem__(0, 1)),
+    "mask": (lambda: np.ma.array([1, 2], mask=[False, True]), lambda x: x.mask.__setitem__(0, 1)),
     "masked array of objects": (
-        lambda: np.ma.array([1, "a"], mask=[0, 1], dtype=object),
+        lambda: np.ma.array([1, "a"], mask=[False, True], dtype=object),
         lambda x: x.data.__setitem__(1, 5),
     ),
     "bound of a slice": (lambda: [slice(0, 1), 0], lambda x: x.__setitem__(0, slice(0, 2))),
