@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _OPENING: Final = re.compile(r"<(div|center|section|article|details|p)\b([^<>]*)>(.*)", re.IGNORECASE)
 _SUMMARY: Final = re.compile(r"\s*<summary\b[^<>]*>(.*)</summary>", re.IGNORECASE | re.DOTALL)
 _ALERT: Final = re.compile(r"\balert-(info|success|warning|danger)\b")
-_TAG: Final = re.compile(r"<(/?)([a-zA-Z][\w-]*)?[^<>]*>")
+_TAG: Final = re.compile(r"<(/?)([a-zA-Z][\w-]*+)?+[^<>]*+>")
 _WITHOUT_END: Final = frozenset({"br", "hr", "img"})
 
 
