@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from marimo_kernel_bridge.client.client import KernelClient
 from marimo_kernel_bridge.client.connection import (
@@ -69,7 +69,7 @@ class StartedKernels:
         with needs_runtime_folder():
             path = await asyncio.to_thread(new_connection_file)
             manager = manager_for(spec, kernelspec or KERNELSPEC, path)
-            await manager.start_kernel(cwd=where, extra_arguments=arguments)
+            await begin(manager, cwd=where, extra_arguments=arguments)
         await await_answer(manager, spec.display_name)
         connection = read_connection(path)
         self._managers[connection.where] = manager
@@ -163,6 +163,22 @@ def needs_runtime_folder() -> Iterator[None]:
             f"{where}: {why}; no kernel was started.",
             "A kernel needs Jupyter's runtime directory for its connection file: JUPYTER_RUNTIME_DIR names another one.",
         ) from error
+
+
+async def begin(manager: AsyncKernelManager, **options: Any) -> None:
+    """Start the process of a kernel. One that is cancelled in the middle leaves none: nobody else knows of it."""
+    beginning = asyncio.ensure_future(manager.start_kernel(**options))
+    try:
+        await asyncio.shield(beginning)
+    except asyncio.CancelledError:
+        await asyncio.shield(_undone(beginning, manager))
+        raise
+
+
+async def _undone(beginning: asyncio.Future[None], manager: AsyncKernelManager) -> None:
+    with suppress(Exception):  # it could not be started
+        await beginning
+        await manager.shutdown_kernel(now=True)
 
 
 async def await_answer(manager: AsyncKernelManager, name: str) -> None:

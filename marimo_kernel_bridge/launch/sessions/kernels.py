@@ -23,6 +23,7 @@ from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch.owned_kernels import (
     arguments_for,
     await_answer,
+    begin,
     manager_for,
     needs_runtime_folder,
     spec_of,
@@ -58,7 +59,8 @@ async def start(session: Session) -> SessionKernel:
     with needs_runtime_folder():
         path = await asyncio.to_thread(new_connection_file, session.id)
         manager = manager_for(spec, KERNELSPEC, path, _LeavingManager)
-        await manager.start_kernel(
+        await begin(
+            manager,
             cwd=str(folder),
             env={**os.environ, "JPY_SESSION_NAME": session.path},
             extra_arguments=[f"--ttl={session.ttl:g}", *arguments_for(spec, session.bounds)],

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # it has no types
 import pytest
 from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 
 from marimo_kernel_bridge.errors import BridgeError
 from marimo_kernel_bridge.launch import kernelspecs, owned_kernels
@@ -51,10 +52,18 @@ listening = [socket.create_server((address["ip"], port)) for name, port in addre
     assert (refusal.value.code, started.running) == ("kernel_dead", 0)
 
 
+@pytest.mark.parametrize("pause", [0.0, 0.5], ids=["while it does not answer", "while it begins"])
 async def test_a_start_that_is_cancelled_leaves_no_process(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pause: float
 ) -> None:
     file = tmp_path / "pid"
+
+    async def has_begun(manager: AsyncKernelManager, **options: object) -> None:
+        await asyncio.sleep(pause)
+        await finish(manager, **options)
+
+    finish = AsyncKernelManager._async_post_start_kernel
+    monkeypatch.setattr(AsyncKernelManager, "_async_post_start_kernel", has_begun)
     offer(monkeypatch, f"import os, time\nopen({str(file)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)")
     start = asyncio.create_task(StartedKernels().start("nothing", None, None))
     while not (file.exists() and file.read_text()):  # noqa: ASYNC110  # no event tells of a file
