@@ -120,6 +120,19 @@ def module_home(homes: Homes) -> Iterator[Home]:
     assert not (processes := running(home.folder)), f"still running after the module: {processes}"
 
 
+def _standard_streams() -> list[tuple[int, int] | None]:
+    """Return which files they are, None for one that is closed."""
+    found: list[tuple[int, int] | None] = []
+    for descriptor in range(3):
+        try:
+            status = os.fstat(descriptor)
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return found
+
+
 @pytest.fixture(scope="module")
 def _homes_of_tests(module_home: Home) -> Homes:
     return Homes(module_home.folder)
@@ -128,9 +141,12 @@ def _homes_of_tests(module_home: Home) -> Homes:
 @pytest.fixture(autouse=True)
 def home(_homes_of_tests: Homes) -> Iterator[Home]:
     """The home of one test."""
-    home = _homes_of_tests.new("t")
+    home, streams = _homes_of_tests.new("t"), _standard_streams()
     with home.lived_in():
         yield home
+    assert _standard_streams() == streams, (
+        "standard streams were closed or replaced: another file may get their numbers"
+    )
     assert not (files := home.temporary_files()), f"temporary files are left: {files}"
 
 
