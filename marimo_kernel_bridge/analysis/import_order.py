@@ -123,8 +123,7 @@ class ImportOrder(DocumentOrder):
         match changes.DECISIONS[manner][self._readers(cell, name, before, mutated)]:
             case "copy":
                 self._derive(cell, name, before, copy or ITSELF)
-                for other in sorted(self._others_copied_with(cell, name) - cell.made.keys()):
-                    self._derive(cell, other, self.document.current[other], ITSELF)
+                self._derive_copied_with(cell, name)
             case "join" if manner != "unowned" or self._joining.suits(cell, name, before, mutated):
                 self.join_with_maker(cell, name, before, changes.WHY_JOINED[manner])
             case "join" if self._copy_of_own(cell, name, kind, mutated) is not None:
@@ -134,6 +133,11 @@ class ImportOrder(DocumentOrder):
                 self._derive_sharing(cell, name, mutated)
             case "nothing":
                 pass
+
+    def _derive_copied_with(self, cell: Cell, name: str) -> None:
+        """Derive the versions of the other names whose objects are copied together with that of a name."""
+        for other in sorted(self._others_copied_with(cell, name) - cell.made.keys()):
+            self._derive(cell, other, self.document.current[other], ITSELF)
 
     def _kind(self, name: str, mutated: Sequence[Mutation]) -> Kind:
         kind = changes.kind_of_changed(name, mutated, self.document.facts.kinds)
@@ -150,8 +154,7 @@ class ImportOrder(DocumentOrder):
     ) -> str | None:
         start = super()._start_of_bound(cell, name, stores, exposed, before)
         if start is not None and start != ITSELF:  # what the cell reads by another name must see the change
-            for other in sorted(self._others_copied_with(cell, name) - cell.made.keys()):
-                self._derive(cell, other, self.document.current[other], ITSELF)
+            self._derive_copied_with(cell, name)
         return ITSELF if start is None and name in _read_lazily(cell.names.tree) else start
 
     def _is_owned(self, cell: Cell, name: str) -> bool:
